@@ -1,0 +1,80 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0
+# What quickstart, check and bench share: where things are, packages, and the compiler.
+# Sourced, never run. The caller has `set -euo pipefail`.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Release programs with the Swift runtime inside, in a scratch path of their own: SwiftPM can't
+# link tests after a build with --static-swift-stdlib in the same one.
+STATIC=$ROOT/.build/static
+RELEASE=$STATIC/release
+
+# What the build needs: libraries by their headers, and what the Swift toolchain itself expects.
+BUILD_PACKAGES=(
+    libseccomp-dev libsystemd-dev libsqlite3-dev libyaml-dev pkg-config ca-certificates
+    gcc git libc6-dev libstdc++-12-dev binutils libcurl4 libedit2 libxml2 libncurses6 tzdata zlib1g
+)
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+    say "err: $1"
+    exit "${2:-1}"
+}
+
+# Names those of the given packages that are not installed.
+missing_packages() {
+    local name
+    for name in "$@"; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^.i' || echo "$name"
+    done
+}
+
+apt_line() { echo "apt-get update && apt-get install -y --no-install-recommends $*"; }
+
+# Installs packages as root; an ordinary user gets the line to run. 1 if any is still missing.
+install_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} -eq 0 ] && return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        say "missing packages; as root: $(apt_line "${missing[@]}")"
+        return 1
+    fi
+    say "installing ${missing[*]}"
+    local -x DEBIAN_FRONTEND=noninteractive
+    timeout -s KILL 300 apt-get update -q >/dev/null || say "warning: apt-get update failed"
+    local line=(apt-get install -q -y --no-install-recommends)
+    timeout -s KILL 600 "${line[@]}" "${missing[@]}" >/dev/null || {
+        local name # one that is not to be had must not keep the others away
+        for name in "${missing[@]}"; do
+            timeout -s KILL 300 "${line[@]}" "$name" >/dev/null || say "no package $name here"
+        done
+    }
+    [ -z "$(missing_packages "${missing[@]}")" ]
+}
+
+# Puts swift on PATH; says in a sentence why there is none.
+find_swift() {
+    local dir version
+    for dir in "" /opt/swift/usr/bin "$HOME/.local/share/swiftly/bin" /usr/local/swift/usr/bin; do
+        [ -z "$dir" ] && command -v swift >/dev/null && break
+        [ -n "$dir" ] && [ -x "$dir/swift" ] && PATH=$dir:$PATH && break
+    done
+    command -v swift >/dev/null ||
+        die "no swift on PATH, in /opt/swift or in ~/.local/share/swiftly: install Swift 6.3 from https://www.swift.org/install/linux/" 69
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    [ -n "$version" ] || die "$(command -v swift) does not start: try \`swift --version\`" 69
+    [ "$(printf '6.2\n%s\n' "$version" | sort -V | head -n 1)" = 6.2 ] ||
+        die "Swift $version is too old: 6.2 or newer is needed (https://www.swift.org/install/linux/)" 69
+}
+
+# The release programs, once for quickstart, scenarios and bench.
+build_release() {
+    timeout -s KILL 1500 swift build --package-path "$ROOT" --scratch-path "$STATIC" -c release \
+        --static-swift-stdlib -Xswiftc -warnings-as-errors \
+        --explicit-target-dependency-import-check error
+}
+
+# Is PROGRAM among the products of this package?
+has_program() { [ -d "$ROOT/Sources/$1" ]; }
