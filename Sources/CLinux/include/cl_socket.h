@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unix sockets of type SEQPACKET that carry one descriptor a message at most.
+#ifndef CL_SOCKET_H
+#define CL_SOCKET_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Binds and listens at `name` in `directory`, through /proc/self/fd: a path may be longer than
+/// the 108 bytes of sockaddr_un. Backlog 16, non-blocking.
+int cl_seqpacket_listen(int directory, const char *name);
+/// Connects; non-blocking afterwards.
+int cl_seqpacket_connect(int directory, const char *name);
+int cl_seqpacket_pair(int fds[2]);
+int cl_accept(int listener);
+/// pid, uid and gid of the peer at connect time.
+int cl_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
+/// Sends one message, with a descriptor when fd >= 0. MSG_NOSIGNAL|MSG_DONTWAIT.
+ssize_t cl_send(int socket, const void *bytes, size_t count, int fd);
+/// Receives one message; *fd is the descriptor that came with it (close-on-exec) or -1.
+/// A message that was longer than the buffer fails with EMSGSIZE.
+ssize_t cl_receive(int socket, void *bytes, size_t count, int *fd);
+int cl_set_buffers(int socket, int bytes);
+/// A datagram to a socket in the file system (journald, notify); never blocks.
+ssize_t cl_datagram_send(const char *path, const void *bytes, size_t count);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting and waiting for processes.
+#ifndef CL_SPAWN_H
+#define CL_SPAWN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cl_spawn {
+    const char *path;           // looked up as given, no PATH search
+    char *const *argv;
+    char *const *envp;
+    int directory;              // fchdir to it when >= 0
+    int stdin_fd;               // -1: /dev/null is not opened here; pass a descriptor
+    int stdout_fd;
+    int stderr_fd;
+    int keep_fd;                // becomes descriptor 3 when >= 0
+    int new_session;            // setsid
+    int nice;
+    uint64_t memory_limit;      // RLIMIT_DATA bytes, 0: none
+    uint64_t cpu_limit;         // RLIMIT_CPU seconds, 0: none
+};
+
+/// Starts a program by clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|CLONE_CLEAR_SIGHAND): the cost does
+/// not depend on the caller's memory. Returns the pid and puts a close-on-exec pidfd into *pidfd.
+/// On failure returns -1 with errno of the step that failed; *step names it: 'c' clone, 'd' chdir,
+/// 's' session, 'r' resource limit, 'f' descriptors, 'x' execve. Nothing is left behind.
+/// Every other descriptor of the caller must be close-on-exec. Never call it with two threads.
+/// exec wakes the caller before close-on-exec has run: a descriptor closed by the caller at once may
+/// still be held by the child for microseconds (remove it from epoll before close).
+pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step);
+
+struct cl_usage {
+    int64_t cpu_microseconds;   // user and system
+    int64_t max_rss_bytes;
+};
+
+/// waitid(P_PIDFD, WEXITED|WNOHANG): 1 when it ended (status as wait(2) has it), 0 when it runs.
+int cl_wait_pidfd(int pidfd, int *status, struct cl_usage *usage);
+int cl_wait_pid(pid_t pid, int *status, struct cl_usage *usage, int block);
+
+static inline int cl_status_exited(int status) { return (status & 0x7f) == 0; }
+static inline int cl_status_code(int status) { return (status >> 8) & 0xff; }
+static inline int cl_status_signal(int status) { return status & 0x7f; }
+
+#endif

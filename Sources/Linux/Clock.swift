@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// The two clocks, in microseconds: what people read, and what spans are measured with.
+public enum Clock {
+    /// CLOCK_REALTIME: microseconds since 1970, may step.
+    public static func real() -> Int64 { cl_realtime() }
+
+    /// CLOCK_BOOTTIME: microseconds since boot, never steps, counts through suspend.
+    public static func boot() -> Int64 { cl_boottime() }
+}
+
+/// Random bytes of getrandom(2).
+public enum Random {
+    /// 64 random bits. getrandom with up to 256 bytes never fails once the pool is initialised.
+    public static func bits64() -> UInt64 {
+        var value: UInt64 = 0
+        _ = withUnsafeMutableBytes(of: &value) { cl_getrandom($0.baseAddress, $0.count) }
+        return value
+    }
+}
+
+/// CRC32C as journal and log records carry it.
+public enum Checksum {
+    /// CRC32C (RFC 3720 B.4) of a part of a buffer, continued from `crc`.
+    public static func crc32c(
+        _ bytes: UnsafeRawBufferPointer, continuing crc: UInt32 = 0
+    ) -> UInt32 {
+        cl_crc32c(crc, bytes.baseAddress, bytes.count)
+    }
+
+    public static func crc32c(_ bytes: ArraySlice<UInt8>, continuing crc: UInt32 = 0) -> UInt32 {
+        bytes.withUnsafeBytes { cl_crc32c(crc, $0.baseAddress, $0.count) }
+    }
+}

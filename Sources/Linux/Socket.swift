@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+public import SystemPackage
+
+/// Unix sockets of type SEQPACKET: whole messages, one descriptor a message at most. Non-blocking.
+public enum MessageSocket {
+    /// The largest message of the protocol, in bytes.
+    public static let largestMessage = 64 * 1024
+
+    /// Binds `name` in a directory and listens.
+    public static func listen(_ name: String, at directory: Int32) throws(Errno) -> Descriptor {
+        Descriptor(owning: try checked { cl_seqpacket_listen(directory, name) })
+    }
+
+    public static func connect(_ name: String, at directory: Int32) throws(Errno) -> Descriptor {
+        let fd = try checked { cl_seqpacket_connect(directory, name) }
+        _ = cl_set_buffers(fd, 4 << 20)
+        return Descriptor(owning: fd)
+    }
+
+    public static func pair() throws(Errno) -> (first: Int32, second: Int32) {
+        var fds: [Int32] = [-1, -1]
+        _ = try checked { cl_seqpacket_pair(&fds) }
+        return (fds[0], fds[1])
+    }
+
+    /// The next connection; nil when none waits.
+    public static func accept(_ listener: Int32) throws(Errno) -> Descriptor? {
+        do {
+            let fd = try checked { cl_accept(listener) }
+            _ = cl_set_buffers(fd, 4 << 20)
+            return Descriptor(owning: fd)
+        } catch Errno.wouldBlock {
+            return nil
+        }
+    }
+
+    /// Who connected (SO_PEERCRED, unix(7)).
+    public static func peer(_ socket: Int32) throws(Errno) -> (pid: Int32, uid: UInt32, gid: UInt32)
+    {
+        var pid: Int32 = 0
+        var uid: UInt32 = 0
+        var gid: UInt32 = 0
+        _ = try checked { cl_peer(socket, &pid, &uid, &gid) }
+        return (pid, uid, gid)
+    }
+
+    /// Sends one message, with a copy of a descriptor when `passing` is not negative.
+    ///
+    /// - Returns: false when the socket is full: wait until it is writable.
+    public static func send(
+        _ bytes: ArraySlice<UInt8>, to socket: Int32, passing: Int32 = -1
+    ) throws(Errno) -> Bool {
+        do {
+            _ = try checkedCount {
+                bytes.withUnsafeBytes { cl_send(socket, $0.baseAddress, $0.count, passing) }
+            }
+            return true
+        } catch Errno.wouldBlock {
+            return false
+        } catch Errno.noBufferSpace {
+            return false
+        }
+    }
+
+    /// What one receive brought.
+    public enum Received: ~Copyable {
+        /// A message in the first `count` bytes of the buffer and the descriptor that came with it.
+        case message(count: Int, descriptor: Int32?)
+        case nothing
+        case closed
+    }
+
+    /// Receives one message into the buffer. The caller owns the descriptor that may come with it.
+    public static func receive(
+        from socket: Int32, into bytes: inout [UInt8]
+    ) throws(Errno) -> Received {
+        var fd: Int32 = -1
+        do {
+            let count = try checkedCount {
+                bytes.withUnsafeMutableBytes {
+                    cl_receive(socket, $0.baseAddress, $0.count, &fd)
+                }
+            }
+            if count == 0, fd < 0 { return .closed }
+            return .message(count: count, descriptor: fd < 0 ? nil : fd)
+        } catch Errno.wouldBlock {
+            return .nothing
+        } catch Errno.connectionReset {
+            return .closed
+        }
+    }
+
+    /// A datagram to a socket in the file system; false when nobody takes it. Never blocks.
+    public static func datagram(_ bytes: [UInt8], to path: String) -> Bool {
+        bytes.withUnsafeBytes { cl_datagram_send(path, $0.baseAddress, $0.count) } >= 0
+    }
+}
+
+/// Memory that travels as a descriptor and cannot change any more (memfd_create(2), F_ADD_SEALS).
+public enum SealedMemory {
+    public static func make(_ bytes: [UInt8], name: String) throws(Errno) -> Descriptor {
+        Descriptor(
+            owning: try checked {
+                bytes.withUnsafeBytes { cl_memfd_sealed(name, $0.baseAddress, $0.count) }
+            })
+    }
+
+    /// The bytes of a received descriptor; nil unless it is sealed and no longer than the limit.
+    public static func read(_ descriptor: Int32, limit: Int) throws(Errno) -> [UInt8]? {
+        guard cl_memfd_is_sealed(descriptor) == 1 else { return nil }
+        let size = try File.status(of: descriptor).size
+        guard size <= limit else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(size))
+        var done = 0
+        while done < bytes.count {
+            var rest = [UInt8](repeating: 0, count: bytes.count - done)
+            let got = try File.read(descriptor, into: &rest, at: Int64(done))
+            if got == 0 { return nil }
+            bytes.replaceSubrange(done..<done + got, with: rest[..<got])
+            done += got
+        }
+        return bytes
+    }
+}
+
+/// A pipe; the reading end is non-blocking.
+public enum Pipe {
+    public static func make() throws(Errno) -> (read: Int32, write: Int32) {
+        var fds: [Int32] = [-1, -1]
+        _ = try checked { cl_pipe(&fds, 1) }
+        return (fds[0], fds[1])
+    }
+}

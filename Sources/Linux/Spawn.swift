@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+public import SystemPackage
+
+/// A program to start, prepared once: C strings for execve(2), reused by every start.
+public final class Program {
+    let path: UnsafeMutablePointer<CChar>
+    let arguments: CStringArray
+    let environment: CStringArray
+
+    /// - Parameters:
+    ///   - path: looked up as given, without a search of PATH.
+    ///   - arguments: argv, the program's name first.
+    ///   - environment: `NAME=VALUE` strings.
+    public init(path: String, arguments: [String], environment: [String]) {
+        self.path = strdup(path)
+        self.arguments = CStringArray(arguments)
+        self.environment = CStringArray(environment)
+    }
+
+    deinit { free(path) }
+}
+
+/// A null-terminated array of C strings, freed with its owner.
+public final class CStringArray {
+    public let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    public init(_ strings: [String]) {
+        count = strings.count
+        pointers = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
+        pointers[count] = nil
+    }
+
+    deinit {
+        for index in 0..<count { free(pointers[index]) }
+        pointers.deallocate()
+    }
+}
+
+/// Why a program could not be started: the step and its errno.
+public struct SpawnError: Error, Equatable, Sendable {
+    /// Which step of the start failed.
+    public enum Step: String, Sendable {
+        case clone, directory, session, limit, descriptors, execute
+    }
+    public var step: Step
+    public var errno: Errno
+
+    public init(step: Step, errno: Errno) {
+        self.step = step
+        self.errno = errno
+    }
+}
+
+/// Descriptors and limits of one start.
+public struct SpawnOptions: Sendable {
+    /// -1 keeps the caller's directory.
+    public var directory: Int32 = -1
+    public var standardInput: Int32 = 0
+    public var standardOutput: Int32 = 1
+    public var standardError: Int32 = 2
+    /// Becomes descriptor 3 of the child when not negative.
+    public var extra: Int32 = -1
+    public var newSession = false
+    public var nice: Int32 = 0
+    /// RLIMIT_DATA in bytes, 0 for none.
+    public var memoryLimit: UInt64 = 0
+    /// RLIMIT_CPU in seconds, 0 for none.
+    public var cpuLimit: UInt64 = 0
+    public init() {}
+}
+
+/// A child process known by its pidfd (pidfd_open(2)): never by a number that may be reused.
+public struct Child: ~Copyable {
+    public let pid: Int32
+    /// Readable when the process has ended.
+    public let pidfd: Descriptor
+
+    /// Starts a program by clone3(VM|VFORK|PIDFD|CLEAR_SIGHAND). One thread only.
+    public static func start(
+        _ program: borrowing Program, _ options: SpawnOptions
+    ) throws(SpawnError) -> Child {
+        var request = cl_spawn()
+        request.path = UnsafePointer(program.path)
+        request.argv = UnsafePointer(program.arguments.pointers)
+        request.envp = UnsafePointer(program.environment.pointers)
+        request.directory = options.directory
+        request.stdin_fd = options.standardInput
+        request.stdout_fd = options.standardOutput
+        request.stderr_fd = options.standardError
+        request.keep_fd = options.extra
+        request.new_session = options.newSession ? 1 : 0
+        request.nice = options.nice
+        request.memory_limit = options.memoryLimit
+        request.cpu_limit = options.cpuLimit
+        var pidfd: Int32 = -1
+        var step: CChar = 0
+        let pid = cl_spawn_start(&request, &pidfd, &step)
+        if pid < 0 { throw SpawnError(step: Self.step(step), errno: Errno.current) }
+        return Child(pid: pid, pidfd: Descriptor(owning: pidfd))
+    }
+
+    private static func step(_ code: CChar) -> SpawnError.Step {
+        switch UInt8(bitPattern: code) {
+        case UInt8(ascii: "d"): .directory
+        case UInt8(ascii: "s"): .session
+        case UInt8(ascii: "r"): .limit
+        case UInt8(ascii: "f"): .descriptors
+        case UInt8(ascii: "x"): .execute
+        default: .clone
+        }
+    }
+
+    /// The end of the process, without waiting; nil while it runs. Reaps it.
+    public func ended() throws(Errno) -> ProcessEnd? { try ProcessEnd.of(pidfd: pidfd.number) }
+
+    /// Sends a signal; an ended process is no error.
+    public func signal(_ number: Int32) {
+        _ = cl_pidfd_send_signal(pidfd.number, number)
+    }
+}
+
+/// How a process ended and what it used.
+public struct ProcessEnd: Equatable, Sendable {
+    /// The raw word of wait(2).
+    public var status: Int32
+    /// User and system time in microseconds.
+    public var cpu: Int64
+    /// Peak resident memory in bytes.
+    public var memory: Int64
+
+    /// Exit code, nil when a signal ended it.
+    public var exitCode: Int32? {
+        cl_status_exited(status) != 0 ? cl_status_code(status) : nil
+    }
+    /// The signal that ended it, nil when it exited.
+    public var signal: Int32? {
+        cl_status_exited(status) != 0 ? nil : cl_status_signal(status)
+    }
+
+    public init(status: Int32, cpu: Int64, memory: Int64) {
+        self.status = status
+        self.cpu = cpu
+        self.memory = memory
+    }
+
+    /// waitid(P_PIDFD) without waiting; nil while the process runs.
+    public static func of(pidfd: Int32) throws(Errno) -> ProcessEnd? {
+        var status: Int32 = 0
+        var usage = cl_usage()
+        let result = try checked { cl_wait_pidfd(pidfd, &status, &usage) }
+        if result == 0 { return nil }
+        return ProcessEnd(
+            status: status, cpu: usage.cpu_microseconds, memory: usage.max_rss_bytes)
+    }
+}

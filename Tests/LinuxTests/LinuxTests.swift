@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+import SystemPackage
+import Testing
+
+@Suite(.serialized) struct LinuxTests {
+    @Test func crcMatchesRFC3720() {
+        let zeros = [UInt8](repeating: 0, count: 32)
+        #expect(Checksum.crc32c(zeros[...]) == 0x8a91_36aa)
+        let rising = (0..<32).map { UInt8($0) }
+        #expect(Checksum.crc32c(rising[...]) == 0x46dd_794e)
+        let first = Checksum.crc32c(rising[..<7])
+        #expect(Checksum.crc32c(rising[7...], continuing: first) == 0x46dd_794e)
+    }
+
+    @Test func childEndsWithItsStatus() throws {
+        let program = Program(
+            path: "/bin/sh", arguments: ["sh", "-c", "exit 7"], environment: [])
+        let child = try Child.start(program, SpawnOptions())
+        #expect(try waitFor(child).exitCode == 7)
+    }
+
+    @Test func missingProgramNamesStepAndErrno() throws {
+        let program = Program(path: "/nonexistent", arguments: ["x"], environment: [])
+        let expected = SpawnError(step: .execute, errno: .noSuchFileOrDirectory)
+        #expect(throws: expected) { _ = try Child.start(program, SpawnOptions()).pid }
+    }
+
+    @Test func outputGoesToTheGivenDescriptor() throws {
+        let pipe = try Pipe.make()
+        let reader = Descriptor(owning: pipe.read)
+        let writer = Descriptor(owning: pipe.write)
+        var options = SpawnOptions()
+        options.standardOutput = writer.number
+        let program = Program(
+            path: "/bin/sh", arguments: ["sh", "-c", "echo hi; kill -9 $$"], environment: [])
+        let child = try Child.start(program, options)
+        #expect(try waitFor(child).signal == SIGKILL)
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = try File.read(reader.number, into: &bytes)
+        #expect(String(decoding: bytes[..<count], as: UTF8.self) == "hi\n")
+    }
+
+    @Test func messagesCarryOneDescriptor() throws {
+        let pair = try MessageSocket.pair()
+        let first = Descriptor(owning: pair.first)
+        let second = Descriptor(owning: pair.second)
+        let memory = try SealedMemory.make(Array("sealed".utf8), name: "test")
+        #expect(
+            try MessageSocket.send([1, 2, 3], to: first.number, passing: memory.number))
+        var buffer = [UInt8](repeating: 0, count: 64)
+        switch try MessageSocket.receive(from: second.number, into: &buffer) {
+        case .message(let count, let descriptor):
+            #expect(count == 3)
+            let received = Descriptor(owning: try #require(descriptor))
+            let bytes = try #require(try SealedMemory.read(received.number, limit: 100))
+            #expect(String(decoding: bytes, as: UTF8.self) == "sealed")
+            #expect(try SealedMemory.read(received.number, limit: 3) == nil)
+        case .nothing:
+            Issue.record("no message came")
+        case .closed:
+            Issue.record("the socket was closed")
+        }
+    }
+
+    @Test func removedWatchesAreSilent() throws {
+        let loop = try EventLoop()
+        let pipe = try Pipe.make()
+        let reader = Descriptor(owning: pipe.read)
+        let writer = Descriptor(owning: pipe.write)
+        var count = 0
+        let token = try loop.add(reader.number, .readable) { _ in count += 1 }
+        #expect(try File.write([1], to: writer.number) == 1)
+        try loop.turn(until: Clock.boot() + 1_000_000)
+        #expect(count == 1)
+        loop.remove(token)
+        try loop.turn(until: Clock.boot())
+        #expect(count == 1 && loop.watched == 0)
+    }
+
+    @Test func leaseIsRefusedWhileSomebodyWrites() throws {
+        SignalSource.block(SIGIO)
+        var template = Array("/tmp/linux-test-XXXXXX".utf8CString)
+        let writer = Descriptor(owning: mkstemp(&template))
+        let path = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { Glibc.unlink(path) }
+        let reader = try File.open(path)
+        #expect(try File.tryReadLease(reader.number) == false)
+        try writer.close()
+        #expect(try File.tryReadLease(reader.number))
+        try File.releaseLease(reader.number)
+    }
+
+    private func waitFor(_ child: borrowing Child) throws -> ProcessEnd {
+        let loop = try EventLoop()
+        let token = try loop.add(child.pidfd.number, .readable) { _ in }
+        defer { loop.remove(token) }
+        let deadline = Clock.boot() + 10_000_000
+        while Clock.boot() < deadline {
+            try loop.turn(until: deadline)
+            if let end = try child.ended() { return end }
+        }
+        throw Errno.timedOut
+    }
+}
