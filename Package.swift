@@ -36,7 +36,18 @@ let package = Package(
         // Values: ids, states, spans, sizes, event lines, the plan format.
         .target(name: "TaskModel", dependencies: [], swiftSettings: strict),
 
+        // The scheduler: a value without clock, file or process.
+        .target(
+            name: "TaskEngine",
+            dependencies: [
+                "TaskModel", .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict),
+
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
+        .testTarget(
+            name: "TaskEngineTests", dependencies: ["TaskEngine", "TaskModel"],
+            swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

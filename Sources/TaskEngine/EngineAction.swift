@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+public import TaskModel
+
+/// What happened, told to the engine.
+public enum EngineEvent: Equatable, Sendable {
+    case accepted(RunInput)
+    /// The pool is there with so many slots and bytes of memory to promise, or gone (0 slots).
+    case capacity(slots: Int, memory: Int64)
+    case ended(TaskRef, attempt: Int, Outcome)
+    /// Nobody saw the attempt's end, and it does not run any more.
+    case lost(TaskRef, attempt: Int)
+    /// Parks the run: what runs is killed, not counted.
+    case hold(TaskID)
+    case release(TaskID)
+    /// Ends the run, or one task of it.
+    case cancel(TaskRef)
+    /// The run's file is gone or was moved away by its owner: forget it, kill what runs.
+    case forget(TaskID)
+}
+
+/// Where a run's plan belongs.
+public enum Placement: Equatable, Sendable {
+    /// Nothing started.
+    case ready
+    /// Something runs.
+    case active
+    /// Nothing runs; the next attempt of the named number is due then.
+    case deferred(until: Int64, attempt: Int)
+    case hold
+}
+
+/// What is to be done, in order.
+public enum EngineAction: Equatable, Sendable {
+    /// Hand the attempt to the pool.
+    case start(TaskRef, attempt: Int)
+    case kill(TaskRef, attempt: Int)
+    /// The attempt's end is decided: with `final` it is the task's.
+    case attemptEnded(TaskRef, attempt: Int, final: Bool)
+    /// Another attempt follows, not before `due`.
+    case retry(TaskRef, attempt: Int, due: Int64)
+    /// A task ended without an attempt of its own to say so: a group, a failed dependency, a cancel.
+    case taskEnded(TaskRef, TaskState, FailureReason?, because: String?)
+    case place(TaskID, Placement)
+    /// Three losses in a row: the run is parked.
+    case parked(TaskID, because: TaskRef)
+    case runEnded(TaskID, TaskState, FailureReason?, because: String?)
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// A task of a run in memory.
+struct LiveTask {
+    enum Standing: Equatable {
+        /// Dependencies have not ended.
+        case blocked
+        /// May start: it has, or waits for, an entry in the ready queue.
+        case ready
+        case running
+        case due(Int64)
+        case final(TaskState, FailureReason?)
+    }
+
+    var input: TaskInput
+    var standing = Standing.blocked
+    /// The number of the last attempt, 0 before the first.
+    var attempt = 0
+    var failures = 0
+    var losses = 0
+    /// Edges into it that are not settled.
+    var waitingFor = 0
+    /// Its owner wants it ended: the attempt that runs is its last.
+    var isCancelled = false
+
+    var isFinal: Bool {
+        if case .final = standing { return true }
+        return false
+    }
+}
+
+/// A run in memory: its tasks and the edges out of each, in one array sorted by origin.
+struct LiveRun {
+    let id: TaskID
+    let generation: Int
+    var tasks: [LiveTask]
+    private let firstEdge: [Int32]
+    private let edges: [RunInput.Edge]
+    /// Tasks without a decided result.
+    var open: Int
+    var running = 0
+    /// How many tasks wait for a time.
+    var waitingForTime = 0
+    var isHeld = false
+    var placement = Placement.ready
+    /// The first failure that counts, as its end must be reported.
+    var failure: (task: Int, reason: FailureReason)?
+    var cancelled = 0
+    var succeeded = 0
+
+    init(_ input: RunInput) {
+        id = input.id
+        generation = input.generation
+        tasks = input.tasks.map { LiveTask(input: $0) }
+        open = tasks.count
+        edges = input.edges.sorted { $0.from < $1.from }
+        var first = [Int32](repeating: 0, count: edges.isEmpty ? 0 : tasks.count + 1)
+        for edge in edges {
+            first[edge.from + 1] += 1
+            tasks[edge.to].waitingFor += 1
+        }
+        for index in first.indices.dropFirst() { first[index] += first[index - 1] }
+        firstEdge = first
+    }
+
+    /// The edges that leave a task.
+    func edges(from task: Int) -> ArraySlice<RunInput.Edge> {
+        if firstEdge.isEmpty { return [] }
+        return edges[Int(firstEdge[task])..<Int(firstEdge[task + 1])]
+    }
+
+    /// A failure of the task fails the run, unless all that hang on it only wanted it to have ended
+    /// (`Wants=`, `After=`).
+    func failureCounts(of task: Int) -> Bool {
+        let out = edges(from: task)
+        return out.isEmpty || out.contains { $0.kind != .end }
+    }
+
+    /// State, reason and the name of the task that decided, once nothing is open.
+    var result: (state: TaskState, reason: FailureReason?, because: String?) {
+        if let failure {
+            return (.failure, failure.reason, tasks[failure.task].input.name)
+        }
+        if cancelled > 0 { return (.cancelled, nil, nil) }
+        return (succeeded > 0 ? .success : .skipped, nil, nil)
+    }
+}
+
+/// A place in the queue of tasks that may start: priority first, then age, then plan order.
+struct ReadyEntry: Comparable {
+    var priority: Int
+    var id: TaskID
+    var task: Int
+    var slot: Int
+    var stamp: UInt32
+
+    static func < (left: ReadyEntry, right: ReadyEntry) -> Bool {
+        if left.priority != right.priority { return left.priority > right.priority }
+        if left.id != right.id { return left.id < right.id }
+        return left.task < right.task
+    }
+}
+
+/// A place in the queue of tasks that wait for a time.
+struct DueEntry: Comparable {
+    var due: Int64
+    var slot: Int
+    var stamp: UInt32
+    var task: Int
+
+    static func < (left: DueEntry, right: DueEntry) -> Bool {
+        (left.due, left.slot, left.task) < (right.due, right.slot, right.task)
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+public import TaskModel
+
+/// What decides when a task may follow another.
+public enum EdgeKind: Equatable, Sendable {
+    /// After a success; a failure ends the dependent with reason `dependency`.
+    case ok
+    /// After any end.
+    case end
+    /// After a failure only; otherwise the dependent is skipped.
+    case fail
+}
+
+/// One task as the scheduler sees it.
+public struct TaskInput: Equatable, Sendable {
+    public var name: String
+    /// Without command and checks: succeeds when its dependencies have, uses no slot.
+    public var isGroup: Bool
+    public var policy: RetryPolicy
+    /// Higher starts first.
+    public var priority: Int
+    /// Bytes that a start promises away; 0 when the task has no finite limit.
+    public var memory: Int64
+    /// `Semaphore=`: at most `limit` attempts of that name on this node.
+    public var semaphore: Semaphore?
+
+    public struct Semaphore: Equatable, Sendable {
+        public var name: String
+        public var limit: Int
+        public init(name: String, limit: Int) {
+            self.name = name
+            self.limit = limit
+        }
+    }
+
+    public init(
+        name: String, isGroup: Bool = false, policy: RetryPolicy = .never, priority: Int = 0,
+        memory: Int64 = 0, semaphore: Semaphore? = nil
+    ) {
+        self.name = name
+        self.isGroup = isGroup
+        self.policy = policy
+        self.priority = priority
+        self.memory = memory
+        self.semaphore = semaphore
+    }
+}
+
+/// An accepted plan, with what is known of it from before a restart.
+public struct RunInput: Equatable, Sendable {
+    public var id: TaskID
+    public var generation: Int
+    public var tasks: [TaskInput]
+    public var edges: [Edge]
+    /// What the journal says of tasks that are not as new; others are.
+    public var progress: [Progress]
+
+    public struct Edge: Equatable, Sendable {
+        public var from: Int
+        public var to: Int
+        public var kind: EdgeKind
+        public init(from: Int, to: Int, kind: EdgeKind) {
+            self.from = from
+            self.to = to
+            self.kind = kind
+        }
+    }
+
+    /// A task's past.
+    public struct Progress: Equatable, Sendable {
+        public var task: Int
+        public var standing: Standing
+        /// The number of the last attempt, 0 when none began.
+        public var attempt: Int
+        public var failures: Int
+        public var losses: Int
+
+        public enum Standing: Equatable, Sendable {
+            /// Its result is decided.
+            case final(TaskState, FailureReason?)
+            /// The pool runs this attempt.
+            case running
+            /// The next attempt is due then (microseconds of the engine's clock).
+            case due(Int64)
+            /// No attempt runs; the next may start.
+            case open
+        }
+
+        public init(
+            task: Int, standing: Standing, attempt: Int, failures: Int = 0, losses: Int = 0
+        ) {
+            self.task = task
+            self.standing = standing
+            self.attempt = attempt
+            self.failures = failures
+            self.losses = losses
+        }
+    }
+
+    public init(
+        id: TaskID, generation: Int = 0, tasks: [TaskInput], edges: [Edge] = [],
+        progress: [Progress] = []
+    ) {
+        self.id = id
+        self.generation = generation
+        self.tasks = tasks
+        self.edges = edges
+        self.progress = progress
+    }
+}

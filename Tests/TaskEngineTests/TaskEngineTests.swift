@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskEngine
+import TaskModel
+import Testing
+
+/// Drives an engine by hand: time stands still unless a test moves it.
+private struct Bench {
+    var engine = TaskEngine()
+    var now: Int64 = 1_000_000
+
+    init(slots: Int = 2) {
+        engine.handle(.capacity(slots: slots, memory: 1 << 30), at: now)
+        _ = engine.takeActions()
+    }
+
+    mutating func tell(_ event: EngineEvent) -> [EngineAction] {
+        engine.handle(event, at: now)
+        return engine.takeActions()
+    }
+
+    mutating func advance(to time: Int64) -> [EngineAction] {
+        now = time
+        engine.advance(to: now)
+        return engine.takeActions()
+    }
+}
+
+private func id(_ number: UInt64) -> TaskID { TaskID(high: number << 16, low: 7) }
+private func ref(_ run: UInt64, _ task: Int = 0) -> TaskRef { TaskRef(run: id(run), task: task) }
+
+private func run(
+    _ number: UInt64, _ names: [String] = ["a"], _ edges: [(Int, Int, EdgeKind)] = [],
+    policy: RetryPolicy = .never
+) -> EngineEvent {
+    .accepted(
+        RunInput(
+            id: id(number), tasks: names.map { TaskInput(name: $0, policy: policy) },
+            edges: edges.map { .init(from: $0.0, to: $0.1, kind: $0.2) }))
+}
+
+@Suite struct TaskEngineTests {
+    @Test func oneTaskStartsAndEnds() {
+        var bench = Bench()
+        #expect(
+            bench.tell(run(1)) == [.place(id(1), .active), .start(ref(1), attempt: 1)])
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .success)) == [
+                .attemptEnded(ref(1), attempt: 1, final: true),
+                .runEnded(id(1), .success, nil, because: nil),
+            ])
+        #expect(bench.engine.runs == 0 && bench.engine.running == 0)
+    }
+
+    @Test func slotsLimitAndOrderIsByAge() {
+        var bench = Bench(slots: 1)
+        _ = bench.tell(run(3))
+        #expect(bench.tell(run(2)) == [])
+        #expect(bench.tell(run(1)) == [])
+        let next = bench.tell(.ended(ref(3), attempt: 1, .success))
+        #expect(next.contains(.start(ref(1), attempt: 1)))
+    }
+
+    @Test func aLevelStartsAtOnce() {
+        var bench = Bench(slots: 8)
+        let begun = bench.tell(
+            run(1, ["a", "b", "c", "d"], [(0, 1, .ok), (0, 2, .ok), (1, 3, .ok), (2, 3, .ok)]))
+        #expect(begun == [.place(id(1), .active), .start(ref(1, 0), attempt: 1)])
+        let level = bench.tell(.ended(ref(1, 0), attempt: 1, .success))
+        #expect(level.contains(.start(ref(1, 1), attempt: 1)))
+        #expect(level.contains(.start(ref(1, 2), attempt: 1)))
+        _ = bench.tell(.ended(ref(1, 1), attempt: 1, .success))
+        let last = bench.tell(.ended(ref(1, 2), attempt: 1, .success))
+        #expect(last.contains(.start(ref(1, 3), attempt: 1)))
+    }
+
+    @Test func aFailedDependencyEndsTheRestAndIsNamed() {
+        var bench = Bench()
+        _ = bench.tell(run(1, ["libjpeg", "libpng", "site"], [(0, 1, .ok), (1, 2, .ok)]))
+        let end = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 3)))
+        #expect(
+            end == [
+                .attemptEnded(ref(1, 0), attempt: 1, final: true),
+                .taskEnded(ref(1, 1), .failure, .dependency, because: "libjpeg"),
+                .taskEnded(ref(1, 2), .failure, .dependency, because: "libpng"),
+                .runEnded(id(1), .failure, .exit, because: "libjpeg"),
+            ])
+    }
+
+    @Test func whatIsOnlyWantedMayFail() {
+        var bench = Bench()
+        _ = bench.tell(run(1, ["wanted", "site"], [(0, 1, .end)]))
+        let next = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 1)))
+        #expect(next.contains(.start(ref(1, 1), attempt: 1)))
+        let end = bench.tell(.ended(ref(1, 1), attempt: 1, .success))
+        #expect(end.last == .runEnded(id(1), .success, nil, because: nil))
+    }
+
+    @Test func onFailureRunsAfterAFailureOnly() {
+        var bench = Bench()
+        _ = bench.tell(run(1, ["job", "alarm"], [(0, 1, .fail)]))
+        let next = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 1)))
+        #expect(next.contains(.start(ref(1, 1), attempt: 1)))
+        let end = bench.tell(.ended(ref(1, 1), attempt: 1, .success))
+        #expect(end.last == .runEnded(id(1), .failure, .exit, because: "job"))
+
+        _ = bench.tell(run(2, ["job", "alarm"], [(0, 1, .fail)]))
+        let fine = bench.tell(.ended(ref(2, 0), attempt: 1, .success))
+        #expect(fine.contains(.taskEnded(ref(2, 1), .skipped, nil, because: "job")))
+        #expect(fine.last == .runEnded(id(2), .success, nil, because: nil))
+    }
+
+    @Test func retriesGrowAndEnd() throws {
+        var bench = Bench()
+        let policy = RetryPolicy(retries: 3, firstDelay: 1_000_000, longestDelay: 3_000_000)
+        _ = bench.tell(run(1, policy: policy))
+        var delays: [Int64] = []
+        for attempt in 1...3 {
+            let actions = bench.tell(.ended(ref(1), attempt: attempt, .failure(.exit, exit: 1)))
+            #expect(actions[0] == .attemptEnded(ref(1), attempt: attempt, final: false))
+            guard case .retry(_, attempt + 1, let due) = actions[1] else {
+                Issue.record("no retry after attempt \(attempt): \(actions)")
+                return
+            }
+            #expect(actions[2] == .place(id(1), .deferred(until: due, attempt: attempt + 1)))
+            #expect(bench.engine.nextDeadline == due)
+            delays.append(due - bench.now)
+            #expect(bench.advance(to: due - 1) == [])
+            let again = bench.advance(to: due)
+            #expect(again == [.place(id(1), .active), .start(ref(1), attempt: attempt + 1)])
+        }
+        #expect((900_000...1_100_000).contains(delays[0]))
+        #expect((1_800_000...2_200_000).contains(delays[1]))
+        #expect((2_700_000...3_300_000).contains(delays[2]))
+        let end = bench.tell(.ended(ref(1), attempt: 4, .failure(.signal, exit: nil)))
+        #expect(end.last == .runEnded(id(1), .failure, .signal, because: "a"))
+    }
+
+    @Test(arguments: [64, 65, 77, 78])
+    func permanentExitsAreNotRepeated(code: Int) {
+        var bench = Bench()
+        _ = bench.tell(run(1, policy: RetryPolicy(retries: 5)))
+        let end = bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: code)))
+        #expect(end.last == .runEnded(id(1), .failure, .exit, because: "a"))
+    }
+
+    @Test func aLostAttemptDoesNotCountAndThreeInARowPark() {
+        var bench = Bench()
+        _ = bench.tell(run(1))
+        #expect(bench.tell(.lost(ref(1), attempt: 1)) == [.start(ref(1), attempt: 2)])
+        #expect(bench.tell(.lost(ref(1), attempt: 2)) == [.start(ref(1), attempt: 3)])
+        #expect(
+            bench.tell(.lost(ref(1), attempt: 3)) == [
+                .parked(id(1), because: ref(1)), .place(id(1), .hold),
+            ])
+        let again = bench.tell(.release(id(1)))
+        #expect(again.last == .start(ref(1), attempt: 4))
+    }
+
+    @Test func holdKillsWithoutCounting() {
+        var bench = Bench()
+        _ = bench.tell(run(1))
+        #expect(
+            bench.tell(.hold(id(1))) == [.kill(ref(1), attempt: 1), .place(id(1), .hold)])
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .failure(.signal, exit: nil))) == [
+                .attemptEnded(ref(1), attempt: 1, final: false)
+            ])
+        let again = bench.tell(.release(id(1)))
+        #expect(again.last == .start(ref(1), attempt: 2))
+    }
+
+    @Test func cancelEndsAll() {
+        var bench = Bench(slots: 1)
+        _ = bench.tell(run(1, ["a", "b", "c"], [(0, 2, .ok)]))
+        let actions = bench.tell(.cancel(TaskRef(run: id(1))))
+        #expect(actions.first == .kill(ref(1, 0), attempt: 1))
+        let end = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.signal, exit: nil)))
+        #expect(end.last == .runEnded(id(1), .cancelled, nil, because: nil))
+        #expect(bench.engine.running == 0)
+    }
+
+    @Test func groupsNeedNoSlot() {
+        var bench = Bench(slots: 0)
+        let event = EngineEvent.accepted(
+            RunInput(
+                id: id(1),
+                tasks: ["x", "y", "z"].map { TaskInput(name: $0, isGroup: true) },
+                edges: [.init(from: 0, to: 1, kind: .ok), .init(from: 1, to: 2, kind: .ok)]))
+        #expect(bench.tell(event).last == .runEnded(id(1), .success, nil, because: nil))
+    }
+
+    @Test func forgottenAttemptsHoldTheirSlotUntilTheyEnd() {
+        var bench = Bench(slots: 1)
+        _ = bench.tell(run(1))
+        #expect(bench.tell(.forget(id(1))) == [.kill(ref(1), attempt: 1)])
+        #expect(bench.tell(run(2)) == [])
+        let next = bench.tell(.ended(ref(1), attempt: 1, .failure(.signal, exit: nil)))
+        #expect(next.last == .start(ref(2), attempt: 1))
+    }
+
+    @Test func memoryIsPromisedOnce() {
+        var bench = Bench(slots: 8)
+        func big(_ number: UInt64) -> EngineEvent {
+            .accepted(RunInput(id: id(number), tasks: [TaskInput(name: "m", memory: 700 << 20)]))
+        }
+        _ = bench.tell(big(1))
+        #expect(bench.tell(big(2)) == [])
+        let next = bench.tell(.ended(ref(1), attempt: 1, .success))
+        #expect(next.contains(.start(ref(2), attempt: 1)))
+    }
+
+    @Test func semaphoresHoldTheRestBack() {
+        var bench = Bench(slots: 8)
+        func guarded(_ number: UInt64) -> EngineEvent {
+            .accepted(
+                RunInput(
+                    id: id(number),
+                    tasks: [TaskInput(name: "s", semaphore: .init(name: "db", limit: 1))]))
+        }
+        _ = bench.tell(guarded(1))
+        #expect(bench.tell(guarded(2)) == [])
+        let next = bench.tell(.ended(ref(1), attempt: 1, .success))
+        #expect(next.contains(.start(ref(2), attempt: 1)))
+    }
+
+    @Test func restartGoesOnWhereTheJournalEnds() {
+        var bench = Bench()
+        let input = RunInput(
+            id: id(1), tasks: ["a", "b", "c"].map { TaskInput(name: $0) },
+            edges: [.init(from: 0, to: 2, kind: .ok), .init(from: 1, to: 2, kind: .ok)],
+            progress: [
+                .init(task: 0, standing: .final(.success, nil), attempt: 1),
+                .init(task: 1, standing: .running, attempt: 2),
+            ])
+        #expect(bench.tell(.accepted(input)) == [])
+        let next = bench.tell(.ended(ref(1, 1), attempt: 2, .success))
+        #expect(next.contains(.start(ref(1, 2), attempt: 1)))
+    }
+
+    @Test func aLongChainNeedsNoStack() {
+        let count = 200_000
+        var bench = Bench()
+        _ = bench.tell(
+            run(
+                1, (0..<count).map { _ in "t" }, (1..<count).map { ($0 - 1, $0, .ok) }))
+        let end = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 1)))
+        #expect(end.count == count + 1)
+        #expect(end.last == .runEnded(id(1), .failure, .exit, because: "t"))
+    }
+}
