@@ -43,7 +43,21 @@ let package = Package(
                 "TaskModel", .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
+        // The spool on disk: directories, acceptance, recovery.
+        .target(
+            name: "TaskSpool",
+            dependencies: [
+                "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
 
+        .testTarget(
+            name: "TaskSpoolTests",
+            dependencies: [
+                "Linux", "TaskModel", "TaskSpool",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(
             name: "TaskEngineTests", dependencies: ["TaskEngine", "TaskModel"],

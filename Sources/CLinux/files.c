@@ -15,9 +15,11 @@
 _Static_assert(CL_O_PATH == O_PATH && CL_O_TMPFILE == O_TMPFILE, "open words");
 
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode) {
+    // O_TMPFILE contains O_DIRECTORY; openat2 refuses a mode where nothing is made.
+    int creates = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
-        .mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
+        .mode = creates ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }

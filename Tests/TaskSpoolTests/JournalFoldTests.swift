@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+import TaskSpool
+import Testing
+
+@Suite struct JournalFoldTests {
+    private let run = "01hzy3v7k8m2n4p6q8r0s2t4v6"
+
+    private func fold(
+        _ lines: [String], interesting: Bool = false, inodes: Set<UInt64> = [],
+        isThisBoot: Bool = true
+    ) throws -> JournalFold {
+        let id = try #require(TaskID(run))
+        var fold = JournalFold(interesting: interesting ? [id] : [], inodes: inodes)
+        for line in lines {
+            let text = line.replacing("RUN", with: run)
+            fold.add(try EventLine(parsing: Array(text.utf8)[...]), isThisBoot: isThisBoot)
+        }
+        return fold
+    }
+
+    @Test func anEndedRunIsForgottenUnlessItsFilesLie() throws {
+        let lines = [
+            "1 accept RUN name=a", "2 start RUN.0 a=1", "3 end RUN state=success final=yes",
+        ]
+        #expect(try fold(lines).runs.isEmpty)
+        let kept = try fold(lines, interesting: true)
+        #expect(kept.runs.values.first?.ends == [0: .success])
+    }
+
+    @Test func attemptsFailuresAndLossesAreCounted() throws {
+        let past = try fold([
+            "1 accept RUN name=a", "2 start RUN.0 a=1",
+            "3 end RUN.0 a=1 state=failure reason=exit exit=1", "4 retry RUN.0 a=2 due=99",
+            "5 start RUN.0 a=2", "6 lost RUN.0 a=2", "7 start RUN.0 a=3",
+        ]).runs.values.first?.tasks[0]
+        #expect(past?.attempt == 3 && past?.failures == 1 && past?.losses == 1)
+        #expect(past?.isOpen == true && past?.due == nil)
+    }
+
+    @Test func anOperatorsRetryBeginsAgain() throws {
+        let past = try fold(
+            [
+                "1 accept RUN name=a", "2 end RUN.0 a=1 state=failure reason=exit final=yes",
+                "3 end RUN state=failure final=yes", "4 retry RUN g=1 by=0",
+            ], interesting: true
+        ).runs.values.first
+        #expect(past?.generation == 1 && past?.ends == [0: .failure] && past?.tasks.isEmpty == true)
+    }
+
+    @Test func onlyEarlierBootsExplainADropThatCameBack() throws {
+        let lines = ["1 accept RUN name=a inode=7 mtime=5 ctime=6"]
+        let identity = DropIdentity(inode: 7, modified: 5, changed: 6)
+        #expect(try fold(lines, inodes: [7]).acceptedBefore.isEmpty)
+        let earlier = try fold(lines, inodes: [7], isThisBoot: false)
+        #expect(earlier.acceptedBefore[identity] == TaskID(run))
+        #expect(try fold(lines, inodes: [8], isThisBoot: false).acceptedBefore.isEmpty)
+    }
+}
