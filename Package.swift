@@ -35,6 +35,13 @@ let package = Package(
             swiftSettings: strict),
         // Values: ids, states, spans, sizes, event lines, the plan format.
         .target(name: "TaskModel", dependencies: [], swiftSettings: strict),
+        // Segments of the journal and of output: writing, reading, recovery; the spool's owner.
+        .target(
+            name: "TaskJournal",
+            dependencies: [
+                "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
 
         // The scheduler: a value without clock, file or process.
         .target(
@@ -63,6 +70,13 @@ let package = Package(
             name: "TaskEngineTests", dependencies: ["TaskEngine", "TaskModel"],
             swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
+        .testTarget(
+            name: "TaskJournalTests",
+            dependencies: [
+                "TaskJournal", "TaskModel", "Linux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -167,17 +167,18 @@ public enum File {
         while done < bytes.count { done += try write(bytes, from: done, to: descriptor) }
     }
 
-    /// Writes all bytes at a position.
+    /// Writes all bytes from `offset` on at a position of the file.
     public static func writeAll(
-        _ bytes: [UInt8], to descriptor: Int32, at position: Int64
+        _ bytes: [UInt8], from offset: Int = 0, to descriptor: Int32, at position: Int64
     ) throws(Errno) {
-        var done = 0
+        var done = offset
         while done < bytes.count {
             done += try checkedCount {
                 bytes.withUnsafeBytes { space in
                     guard let base = space.baseAddress else { return 0 }
                     return pwrite(
-                        descriptor, base + done, space.count - done, Int(position) + done)
+                        descriptor, base + done, space.count - done,
+                        Int(position) + done - offset)
                 }
             }
         }
@@ -255,6 +256,11 @@ public enum File {
     /// Takes an exclusive flock(2), waiting for it.
     public static func lock(_ descriptor: Int32) throws(Errno) {
         _ = try checked { flock(descriptor, LOCK_EX) }
+    }
+
+    /// Gives a flock(2) back.
+    public static func unlock(_ descriptor: Int32) throws(Errno) {
+        _ = try checked { flock(descriptor, LOCK_UN) }
     }
 
     /// The kernel's word that nobody has the file open for writing (fcntl(2), F_SETLEASE): true when

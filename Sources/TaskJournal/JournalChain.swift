@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The segments of one writer, in order, read as one stream.
+///
+/// A record that is written again in the following segment (after an fdatasync that failed) comes
+/// once. Missing segments and missing records at a segment's end are damage.
+final class JournalChain {
+    private let directory: Int32
+    private var waiting: [SegmentName]
+    private(set) var cursor: SegmentCursor?
+    /// The record that `peek` found, with its time.
+    private var ahead: (record: JournalRecord, time: Int64)?
+    private var damages: [Damage] = []
+    private var known: Set<SegmentName>
+    private var last: (name: SegmentName, sequence: UInt64)?
+
+    init(_ segments: [SegmentName], at directory: Int32) {
+        waiting = segments
+        known = Set(segments)
+        self.directory = directory
+    }
+
+    /// A segment that was made since.
+    func add(_ name: SegmentName) {
+        if known.insert(name).inserted { waiting.append(name) }
+    }
+
+    func takeDamages() -> [Damage] {
+        defer { damages = [] }
+        return damages
+    }
+
+    /// Starts behind a record of an earlier reading.
+    func skip(through position: JournalPosition) {
+        waiting.removeAll { $0 < position.segment }
+        skipThrough = position.sequence
+    }
+    private var skipThrough: UInt64 = 0
+    private var isLastLook = false
+
+    /// The time of the chain's first record; nothing stays open. nil when there is none yet.
+    func firstTime() throws(JournalError) -> Int64? {
+        guard let name = waiting.first, let first = try? SegmentCursor(name, at: directory) else {
+            return try nextTime()
+        }
+        if case .record(let record) = try first.next() { return RecordTime.of(record.line) }
+        return try nextTime()
+    }
+
+    /// The time of the next record, nil at the end for now.
+    func nextTime() throws(JournalError) -> Int64? {
+        if ahead == nil { try advance() }
+        return ahead?.time
+    }
+
+    func take() -> JournalRecord? {
+        defer { ahead = nil }
+        return ahead?.record
+    }
+
+    private func advance() throws(JournalError) {
+        while true {
+            guard let cursor else {
+                guard try openNext() else { return }
+                continue
+            }
+            switch try cursor.next() {
+            case .record(let record):
+                isLastLook = false
+                if record.sequence <= skipThrough { continue }
+                ahead = (record, RecordTime.of(record.line))
+                return
+            case .damaged(let damage):
+                damages.append(damage)
+            case .end:
+                if waiting.isEmpty {
+                    guard cursor.isAbandoned() else { return }
+                    // It may have been sealed since it was read: once more.
+                    guard isLastLook else {
+                        isLastLook = true
+                        continue
+                    }
+                }
+                try finish(cursor)
+            }
+            isLastLook = false
+        }
+    }
+
+    // The successor exists, so nothing comes any more: bytes that are left are a torn tail.
+    private func finish(_ cursor: SegmentCursor) throws(JournalError) {
+        let torn = try cursor.tornBytes()
+        if torn > 0, cursor.supersededFrom.map({ cursor.sequence + 1 < $0 }) ?? true {
+            damages.append(
+                Damage(.torn, cursor.name, offset: cursor.offset, bytes: torn))
+        }
+        last = (cursor.name, cursor.sequence)
+        self.cursor = nil
+    }
+
+    private func openNext() throws(JournalError) -> Bool {
+        guard let name = waiting.first else { return false }
+        waiting.removeFirst()
+        do {
+            guard let opened = try SegmentCursor(name, at: directory) else { return true }
+            check(opened)
+            try limit(opened)
+            cursor = opened
+        } catch JournalError.format {
+            damages.append(Damage(.header, name))
+        }
+        return true
+    }
+
+    private func check(_ opened: SegmentCursor) {
+        guard let previous = opened.header.previous, let last else { return }
+        let first = opened.header.firstSequence
+        if last.sequence + 1 < first {
+            damages.append(
+                Damage(.gap, opened.name, sequences: (last.sequence + 1)...(first - 1)))
+        } else if last.name != previous.segment {
+            damages.append(Damage(.gap, opened.name))
+        }
+    }
+
+    // What the successor's header says of where this segment's records end.
+    private func limit(_ opened: SegmentCursor) throws(JournalError) {
+        guard let next = waiting.first, let successor = try? SegmentCursor(next, at: directory),
+            successor.header.previous?.segment == opened.name
+        else { return }
+        opened.supersededFrom = successor.header.firstSequence
+    }
+}
+
+/// The time at the head of an event line.
+enum RecordTime {
+    static func of(_ line: ArraySlice<UInt8>) -> Int64 {
+        var time: Int64 = 0
+        for byte in line.prefix(18) {
+            guard (48...57).contains(byte) else { break }
+            time = time * 10 + Int64(byte - 48)
+        }
+        return time
+    }
+}

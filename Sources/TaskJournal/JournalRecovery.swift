@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+
+/// What the owner does with the journal before it acts on anything: makes durable what the page
+/// cache knows, cuts torn tails, seals what dead writers left open. A crash in the middle is
+/// harmless: the next recovery does the same again.
+public struct JournalRecovery: Sendable {
+    /// What was found, torn tails first; to be written down as notes.
+    public var damages: [Damage] = []
+    /// Where the writer's chain ended; nil when it has none.
+    public var end: ChainEnd?
+
+    /// Recovers a journal directory. The caller holds the owner's lock.
+    ///
+    /// - Parameters:
+    ///   - directory: `journal/`.
+    ///   - writer: whose chain goes on (`taskd`). Its open segments are dead ones; those of others
+    ///     are left alone while their writers hold their locks.
+    public init(at directory: Int32, writer: String) throws(JournalError) {
+        let segments = try JournalDirectory(reading: directory).segments
+        for entry in segments where !entry.isSealed {
+            try settle(entry.name, own: entry.name.writer == writer, at: directory)
+        }
+        if let last = segments.last(where: { $0.name.writer == writer })?.name {
+            end = try Self.chainEnd(last, in: segments.map(\.name), at: directory)
+        }
+    }
+
+    private mutating func settle(
+        _ name: SegmentName, own: Bool, at directory: Int32
+    ) throws(JournalError) {
+        let file = name.stem + ".open"
+        let descriptor = try JournalError.io("open", file) { () throws(Errno) in
+            try File.open(file, at: directory, flags: [.readWrite, .noFollow])
+        }
+        let number = descriptor.number
+        try JournalError.io("sync", file) { () throws(Errno) in try File.syncData(number) }
+        let isDead = (try? File.tryLock(number)) ?? false
+        guard own || isDead else { return }
+        let cursor: SegmentCursor?
+        do {
+            cursor = try SegmentCursor(name, at: directory)
+        } catch JournalError.format {
+            return try setAside(name, at: directory)
+        }
+        guard let cursor else { return }
+        try cut(cursor, number, at: directory)
+    }
+
+    // The file was created, its header never written whole: no record of it was acknowledged.
+    private mutating func setAside(
+        _ name: SegmentName, at directory: Int32
+    ) throws(JournalError) {
+        damages.append(Damage(.header, name))
+        try JournalError.io("rename", name.stem + ".open") { () throws(Errno) in
+            try File.rename(
+                name.stem + ".open", at: directory, to: name.stem + ".torn", at: directory)
+            try File.sync(directory)
+        }
+    }
+
+    private mutating func cut(
+        _ cursor: SegmentCursor, _ number: Int32, at directory: Int32
+    ) throws(JournalError) {
+        reading: while true {
+            switch try cursor.next() {
+            case .record: continue
+            case .damaged(let damage): damages.append(damage)
+            case .end: break reading
+            }
+        }
+        let torn = try cursor.tornBytes()
+        if torn > 0 {
+            try Self.keep(try cursor.remaining().prefix(Int(torn)), of: cursor.name, at: directory)
+            damages.append(Damage(.torn, cursor.name, offset: cursor.offset, bytes: torn))
+        }
+        let name = cursor.name.stem
+        let length = cursor.offset
+        try JournalError.io("seal", name + ".open") { () throws(Errno) in
+            try File.truncate(number, to: length)
+            try File.sync(number)
+            try File.rename(name + ".open", at: directory, to: name + ".sealed", at: directory)
+            try File.sync(directory)
+        }
+    }
+
+    // Durable before the segment is cut.
+    private static func keep(
+        _ tail: ArraySlice<UInt8>, of name: SegmentName, at directory: Int32
+    ) throws(JournalError) {
+        let file = name.stem + ".torn"
+        let bytes = Array(tail)
+        try JournalError.io("write", file) { () throws(Errno) in
+            let descriptor = try File.open(
+                file, at: directory, flags: [.writeOnly, .create, .truncate])
+            try File.writeAll(bytes, to: descriptor.number)
+            try File.sync(descriptor.number)
+            try File.sync(directory)
+        }
+    }
+
+    // The last segment's digest and last number. An empty last segment ends where its header says.
+    private static func chainEnd(
+        _ last: SegmentName, in names: [SegmentName], at directory: Int32
+    ) throws(JournalError) -> ChainEnd? {
+        var candidates = names.filter { $0.writer == last.writer }
+        while let name = candidates.popLast() {
+            guard let cursor = try? SegmentCursor(name, at: directory) else { continue }
+            reading: while true {
+                if case .end = try cursor.next() { break reading }
+            }
+            let digest = try SegmentDigest(of: name, bytes: cursor.offset, at: directory)
+            return ChainEnd(digest: digest, sequence: cursor.sequence)
+        }
+        return nil
+    }
+}
+
+extension SegmentDigest {
+    /// Computes the digest of a segment's first bytes.
+    init(of name: SegmentName, bytes: Int64, at directory: Int32) throws(JournalError) {
+        var checksum: UInt32 = 0
+        var at: Int64 = 0
+        guard let descriptor = try SegmentCursor.open(name, at: directory) else {
+            throw .io(verb: "open", name: name.stem, errno: .noSuchFileOrDirectory)
+        }
+        let number = descriptor.number
+        while at < bytes {
+            var part = [UInt8](repeating: 0, count: Int(min(256 << 10, bytes - at)))
+            let count = try JournalError.io("read", name.stem) { () throws(Errno) in
+                try File.read(number, into: &part, at: at)
+            }
+            if count == 0 { break }
+            checksum = Checksum.crc32c(part[..<count], continuing: checksum)
+            at += Int64(count)
+        }
+        self.init(segment: name, bytes: at, checksum: checksum)
+    }
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskModel
+
+/// One record of a journal.
+public struct JournalRecord: Sendable {
+    public var segment: SegmentName
+    /// Counts the records of one writer's chain, from 1.
+    public var sequence: UInt64
+    /// The event line's bytes, without its line end.
+    public var line: ArraySlice<UInt8>
+    /// The offset behind the record: where a later reader goes on.
+    public var end: Int64
+
+    public var position: JournalPosition { JournalPosition(segment: segment, sequence: sequence) }
+}
+
+/// Reads one segment from a place on, forwards. It stops at the end for now: a segment that is
+/// still written can be asked again.
+public final class SegmentCursor {
+    /// What `next` found.
+    public enum Step: Sendable {
+        case record(JournalRecord)
+        /// Bad bytes or missing numbers; reading goes on behind them.
+        case damaged(Damage)
+        /// Zeros, or nothing valid from here on. `tornBytes` says whether something else is there.
+        case end
+    }
+
+    public let name: SegmentName
+    public let header: SegmentHeader
+    /// Where the next record begins.
+    public private(set) var offset: Int64
+    /// The number of the last record that was read; one less than the first before that.
+    public private(set) var sequence: UInt64
+    /// Records from this number on are written again in the segment that follows: left out here.
+    public var supersededFrom: UInt64?
+
+    private let descriptor: Descriptor
+    private let seed: UInt32
+    private var buffer: [UInt8] = []
+    /// The file offset of the buffer's first byte.
+    private var base: Int64 = 0
+    private static let chunk = 256 << 10
+
+    /// Opens a segment by its name in `journal/`, whether it is sealed or not.
+    ///
+    /// - Parameters:
+    ///   - offset: where a record begins, 0 for the first one.
+    ///   - sequence: the number of the record before it.
+    /// - Returns: nil when the segment is gone.
+    /// - Throws: `.format` when it has no correct header.
+    public init?(
+        _ name: SegmentName, at directory: Int32, offset: Int64 = 0, sequence: UInt64 = 0
+    ) throws(JournalError) {
+        guard let descriptor = try Self.open(name, at: directory) else { return nil }
+        var bytes = [UInt8](repeating: 0, count: SegmentHeader.longest)
+        let number = descriptor.number
+        let count = try JournalError.io("read", name.stem) { () throws(Errno) in
+            try File.read(number, into: &bytes, at: 0)
+        }
+        guard let (header, length) = SegmentHeader.parse(bytes[..<count]) else {
+            throw .format(name: name.stem)
+        }
+        self.name = name
+        self.header = header
+        self.descriptor = descriptor
+        seed = RecordFrame.seed(name)
+        self.offset = offset == 0 ? Int64(length) : offset
+        self.sequence = offset == 0 ? header.firstSequence - 1 : sequence
+    }
+
+    // A seal may come between the two names.
+    static func open(_ name: SegmentName, at directory: Int32) throws(JournalError) -> Descriptor? {
+        for suffix in [".open", ".sealed", ".open", ".sealed"] {
+            do {
+                return try File.open(name.stem + suffix, at: directory, flags: .noFollow)
+            } catch Errno.noSuchFileOrDirectory {
+                continue
+            } catch {
+                throw .io(verb: "open", name: name.stem + suffix, errno: error)
+            }
+        }
+        return nil
+    }
+
+    /// True when no process has the segment open for writing.
+    public func isAbandoned() -> Bool {
+        ((try? File.tryLock(descriptor.number, shared: true)) ?? false)
+            && (try? File.unlock(descriptor.number)) != nil
+    }
+
+    /// The next record, or what stands in its place.
+    public func next() throws(JournalError) -> Step {
+        while true {
+            switch try parse() {
+            case .record(let found):
+                return step(found)
+            case .short where try refill():
+                continue
+            case .short:
+                return try resync(hint: nil)
+            case .bad(let hint):
+                return try resync(hint: hint)
+            }
+        }
+    }
+
+    private func parse() throws(JournalError) -> RecordFrame.Parsed {
+        let at = Int(offset - base)
+        guard at < buffer.count else { return .short }
+        return RecordFrame.parse(buffer, at: at, seed: seed)
+    }
+
+    private func step(_ found: RecordFrame.Found) -> Step {
+        if isSuperseded(found.sequence) { return .end }
+        if found.sequence > sequence + 1 {
+            let lost = (sequence + 1)...(found.sequence - 1)
+            sequence = found.sequence - 1
+            return .damaged(Damage(.gap, name, offset: offset, sequences: lost))
+        }
+        offset = base + Int64(found.end)
+        sequence = found.sequence
+        return .record(
+            JournalRecord(
+                segment: name, sequence: found.sequence, line: buffer[found.line], end: offset))
+    }
+
+    private func isSuperseded(_ sequence: UInt64) -> Bool {
+        supersededFrom.map { sequence >= $0 } ?? false
+    }
+
+    // Reads on from the current record; false when the file has no more than the buffer holds.
+    private func refill() throws(JournalError) -> Bool {
+        let had = Int64(buffer.count) - (offset - base)
+        var fresh = [UInt8](repeating: 0, count: Self.chunk)
+        let count = try read(into: &fresh, at: offset)
+        guard Int64(count) > max(had, 0) else { return false }
+        fresh.removeLast(fresh.count - count)
+        buffer = fresh
+        base = offset
+        return true
+    }
+
+    private func read(into bytes: inout [UInt8], at offset: Int64) throws(JournalError) -> Int {
+        do {
+            return try File.read(descriptor.number, into: &bytes, at: offset)
+        } catch {
+            throw .io(verb: "read", name: name.stem, errno: error)
+        }
+    }
+}
+
+extension SegmentCursor {
+    /// Bytes other than the zeros of a fill that stand behind the last record. Ask at the end.
+    public func tornBytes() throws(JournalError) -> Int64 {
+        let rest = try remaining()
+        return Int64((rest.lastIndex { $0 != 0 } ?? -1) + 1)
+    }
+
+    /// All that stands behind the last record.
+    func remaining() throws(JournalError) -> [UInt8] {
+        var rest: [UInt8] = []
+        var at = offset
+        while true {
+            var part = [UInt8](repeating: 0, count: Self.chunk)
+            let count = try read(into: &part, at: at)
+            if count == 0 { return rest }
+            rest.append(contentsOf: part[..<count])
+            at += Int64(count)
+        }
+    }
+
+    // Nothing valid at the offset: is there something behind it? A clean end of zeros is the usual
+    // case, and only a segment that is not written any more is searched behind zeros.
+    private func resync(hint: Int?) throws(JournalError) -> Step {
+        if isSuperseded(sequence + 1) { return .end }
+        let at = Int(offset - base)
+        let hint = hint.map { $0 - at }
+        let isZero = at < buffer.count && buffer[at] == 0
+        // What was read beyond the end is stale by the next call.
+        buffer = []
+        base = offset
+        if isZero, !isAbandoned() { return .end }
+        let rest = try remaining()
+        guard let (place, found) = find(in: rest, hint: hint) else { return .end }
+        let next = found.sequence
+        let lost = next > sequence + 1 ? (sequence + 1)...(next - 1) : nil
+        let damage = Damage(
+            .corrupt, name, offset: offset, bytes: Int64(place), sequences: lost)
+        offset += Int64(place)
+        sequence = max(sequence, next - 1)
+        base = offset
+        return .damaged(damage)
+    }
+
+    // The first valid record behind the beginning: where the bad one's length says, else behind
+    // any line end or zero.
+    private func find(
+        in rest: [UInt8], hint: Int?
+    ) -> (place: Int, found: RecordFrame.Found)? {
+        if let hint, case .record(let found) = RecordFrame.parse(rest, at: hint, seed: seed) {
+            return (hint, found)
+        }
+        var place = 1
+        while place < rest.count {
+            let before = rest[place - 1]
+            if (before == UInt8(ascii: "\n") || before == 0) && rest[place] != 0,
+                case .record(let found) = RecordFrame.parse(rest, at: place, seed: seed),
+                found.sequence > sequence
+            {
+                return (place, found)
+            }
+            place += 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskModel
+import Testing
+
+@testable import TaskJournal
+
+@Suite struct JournalRecoveryTests {
+    /// The bytes of a crashed journal without the zeros, and where its records begin.
+    private func sample(_ fixture: JournalFixture) throws -> (name: String, [UInt8], [Int]) {
+        let name = try fixture.crashed(records: 6)
+        let bytes = try fixture.contents(name)
+        let used = (bytes.lastIndex { $0 != 0 } ?? 0) + 1
+        let ends = bytes[..<used].indices.filter { bytes[$0] == UInt8(ascii: "\n") }.map { $0 + 1 }
+        return (name, Array(bytes[..<used]), ends)
+    }
+
+    @Test func aTailCutAtAnyByteKeepsTheLongestPrefix() throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, ends) = try sample(fixture)
+        for cut in ends[0]..<bytes.count {
+            for zeros in [0, 100] {
+                try clean(fixture)
+                try fixture.replace(
+                    name, with: Array(bytes[..<cut]) + [UInt8](repeating: 0, count: zeros))
+                let whole = ends.filter { $0 <= cut }.count - 1
+                let torn = cut - (ends.last { $0 <= cut } ?? 0)
+                let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+                #expect(recovery.end?.sequence == UInt64(whole))
+                #expect(recovery.damages.map(\.bytes) == (torn > 0 ? [Int64(torn)] : []))
+                let names = try fixture.names()
+                #expect(names.contains { $0.hasSuffix(".torn") } == (torn > 0))
+                #expect(try fixture.numbers().numbers == Array(1..<(whole + 1)))
+                #expect(try JournalRecovery(at: fixture.directory, writer: "taskd").damages == [])
+            }
+        }
+    }
+
+    private func clean(_ fixture: JournalFixture) throws {
+        for name in try fixture.names() { try File.unlink(name, at: fixture.directory) }
+    }
+
+    @Test func aFlippedBitLosesOneRecord() throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, ends) = try sample(fixture)
+        let stem = String(name.dropLast(5))
+        try clean(fixture)
+        for at in ends[0]..<ends[5] {
+            var flipped = bytes
+            flipped[at] ^= 1 << UInt8(at % 8)
+            try fixture.replace(stem + ".sealed", with: flipped)
+            let lost = ends.firstIndex { at < $0 } ?? 0
+            let (numbers, damages) = try fixture.numbers()
+            #expect(numbers == Array(1...6).filter { $0 != lost }, "byte \(at)")
+            #expect(damages.map(\.kind) == [.corrupt], "byte \(at)")
+            #expect(damages.first?.sequences == UInt64(lost)...UInt64(lost), "byte \(at)")
+            #expect(try fixture.contents(stem + ".sealed") == flipped)
+        }
+    }
+
+    @Test func aZeroedSectorIsCorruptionWhenSomethingFollows() throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, ends) = try sample(fixture)
+        var zeroed = bytes
+        for at in (ends[1] + 7)..<(ends[3] - 3) { zeroed[at] = 0 }
+        try fixture.replace(name, with: zeroed)
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        #expect(recovery.damages.map(\.kind) == [.corrupt])
+        #expect(recovery.damages.first?.sequences == 2...3)
+        #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
+    }
+
+    @Test func zerosAreTheEnd() throws {
+        let fixture = try JournalFixture()
+        _ = try fixture.crashed(records: 6)
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        #expect(recovery.damages.isEmpty)
+        #expect(recovery.end?.sequence == 6)
+    }
+
+    @Test func theNextEpochGoesOn() throws {
+        let fixture = try JournalFixture()
+        _ = try fixture.crashed(records: 4)
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        let writer = try JournalWriter(
+            at: fixture.directory, JournalFixture.identity(2), after: recovery.end)
+        #expect(try writer.append(JournalFixture.line(5)) == 5)
+        try writer.sync()
+        let (numbers, damages) = try fixture.numbers()
+        #expect(numbers == Array(1...5))
+        #expect(damages.isEmpty)
+    }
+
+    @Test func aMissingSegmentIsAGap() throws {
+        let fixture = try JournalFixture()
+        for epoch in 1...3 {
+            let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+            let writer = try JournalWriter(
+                at: fixture.directory, JournalFixture.identity(epoch), after: recovery.end)
+            try writer.append(JournalFixture.line(epoch))
+            try writer.close()
+        }
+        try File.unlink("00000002-taskd-000001.sealed", at: fixture.directory)
+        let (numbers, damages) = try fixture.numbers()
+        #expect(numbers == [1, 3])
+        #expect(
+            damages == [
+                Damage(.gap, SegmentName(epoch: 3, writer: "taskd", number: 1), sequences: 2...2)
+            ])
+        try fixture.replace("00000003-taskd-000001.sealed", with: [])
+        #expect(try fixture.numbers().damages.map(\.kind) == [.header])
+    }
+
+    @Test func anotherSegmentsRecordIsNotTaken() throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, ends) = try sample(fixture)
+        let stray = Array(bytes[ends[2]..<ends[3]])
+        try clean(fixture)
+        let second = try fixture.crashed(records: 2, epoch: 2)
+        let other = try fixture.contents(second)
+        let used = (other.lastIndex { $0 != 0 } ?? 0) + 1
+        try fixture.replace(second, with: Array(other[..<used]) + stray)
+        #expect(try fixture.numbers().numbers == [1, 2])
+        #expect(name != second)
+    }
+
+    @Test func aLiveWriterIsLeftAlone() throws {
+        let fixture = try JournalFixture()
+        let other = try JournalWriter(at: fixture.directory, JournalFixture.identity(1, "9.9"))
+        try other.append(JournalFixture.line(1))
+        try other.flush()
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        #expect(recovery.end == nil && recovery.damages.isEmpty)
+        #expect(try fixture.names() == [other.segment.stem + ".open"])
+    }
+}
