@@ -76,5 +76,24 @@ build_release() {
         --explicit-target-dependency-import-check error
 }
 
-# Is PROGRAM among the products of this package?
-has_program() { [ -d "$ROOT/Sources/$1" ]; }
+# wait_until SECONDS COMMAND…: 0 once the command succeeds, 1 when the time is over.
+wait_until() {
+    local end=$((SECONDS + $1 + 1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}
+
+# Has this process ended? A zombie has.
+gone() { ! kill -0 "$1" 2>/dev/null || [ "$(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null)" = Z ]; }
+
+# pool_pid SPOOL: the taskrun that holds this spool's run.lock, by the kernel's table of locks.
+pool_pid() {
+    local inode
+    [ -e "$1/run.lock" ] || return 1
+    inode=$(stat -c %i "$1/run.lock")
+    awk -v inode="$inode" '{ n = split($6, at, ":") } $2 == "FLOCK" && at[n] == inode { print $5 }' \
+        /proc/locks | head -n 1 | grep .
+}

@@ -9,8 +9,9 @@
 #   ROOT   the source tree
 set -euo pipefail
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-BIN=${TASKSPOOL_BIN:-$ROOT/.build/static/release}
+# shellcheck source=contrib/setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../contrib/setup.sh" # ROOT, wait_until, gone, pool_pid
+BIN=${TASKSPOOL_BIN:-$RELEASE}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/taskspool-test.XXXXXX")
 chmod 0711 "$TMP"
 TEST_UID=$((20000 + $$ % 10000))
@@ -95,18 +96,6 @@ needs() { # needs PROGRAM…: ours must be built, others installed, else the fil
     done
 }
 
-# ---- waiting
-
-# wait_until SECONDS COMMAND…: 0 once the command succeeds, 1 when the time is over.
-wait_until() {
-    local end=$((SECONDS + $1 + 1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.05
-    done
-}
-
 # ---- another user
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
@@ -154,16 +143,6 @@ stop_taskd() { # stop_taskd [SIGNAL]: ends the last one, waits until it is gone
     kill -s "${1:-TERM}" "$TASKD" 2>/dev/null || true
     wait_until 15 gone "$TASKD" || kill -s KILL "$TASKD"
     wait "$TASKD" 2>/dev/null || true
-}
-gone() { ! kill -0 "$1" 2>/dev/null || [ "$(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null)" = Z ]; }
-
-# pool_pid SPOOL: the taskrun that holds this spool's run.lock, by the kernel's table of locks.
-pool_pid() {
-    local inode
-    [ -e "$1/run.lock" ] || return 1
-    inode=$(stat -c %i "$1/run.lock")
-    awk -v inode="$inode" '{ n = split($6, at, ":") } $2 == "FLOCK" && at[n] == inode { print $5 }' \
-        /proc/locks | head -n 1 | grep .
 }
 
 # ---- the end: only what this test started, by pid
