@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the text formats mean by a blank, a digit and a letter: ASCII, whatever the locale says.
+extension UInt8 {
+    package var isBlank: Bool { self == 0x20 || self == 0x09 || self == 0x0d }
+    package var isASCIIDigit: Bool { self >= 0x30 && self <= 0x39 }
+    package var isASCIILetter: Bool { (self | 0x20) >= 0x61 && (self | 0x20) <= 0x7a }
+    /// A byte of a unit's name: `[A-Za-z0-9@._:-]`.
+    package var isNameByte: Bool {
+        isASCIILetter || isASCIIDigit || self == UInt8(ascii: "@") || self == UInt8(ascii: ".")
+            || self == UInt8(ascii: "_") || self == UInt8(ascii: ":") || self == UInt8(ascii: "-")
+    }
+}
+
+extension Collection<UInt8> where SubSequence == ArraySlice<UInt8> {
+    /// The bytes without blanks at either end.
+    package func trimmingBlanks() -> ArraySlice<UInt8> {
+        var slice = self[...]
+        while let first = slice.first, first.isBlank { slice.removeFirst() }
+        while let last = slice.last, last.isBlank { slice.removeLast() }
+        return slice
+    }
+}
