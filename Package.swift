@@ -57,6 +57,13 @@ let package = Package(
                 "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        // Options, messages, tables, progress for the programs that people type.
+        .target(
+            name: "TaskTool",
+            dependencies: [
+                "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
 
         .testTarget(
             name: "TaskSpoolTests",
@@ -77,6 +84,8 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "TaskToolTests", dependencies: ["TaskTool", "TaskModel"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
