@@ -29,13 +29,25 @@ public enum Placement: Equatable, Sendable {
     case hold
 }
 
+/// What an attempt's end means for its task.
+public enum Verdict: Equatable, Sendable {
+    /// It is the task's end.
+    case final
+    /// Another attempt follows after a while.
+    case retried
+    /// The task was cancelled meanwhile: its end, in that state.
+    case cancelled
+    /// Killed by a hold: not counted.
+    case parked
+}
+
 /// What is to be done, in order.
 public enum EngineAction: Equatable, Sendable {
     /// Hand the attempt to the pool.
     case start(TaskRef, attempt: Int)
     case kill(TaskRef, attempt: Int)
-    /// The attempt's end is decided: with `final` it is the task's.
-    case attemptEnded(TaskRef, attempt: Int, final: Bool)
+    /// What the attempt's end means for its task.
+    case attemptEnded(TaskRef, attempt: Int, Verdict)
     /// Another attempt follows, not before `due`.
     case retry(TaskRef, attempt: Int, due: Int64)
     /// A task ended without an attempt of its own to say so: a group, a failed dependency, a cancel.

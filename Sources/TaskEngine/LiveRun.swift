@@ -36,6 +36,7 @@ struct LiveRun {
     let generation: Int
     var tasks: [LiveTask]
     private let firstEdge: [Int32]
+    /// Between places in `tasks`, not numbers.
     private let edges: [RunInput.Edge]
     /// Tasks without a decided result.
     var open: Int
@@ -54,7 +55,13 @@ struct LiveRun {
         generation = input.generation
         tasks = input.tasks.map { LiveTask(input: $0) }
         open = tasks.count
-        edges = input.edges.sorted { $0.from < $1.from }
+        let all = tasks
+        edges = input.edges.compactMap { edge in
+            guard let from = Self.place(of: edge.from, in: all),
+                let to = Self.place(of: edge.to, in: all)
+            else { return nil }
+            return RunInput.Edge(from: from, to: to, kind: edge.kind)
+        }.sorted { $0.from < $1.from }
         var first = [Int32](repeating: 0, count: edges.isEmpty ? 0 : tasks.count + 1)
         for edge in edges {
             first[edge.from + 1] += 1
@@ -70,12 +77,23 @@ struct LiveRun {
         return edges[Int(firstEdge[task])..<Int(firstEdge[task + 1])]
     }
 
-    /// A failure of the task fails the run, unless all that hang on it only wanted it to have ended
-    /// (`Wants=`, `After=`).
-    func failureCounts(of task: Int) -> Bool {
-        let out = edges(from: task)
-        return out.isEmpty || out.contains { $0.kind != .end }
+    /// The place of the task with that number; nil where there is none. O(1) without gaps, else
+    /// O(log n).
+    func place(of number: Int) -> Int? { Self.place(of: number, in: tasks) }
+
+    private static func place(of number: Int, in tasks: [LiveTask]) -> Int? {
+        if tasks.indices.contains(number), tasks[number].input.number == number { return number }
+        var low = 0
+        var high = tasks.count
+        while low < high {
+            let middle = (low + high) / 2
+            if tasks[middle].input.number < number { low = middle + 1 } else { high = middle }
+        }
+        return low < tasks.count && tasks[low].input.number == number ? low : nil
     }
+
+    /// How event lines name the task at a place.
+    func ref(_ place: Int) -> TaskRef { TaskRef(run: id, task: tasks[place].input.number) }
 
     /// State, reason and the name of the task that decided, once nothing is open.
     var result: (state: TaskState, reason: FailureReason?, because: String?) {

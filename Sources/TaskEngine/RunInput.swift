@@ -13,7 +13,11 @@ public enum EdgeKind: Equatable, Sendable {
 
 /// One task as the scheduler sees it.
 public struct TaskInput: Equatable, Sendable {
+    /// K in `RUN.K`: rising, with gaps in a reduced plan.
+    public var number: Int
     public var name: String
+    /// Its failure does not fail the run (only `Wants=` and `After=` hang on it).
+    public var isOptional: Bool
     /// Without command and checks: succeeds when its dependencies have, uses no slot.
     public var isGroup: Bool
     public var policy: RetryPolicy
@@ -34,10 +38,13 @@ public struct TaskInput: Equatable, Sendable {
     }
 
     public init(
-        name: String, isGroup: Bool = false, policy: RetryPolicy = .never, priority: Int = 0,
-        memory: Int64 = 0, semaphore: Semaphore? = nil
+        number: Int, name: String, isOptional: Bool = false, isGroup: Bool = false,
+        policy: RetryPolicy = .never, priority: Int = 0, memory: Int64 = 0,
+        semaphore: Semaphore? = nil
     ) {
+        self.number = number
         self.name = name
+        self.isOptional = isOptional
         self.isGroup = isGroup
         self.policy = policy
         self.priority = priority
@@ -50,7 +57,9 @@ public struct TaskInput: Equatable, Sendable {
 public struct RunInput: Equatable, Sendable {
     public var id: TaskID
     public var generation: Int
+    /// By rising number.
     public var tasks: [TaskInput]
+    /// Between task numbers; edges of tasks that are not there are left out.
     public var edges: [Edge]
     /// What the journal says of tasks that are not as new; others are.
     public var progress: [Progress]

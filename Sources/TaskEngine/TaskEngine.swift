@@ -113,22 +113,22 @@ extension TaskEngine {
     private mutating func restore(
         _ past: RunInput.Progress, in run: inout LiveRun, slot: Int, _ settled: inout [Int]
     ) {
-        guard run.tasks.indices.contains(past.task) else { return }
-        run.tasks[past.task].attempt = past.attempt
-        run.tasks[past.task].failures = past.failures
-        run.tasks[past.task].losses = past.losses
+        guard let task = run.place(of: past.task) else { return }
+        run.tasks[task].attempt = past.attempt
+        run.tasks[task].failures = past.failures
+        run.tasks[task].losses = past.losses
         switch past.standing {
         case .final(let state, let reason):
-            decide(past.task, state, reason, in: &run)
-            settled.append(past.task)
+            decide(task, state, reason, in: &run)
+            settled.append(task)
         case .running:
-            run.tasks[past.task].standing = .running
+            run.tasks[task].standing = .running
             run.running += 1
             running += 1
-            promise(run.tasks[past.task].input)
+            promise(run.tasks[task].input)
             run.placement = .active
         case .due(let time):
-            waitUntil(time, past.task, in: &run, slot: slot)
+            waitUntil(time, task, in: &run, slot: slot)
         case .open:
             break
         }
@@ -137,7 +137,7 @@ extension TaskEngine {
     private mutating func forget(_ id: TaskID) {
         guard let slot = index[id], let run = slots[slot].run else { return }
         for task in run.tasks.indices where run.tasks[task].standing == .running {
-            let ref = TaskRef(run: id, task: task)
+            let ref = run.ref(task)
             orphans[ref] = run.tasks[task].input
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))
         }
@@ -205,7 +205,7 @@ extension TaskEngine {
         run.tasks[task].losses = 0
         switch outcome {
         case .success, .skipped:
-            actions.append(.attemptEnded(ref, attempt: attempt, final: true))
+            actions.append(.attemptEnded(ref, attempt: attempt, .final))
             conclude(task, outcome == .success ? .success : .skipped, nil, in: &run, slot: slot)
         case .failure(let reason, _):
             fail(task, ref, outcome, reason, in: &run, slot: slot, at: now)
@@ -219,11 +219,11 @@ extension TaskEngine {
     ) {
         let attempt = run.tasks[task].attempt
         if run.tasks[task].isCancelled {
-            actions.append(.attemptEnded(ref, attempt: attempt, final: true))
+            actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
             return conclude(task, .cancelled, nil, in: &run, slot: slot)
         }
         if run.isHeld {  // killed by the hold: not counted
-            actions.append(.attemptEnded(ref, attempt: attempt, final: false))
+            actions.append(.attemptEnded(ref, attempt: attempt, .parked))
             run.tasks[task].standing = .ready
             return
         }
@@ -231,12 +231,12 @@ extension TaskEngine {
         let failures = run.tasks[task].failures
         let policy = run.tasks[task].input.policy
         guard policy.allowsRetry(after: outcome, failures: failures) else {
-            actions.append(.attemptEnded(ref, attempt: attempt, final: true))
+            actions.append(.attemptEnded(ref, attempt: attempt, .final))
             return conclude(task, .failure, reason, in: &run, slot: slot)
         }
         let seed = run.id.low &+ UInt64(task) &* 31 &+ UInt64(attempt)
         let time = now + policy.delay(failures: failures, seed: seed)
-        actions.append(.attemptEnded(ref, attempt: attempt, final: false))
+        actions.append(.attemptEnded(ref, attempt: attempt, .retried))
         actions.append(.retry(ref, attempt: attempt + 1, due: time))
         waitUntil(time, task, in: &run, slot: slot)
     }
@@ -269,8 +269,8 @@ extension TaskEngine {
             give(input)
             return nil
         }
-        guard let task = ref.task, let slot = index[ref.run], let run = slots[slot].run,
-            run.tasks.indices.contains(task), run.tasks[task].standing == .running,
+        guard let number = ref.task, let slot = index[ref.run], let run = slots[slot].run,
+            let task = run.place(of: number), run.tasks[task].standing == .running,
             run.tasks[task].attempt == attempt
         else { return nil }
         return (slot, task)
@@ -299,7 +299,7 @@ extension TaskEngine {
         switch state {
         case .success: run.succeeded += 1
         case .cancelled: run.cancelled += 1
-        case .failure where run.failure == nil && run.failureCounts(of: task):
+        case .failure where run.failure == nil && !run.tasks[task].input.isOptional:
             run.failure = (task, reason ?? .exit)
         default: break
         }
@@ -318,7 +318,7 @@ extension TaskEngine {
                 let name = run.tasks[task].input.name
                 switch Self.verdict(edge.kind, after: state) {
                 case .refused(let state, let reason):
-                    let ref = TaskRef(run: run.id, task: next)
+                    let ref = run.ref(next)
                     actions.append(.taskEnded(ref, state, reason, because: name))
                     decide(next, state, reason, in: &run)
                     settled.append(next)
@@ -354,7 +354,7 @@ extension TaskEngine {
     /// - Returns: whether the task is final now.
     private mutating func makeReady(_ run: inout LiveRun, _ task: Int, slot: Int) -> Bool {
         if run.tasks[task].input.isGroup {
-            let ref = TaskRef(run: run.id, task: task)
+            let ref = run.ref(task)
             actions.append(.taskEnded(ref, .success, nil, because: nil))
             decide(task, .success, nil, in: &run)
             return true
@@ -411,7 +411,7 @@ extension TaskEngine {
         place(&run, slot: entry.slot)
         actions.append(
             .start(
-                TaskRef(run: run.id, task: entry.task), attempt: run.tasks[entry.task].attempt))
+                run.ref(entry.task), attempt: run.tasks[entry.task].attempt))
         slots[entry.slot].run = run
     }
 
@@ -466,9 +466,10 @@ extension TaskEngine {
     private mutating func cancel(_ ref: TaskRef) {
         guard let slot = index[ref.run], var run = slots[slot].run else { return }
         slots[slot].run = nil
-        let chosen = ref.task.map { $0..<($0 + 1) } ?? run.tasks.indices
-        for task in chosen where run.tasks.indices.contains(task) {
-            let ref = TaskRef(run: run.id, task: task)
+        let one = ref.task.map { run.place(of: $0) }
+        let chosen = one.map { $0.map { $0..<($0 + 1) } ?? 0..<0 } ?? run.tasks.indices
+        for task in chosen {
+            let ref = run.ref(task)
             switch run.tasks[task].standing {
             case .final: break
             case .running:
@@ -484,7 +485,7 @@ extension TaskEngine {
 
     private mutating func killAll(in run: LiveRun) {
         for task in run.tasks.indices where run.tasks[task].standing == .running {
-            let ref = TaskRef(run: run.id, task: task)
+            let ref = run.ref(task)
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))
         }
     }

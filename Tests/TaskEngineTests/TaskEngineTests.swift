@@ -34,7 +34,11 @@ private func run(
 ) -> EngineEvent {
     .accepted(
         RunInput(
-            id: id(number), tasks: names.map { TaskInput(name: $0, policy: policy) },
+            id: id(number),
+            tasks: names.enumerated().map {
+                TaskInput(
+                    number: $0, name: $1, isOptional: $1 == "wanted", policy: policy)
+            },
             edges: edges.map { .init(from: $0.0, to: $0.1, kind: $0.2) }))
 }
 
@@ -45,7 +49,7 @@ private func run(
             bench.tell(run(1)) == [.place(id(1), .active), .start(ref(1), attempt: 1)])
         #expect(
             bench.tell(.ended(ref(1), attempt: 1, .success)) == [
-                .attemptEnded(ref(1), attempt: 1, final: true),
+                .attemptEnded(ref(1), attempt: 1, .final),
                 .runEnded(id(1), .success, nil, because: nil),
             ])
         #expect(bench.engine.runs == 0 && bench.engine.running == 0)
@@ -79,7 +83,7 @@ private func run(
         let end = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 3)))
         #expect(
             end == [
-                .attemptEnded(ref(1, 0), attempt: 1, final: true),
+                .attemptEnded(ref(1, 0), attempt: 1, .final),
                 .taskEnded(ref(1, 1), .failure, .dependency, because: "libjpeg"),
                 .taskEnded(ref(1, 2), .failure, .dependency, because: "libpng"),
                 .runEnded(id(1), .failure, .exit, because: "libjpeg"),
@@ -116,7 +120,7 @@ private func run(
         var delays: [Int64] = []
         for attempt in 1...3 {
             let actions = bench.tell(.ended(ref(1), attempt: attempt, .failure(.exit, exit: 1)))
-            #expect(actions[0] == .attemptEnded(ref(1), attempt: attempt, final: false))
+            #expect(actions[0] == .attemptEnded(ref(1), attempt: attempt, .retried))
             guard case .retry(_, attempt + 1, let due) = actions[1] else {
                 Issue.record("no retry after attempt \(attempt): \(actions)")
                 return
@@ -163,7 +167,7 @@ private func run(
             bench.tell(.hold(id(1))) == [.kill(ref(1), attempt: 1), .place(id(1), .hold)])
         #expect(
             bench.tell(.ended(ref(1), attempt: 1, .failure(.signal, exit: nil))) == [
-                .attemptEnded(ref(1), attempt: 1, final: false)
+                .attemptEnded(ref(1), attempt: 1, .parked)
             ])
         let again = bench.tell(.release(id(1)))
         #expect(again.last == .start(ref(1), attempt: 2))
@@ -184,7 +188,7 @@ private func run(
         let event = EngineEvent.accepted(
             RunInput(
                 id: id(1),
-                tasks: ["x", "y", "z"].map { TaskInput(name: $0, isGroup: true) },
+                tasks: (0..<3).map { TaskInput(number: $0, name: "x", isGroup: true) },
                 edges: [.init(from: 0, to: 1, kind: .ok), .init(from: 1, to: 2, kind: .ok)]))
         #expect(bench.tell(event).last == .runEnded(id(1), .success, nil, because: nil))
     }
@@ -201,7 +205,9 @@ private func run(
     @Test func memoryIsPromisedOnce() {
         var bench = Bench(slots: 8)
         func big(_ number: UInt64) -> EngineEvent {
-            .accepted(RunInput(id: id(number), tasks: [TaskInput(name: "m", memory: 700 << 20)]))
+            .accepted(
+                RunInput(
+                    id: id(number), tasks: [TaskInput(number: 0, name: "m", memory: 700 << 20)]))
         }
         _ = bench.tell(big(1))
         #expect(bench.tell(big(2)) == [])
@@ -215,7 +221,8 @@ private func run(
             .accepted(
                 RunInput(
                     id: id(number),
-                    tasks: [TaskInput(name: "s", semaphore: .init(name: "db", limit: 1))]))
+                    tasks: [TaskInput(number: 0, name: "s", semaphore: .init(name: "db", limit: 1))]
+                ))
         }
         _ = bench.tell(guarded(1))
         #expect(bench.tell(guarded(2)) == [])
@@ -226,7 +233,7 @@ private func run(
     @Test func restartGoesOnWhereTheJournalEnds() {
         var bench = Bench()
         let input = RunInput(
-            id: id(1), tasks: ["a", "b", "c"].map { TaskInput(name: $0) },
+            id: id(1), tasks: (0..<3).map { TaskInput(number: $0, name: "a") },
             edges: [.init(from: 0, to: 2, kind: .ok), .init(from: 1, to: 2, kind: .ok)],
             progress: [
                 .init(task: 0, standing: .final(.success, nil), attempt: 1),
@@ -235,6 +242,17 @@ private func run(
         #expect(bench.tell(.accepted(input)) == [])
         let next = bench.tell(.ended(ref(1, 1), attempt: 2, .success))
         #expect(next.contains(.start(ref(1, 2), attempt: 1)))
+    }
+
+    @Test func numbersMayHaveGaps() {
+        var bench = Bench()
+        let input = RunInput(
+            id: id(1), generation: 1,
+            tasks: [3, 17].map { TaskInput(number: $0, name: "t\($0)") },
+            edges: [.init(from: 3, to: 17, kind: .ok), .init(from: 2, to: 17, kind: .ok)])
+        #expect(bench.tell(.accepted(input)).last == .start(ref(1, 3), attempt: 1))
+        let next = bench.tell(.ended(ref(1, 3), attempt: 1, .success))
+        #expect(next.last == .start(ref(1, 17), attempt: 1))
     }
 
     @Test func aLongChainNeedsNoStack() {
