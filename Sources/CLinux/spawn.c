@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,6 +28,7 @@
 // What parent and child share: with CLONE_VM the child writes it into the parent's memory.
 struct shared {
     const struct cl_spawn *request;
+    pid_t parent;
     volatile int error;
     volatile char step;
 };
@@ -53,6 +55,10 @@ __attribute__((noreturn)) static void child(struct shared *shared) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (r->new_session && setsid() < 0) fail(shared, 's');
+    if (r->death_signal) {
+        if (prctl(PR_SET_PDEATHSIG, r->death_signal) < 0) fail(shared, 's');
+        if (getppid() != shared->parent) _exit(127);  // it died before the signal was set
+    }
     if (r->directory >= 0 && fchdir(r->directory) < 0) fail(shared, 'd');
     place(shared, r->stdin_fd, 0);
     place(shared, r->stdout_fd, 1);
@@ -129,7 +135,7 @@ pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step) {
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    struct shared shared = {.request = request};
+    struct shared shared = {.request = request, .parent = getpid()};
     struct clone_args args = {
         .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         .pidfd = (uint64_t)(uintptr_t)pidfd,
