@@ -65,6 +65,16 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Executes tasks: a unit, a plan, or jobs of taskd.
+        .executableTarget(
+            name: "taskrun",
+            dependencies: [
+                "Linux", "TaskModel", "TaskEngine", "TaskJournal",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
+
         .testTarget(
             name: "TaskSpoolTests",
             dependencies: [
