@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clinux.h"
+#include "clone_entry.h"
 
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
@@ -49,7 +50,8 @@ static void place(struct shared *shared, int from, int to) {
     if (from == to ? fcntl(to, F_SETFD, 0) < 0 : dup2(from, to) < 0) fail(shared, 'f');
 }
 
-__attribute__((noreturn)) static void child(struct shared *shared) {
+static void child(void *argument) {
+    struct shared *shared = argument;
     const struct cl_spawn *r = shared->request;
     sigset_t none;
     sigemptyset(&none);
@@ -69,49 +71,6 @@ __attribute__((noreturn)) static void child(struct shared *shared) {
     limit(shared, RLIMIT_CPU, r->cpu_limit);
     execve(r->path, r->argv, r->envp);
     fail(shared, 'x');
-}
-
-// clone3 with a stack of its own; the child never returns into the caller's frame.
-static long clone_child(struct clone_args *args, struct shared *shared) {
-    long result;
-#if defined(__x86_64__)
-    register struct shared *argument __asm__("r12") = shared;
-    register void (*entry)(struct shared *) __asm__("r13") = child;
-    __asm__ volatile(
-        "syscall\n\t"
-        "test %%rax, %%rax\n\t"
-        "jnz 1f\n\t"
-        "xor %%ebp, %%ebp\n\t"
-        "mov %%r12, %%rdi\n\t"
-        "call *%%r13\n\t"
-        "hlt\n\t"
-        "1:"
-        : "=a"(result)
-        : "a"(SYS_clone3), "D"(args), "S"(sizeof *args), "r"(argument), "r"(entry)
-        : "rcx", "r11", "memory");
-#elif defined(__aarch64__)
-    register long number __asm__("x8") = SYS_clone3;
-    register long x0 __asm__("x0") = (long)args;
-    register long x1 __asm__("x1") = (long)sizeof *args;
-    register struct shared *argument __asm__("x19") = shared;
-    register void (*entry)(struct shared *) __asm__("x20") = child;
-    __asm__ volatile(
-        "svc #0\n\t"
-        "cbnz x0, 1f\n\t"
-        "mov x0, x19\n\t"
-        "blr x20\n\t"
-        "brk #1\n\t"
-        "1:"
-        : "+r"(x0)
-        : "r"(x1), "r"(number), "r"(argument), "r"(entry)
-        : "memory");
-    result = x0;
-#else
-#error "clone_child knows x86_64 and aarch64"
-#endif
-    if (result >= 0) return result;
-    errno = (int)-result;
-    return -1;
 }
 
 // One stack for every child: the parent sleeps until the child has exec'ed or exited.
@@ -142,7 +101,7 @@ pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step) {
         .exit_signal = SIGCHLD,
         .stack = (uint64_t)(uintptr_t)stack,
         .stack_size = stack_size};
-    long pid = clone_child(&args, &shared);
+    long pid = cl_clone_entry(&args, child, &shared);
     int saved = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = saved;
