@@ -50,6 +50,15 @@ let package = Package(
                 "TaskModel", .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
+        // The spooler.
+        .executableTarget(
+            name: "taskd",
+            dependencies: [
+                "Linux", "TaskEngine", "TaskJournal", "TaskModel", "TaskSpool", "TaskTool",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The spool on disk: directories, acceptance, recovery.
         .target(
             name: "TaskSpool",

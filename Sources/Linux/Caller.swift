@@ -22,6 +22,9 @@ public enum Caller {
         return all
     }
 
+    /// The program's arguments, its own name first.
+    public static var arguments: [String] { CommandLine.arguments }
+
     /// Effective user id.
     public static var uid: UInt32 { geteuid() }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import Glibc
 
 /// The two clocks, in microseconds: what people read, and what spans are measured with.
 public enum Clock {
@@ -32,4 +33,11 @@ public enum Checksum {
     public static func crc32c(_ bytes: ArraySlice<UInt8>, continuing crc: UInt32 = 0) -> UInt32 {
         bytes.withUnsafeBytes { cl_crc32c(crc, $0.baseAddress, $0.count) }
     }
+}
+
+/// The machine's memory.
+public enum Memory {
+    /// Bytes of physical memory.
+    public static let total = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(
+        sysconf(Int32(_SC_PAGESIZE)))
 }

@@ -211,6 +211,14 @@ public enum File {
         _ = try checked { renameat(directory, name, newDirectory, newName) }
     }
 
+    /// renameat(2) of a name that need not be UTF-8.
+    public static func rename(
+        bytes name: [UInt8], at directory: Int32, to newName: String, at newDirectory: Int32
+    ) throws(Errno) {
+        let path = name.map { CChar(bitPattern: $0) } + [0]
+        _ = try checked { renameat(directory, path, newDirectory, newName) }
+    }
+
     /// renameat2(RENAME_NOREPLACE): fails with `.fileExists` instead of replacing.
     public static func renameNew(
         _ name: String, at directory: Int32, to newName: String, at newDirectory: Int32

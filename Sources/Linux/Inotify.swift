@@ -18,7 +18,10 @@ public final class Inotify {
         public var isGone: Bool {
             mask & UInt32(CL_IN_MOVE_SELF | CL_IN_DELETE_SELF | CL_IN_IGNORED) != 0
         }
-        public var isMovedFrom: Bool { mask & UInt32(CL_IN_MOVED_FROM) != 0 }
+        /// The name left the directory.
+        public var isDeparture: Bool {
+            mask & UInt32(CL_IN_MOVED_FROM | CL_IN_DELETE) != 0
+        }
     }
 
     /// What to be told of.

@@ -12,6 +12,8 @@ public enum EngineEvent: Equatable, Sendable {
     /// Parks the run: what runs is killed, not counted.
     case hold(TaskID)
     case release(TaskID)
+    /// What waits for a time starts now.
+    case hurry(TaskID)
     /// Ends the run, or one task of it.
     case cancel(TaskRef)
     /// The run's file is gone or was moved away by its owner: forget it, kill what runs.

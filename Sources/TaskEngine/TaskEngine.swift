@@ -69,6 +69,7 @@ public struct TaskEngine {
         case .lost(let ref, let attempt): lose(ref, attempt)
         case .hold(let id): hold(id)
         case .release(let id): release(id)
+        case .hurry(let id): hurry(id)
         case .cancel(let ref): cancel(ref)
         case .forget(let id): forget(id)
         }
@@ -460,6 +461,18 @@ extension TaskEngine {
         }
         run.placement = run.running > 0 ? .active : .ready
         actions.append(.place(id, run.placement))
+        settle(run, slot: slot)
+    }
+
+    private mutating func hurry(_ id: TaskID) {
+        guard let slot = index[id], var run = slots[slot].run else { return }
+        slots[slot].run = nil
+        for task in run.tasks.indices {
+            guard case .due = run.tasks[task].standing else { continue }
+            run.waitingForTime -= 1
+            _ = makeReady(&run, task, slot: slot)
+        }
+        if run.running == 0, !run.isHeld { run.placement = .ready }
         settle(run, slot: slot)
     }
 

@@ -132,4 +132,10 @@ extension Spool {
         }
         return false
     }
+
+    /// Takes a name that is no text: its bytes are used as they are.
+    public func take(raw name: [UInt8], as taken: TakenName) throws(Errno) {
+        try File.rename(
+            bytes: name, at: number(.incoming), to: taken.text, at: number(.tmp))
+    }
 }

@@ -190,6 +190,19 @@ extension Spool {
         try file.close()
     }
 
+    /// The bytes of a file that is there already reach the disk.
+    public func syncFile(_ name: String, _ directory: SpoolDirectory) throws(Errno) {
+        try File.sync(try File.openBeneath(name, at: number(directory)).number)
+    }
+
+    /// Sets a file's modification time, in microseconds since 1970.
+    public func setModified(
+        _ name: String, _ directory: SpoolDirectory, to microseconds: Int64
+    ) throws(Errno) {
+        let file = try File.openBeneath(name, at: number(directory))
+        try File.setModified(file.number, to: microseconds)
+    }
+
     /// A file's bytes; nil when it is longer than the limit. Follows no link.
     public func read(
         _ name: String, _ directory: SpoolDirectory, limit: Int

@@ -173,6 +173,15 @@ private func run(
         #expect(again.last == .start(ref(1), attempt: 2))
     }
 
+    @Test func hurryStartsWhatWaitsForATime() {
+        var bench = Bench()
+        _ = bench.tell(run(1, policy: RetryPolicy(retries: 1)))
+        _ = bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: 1)))
+        let again = bench.tell(.hurry(id(1)))
+        #expect(again == [.place(id(1), .active), .start(ref(1), attempt: 2)])
+        #expect(bench.advance(to: bench.now + 10_000_000) == [])
+    }
+
     @Test func cancelEndsAll() {
         var bench = Bench(slots: 1)
         _ = bench.tell(run(1, ["a", "b", "c"], [(0, 2, .ok)]))

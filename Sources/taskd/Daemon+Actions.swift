@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskModel
+import TaskSpool
+
+/// Carries out what the engine decides, in order.
+extension Daemon {
+    /// - Parameter line: the event that led to the decisions, where the pool told one.
+    func perform(_ actions: [EngineAction], for line: EventLine? = nil) {
+        for action in actions { perform(action, for: line) }
+    }
+
+    private func perform(_ action: EngineAction, for line: EventLine?) {
+        switch action {
+        case .start(let ref, let attempt): start(ref, attempt)
+        case .kill(let ref, let attempt): kill(ref, attempt)
+        case .attemptEnded(let ref, let attempt, let verdict):
+            endAttempt(ref, attempt, verdict, line)
+        case .retry(let ref, let attempt, let due):
+            record(
+                .retry, ref.description,
+                named(ref, [.init("a", String(attempt)), .init("due", String(due))]))
+        case .taskEnded(let ref, let state, let reason, let because):
+            endTask(ref, state, reason, because)
+        case .place(let id, let placement): place(id, placement)
+        case .parked(let id, let ref):
+            record(
+                .hold, id.description,
+                [
+                    .init(
+                        "what",
+                        "\(name(of: ref)) was lost three times in a row: task release \(id) to try again"
+                    )
+                ])
+        case .runEnded(let id, let state, let reason, let because):
+            endRun(id, state, reason, because)
+        }
+    }
+
+    // MARK: Starting
+
+    private func start(_ ref: TaskRef, _ attempt: Int) {
+        guard var run = runs[ref.run] else { return }
+        if run.isSingle, run.file.attempt != attempt {
+            move(ref.run, &run, to: .active, attempt: attempt)
+            runs[ref.run] = run
+        }
+        pool.sent[ref] = attempt
+        guard attempt > 1 || Clock.boot() < cautiousUntil else { return sendJob(ref, attempt) }
+        let sequence = record(.start, ref.description, named(ref, [.init("a", String(attempt))]))
+        pool.announced.insert(ref)
+        after(sequence, .startGated(ref, attempt: attempt))
+    }
+
+    /// The task's name as its events carry it.
+    func name(of ref: TaskRef) -> String {
+        guard let run = runs[ref.run] else { return ref.description }
+        return ref.task.flatMap { run.task($0)?.spec.name } ?? run.name
+    }
+
+    func named(_ ref: TaskRef, _ fields: [EventLine.Field]) -> [EventLine.Field] {
+        fields + [.init("name", name(of: ref))]
+    }
+
+    // MARK: Ends
+
+    private func endAttempt(
+        _ ref: TaskRef, _ attempt: Int, _ verdict: Verdict, _ line: EventLine?
+    ) {
+        guard var line else { return }
+        switch verdict {
+        case .final: line.set("final", "yes")
+        case .cancelled:
+            line.set("state", TaskState.cancelled.word)
+            line.set("final", "yes")
+        case .retried, .parked: break
+        }
+        if let generation = runs[ref.run]?.file.generation, generation > 0 {
+            line.set("g", String(generation))
+        }
+        append(line)
+        if verdict == .final || verdict == .cancelled {
+            note(ref, line["state"].flatMap { TaskState(word: $0) } ?? .failure)
+        }
+    }
+
+    private func endTask(
+        _ ref: TaskRef, _ state: TaskState, _ reason: FailureReason?, _ because: String?
+    ) {
+        var fields: [EventLine.Field] = [.init("state", state.word)]
+        if let reason { fields.append(.init("reason", reason.rawValue)) }
+        if let because, reason == .dependency {
+            fields.append(.init("what", "\(because), which it requires, failed"))
+        } else if let because, state == .skipped {
+            fields.append(.init("what", "\(because) did not fail"))
+        }
+        fields.append(.init("final", "yes"))
+        record(.end, ref.description, named(ref, fields))
+        note(ref, state)
+    }
+
+    /// Remembers a task's result for the reduced plan.
+    private func note(_ ref: TaskRef, _ state: TaskState) {
+        guard let task = ref.task, runs[ref.run]?.isSingle == false else { return }
+        runs[ref.run]?.results[task] = state
+    }
+
+    private func endRun(
+        _ id: TaskID, _ state: TaskState, _ reason: FailureReason?, _ because: String?
+    ) {
+        guard let run = runs[id] else { return }
+        var fields: [EventLine.Field] = [.init("state", state.word)]
+        if let reason { fields.append(.init("reason", reason.rawValue)) }
+        if let because, !run.isSingle { fields.append(.init("what", "\(because) failed")) }
+        if run.file.generation > 0 { fields.append(.init("g", String(run.file.generation))) }
+        fields.append(.init("name", run.name))
+        fields.append(.init("final", "yes"))
+        let sequence = record(.end, id.description, fields)
+        runs[id]?.isEnded = true
+        announceEnd(id, run, state, reason)
+        after(sequence, .finish(id, state))
+    }
+
+    // MARK: What waited for the disk
+
+    func perform(_ action: AfterSync) {
+        switch action {
+        case .removeTaken(let taken): removeQuietly(taken.text, .tmp)
+        case .removeCommand(let name): removeQuietly(name, .incoming)
+        case .moveRejected(let taken, _): moveRejected(taken)
+        case .install(let taken, let name): install(taken, name)
+        case .finish(let id, let state): finish(id, state)
+        case .startGated(let ref, let attempt): sendJob(ref, attempt)
+        case .acknowledge(let sequence, let connection):
+            if pool.generation == connection { pool.connection?.send(.ack(sequence)) }
+        }
+    }
+
+    func removeQuietly(_ name: String, _ directory: SpoolDirectory) {
+        do {
+            try spool.remove(name, directory)
+        } catch Errno.noSuchFileOrDirectory {
+            return
+        } catch {
+            report.error(
+                "unable to remove \(directory.rawValue)/\(name): \(error), it is left there")
+        }
+    }
+
+    private func install(_ taken: TakenName, _ name: String) {
+        do {
+            try spool.move(taken.text, .tmp, to: name, .units)
+        } catch Errno.noSuchFileOrDirectory {
+            return
+        } catch {
+            report.error("unable to install \(name) into units/: \(error), it stays in tmp/")
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskModel
+import TaskSpool
+
+/// The plans of live runs move: each transition is one rename, and ENOENT means that the owner
+/// moved the plan first: taskd looks where it is and obeys.
+extension Daemon {
+    func place(_ id: TaskID, _ placement: Placement) {
+        guard var run = runs[id], !run.isRemoved else { return }
+        switch placement {
+        case .ready: move(id, &run, to: .ready, attempt: run.file.attempt)
+        case .active: move(id, &run, to: .active, attempt: run.file.attempt)
+        case .hold: move(id, &run, to: .hold, attempt: run.file.attempt)
+        case .deferred(let until, let attempt):
+            // The hint before the rename; the retry record decides.
+            try? spool.setModified(run.file.description, run.directory, to: until)
+            move(id, &run, to: .deferred, attempt: attempt)
+        }
+        runs[id] = run
+    }
+
+    /// One rename; memory follows the file.
+    func move(
+        _ id: TaskID, _ run: inout RunRecord, to directory: SpoolDirectory, attempt: Int
+    ) {
+        var file = run.file
+        if run.isSingle { file.attempt = attempt }
+        if directory == run.directory, file == run.file { return }
+        do {
+            try spool.move(
+                run.file.description, run.directory, to: file.description, directory)
+            run.directory = directory
+            run.file = file
+        } catch Errno.noSuchFileOrDirectory {
+            vanished.insert(id)
+        } catch {
+            report.error(
+                "unable to move \(run.directory.rawValue)/\(run.file) to \(directory.rawValue)/: "
+                    + "\(error), the run goes on from where it is")
+        }
+    }
+
+    /// Step 6: the run's end is durable, its file goes.
+    func finish(_ id: TaskID, _ state: TaskState) {
+        guard let run = runs.removeValue(forKey: id), !run.isRemoved else { return }
+        let name = run.file.description
+        do {
+            switch state {
+            case .success, .skipped: try spool.remove(name, run.directory)
+            default: try park(id, run)
+            }
+        } catch Errno.noSuchFileOrDirectory {
+            finishElsewhere(id, run, state)
+        } catch {
+            report.error(
+                "unable to finish \(run.directory.rawValue)/\(name): \(error), it is left there; the "
+                    + "journal has its end")
+        }
+    }
+
+    /// The owner moved the file while its end was written: the end wins.
+    private func finishElsewhere(_ id: TaskID, _ run: RunRecord, _ state: TaskState) {
+        guard let place = find(id) else { return }
+        var moved = run
+        (moved.directory, moved.file) = place
+        if state == .success || state == .skipped {
+            removeQuietly(moved.file.description, moved.directory)
+        } else if moved.directory != .failed || moved.file.generation == run.file.generation {
+            do { try park(id, moved) } catch {
+                report.error("unable to park \(moved.file) in failed/: \(error), it is left there")
+            }
+        }
+    }
+
+    /// Where a run's file is, whatever memory says.
+    func find(_ id: TaskID) -> (SpoolDirectory, RunFileName)? {
+        for directory in SpoolDirectory.states {
+            var found: RunFileName?
+            try? spool.names(in: directory) { name in
+                if let file = RunFileName(bytes: name[...]), file.run == id { found = file }
+            }
+            if let found { return (directory, found) }
+        }
+        return nil
+    }
+
+    /// Puts what failed, and what hung on it, into failed/ as the next generation.
+    private func park(_ id: TaskID, _ run: RunRecord) throws(Errno) {
+        let parked = RunFileName(run: id, generation: run.file.generation + 1).description
+        let reduced = run.isSingle ? run.plan : Reduction.reduce(run.plan, run.results)
+        let full = "\(id).full"
+        try spool.move(run.file.description, run.directory, to: full, .tmp)
+        if reduced == run.plan {
+            try spool.syncFile(full, .tmp)
+            try spool.move(full, .tmp, to: parked, .failed)
+        } else {
+            try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
+            try spool.move("\(id).reduced", .tmp, to: parked, .failed)
+            try spool.remove(full, .tmp)
+        }
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskModel
+import TaskSpool
+
+/// `mv` is a command: the owner's renames among the state directories are obeyed (rule 9).
+extension Daemon {
+    func readWatcher() {
+        do {
+            for hint in try watcher.read() { handle(hint) }
+        } catch {
+            report.error("unable to read directory events: \(error), scanning instead")
+            incoming.isScanWanted = true
+        }
+    }
+
+    private func handle(_ hint: Watcher.Hint) {
+        switch hint {
+        case .came(.incoming, let name): incoming.add(name)
+        case .came(let directory, let name): handleArrival(directory, name)
+        case .left(let directory, let name):
+            guard let file = RunFileName(bytes: name[...]), let run = runs[file.run] else { return }
+            // An event that agrees with memory's place is one's own.
+            if run.directory == directory, run.file == file, !run.isEnded {
+                vanished.insert(file.run)
+            }
+        case .overflow:
+            incoming.isScanWanted = true
+            rescanStates()
+        case .gone(let directory):
+            report.error(
+                "\(spool.path)/\(directory.rawValue) was moved or deleted under taskd: it stops, the "
+                    + "spool is never built anew")
+            exitStatus = 69
+            isStopping = true
+        }
+    }
+
+    /// A file came into a state directory: mostly by taskd's own rename.
+    private func handleArrival(_ directory: SpoolDirectory, _ name: [UInt8]) {
+        guard let file = RunFileName(bytes: name[...]) else { return }
+        guard let run = runs[file.run] else { return handleUnknown(directory, file) }
+        if run.directory == directory && run.file == file || run.isEnded { return }
+        guard spool.exists(file.description, directory) else { return }  // an old event
+        obey(file.run, run, directory, file)
+    }
+
+    private func obey(
+        _ id: TaskID, _ old: RunRecord, _ directory: SpoolDirectory, _ file: RunFileName
+    ) {
+        runs[id]?.directory = directory
+        runs[id]?.file = file
+        vanished.remove(id)
+        let by = EventLine.Field("by", String(spool.owner))
+        switch directory {
+        case .hold:
+            record(.hold, id.description, [by])
+            engine.handle(.hold(id), at: now())
+        case .ready where old.directory == .hold:
+            record(.release, id.description, [by])
+            engine.handle(.release(id), at: now())
+        case .ready where old.directory == .deferred:
+            record(.release, id.description, [by])
+            engine.handle(.hurry(id), at: now())
+        case .failed:
+            record(.cancel, id.description, [by])
+            engine.handle(.cancel(TaskRef(run: id)), at: now())
+        default:
+            // A move that says nothing is undone.
+            var run = old
+            (run.directory, run.file) = (directory, file)
+            move(id, &run, to: old.directory, attempt: old.file.attempt)
+            runs[id] = run
+        }
+        perform(engine.takeActions())
+    }
+
+    /// A plan that memory does not know: a retry, or a plan put there by hand.
+    private func handleUnknown(_ directory: SpoolDirectory, _ file: RunFileName) {
+        guard directory != .failed, spool.exists(file.description, directory) else { return }
+        guard let (plan, encoded) = readPlan(file, directory) else { return }
+        let name = plan.tasks.last?.spec.name ?? ""
+        if file.generation > 0 {
+            record(
+                .retry, file.run.description,
+                [
+                    .init("g", String(file.generation)), .init("by", String(spool.owner)),
+                    .init("name", name),
+                ])
+        } else {
+            _ = recordAccept(file.run, name: name, plan, encoded, nil, isRecovered: true)
+        }
+        enter(file.run, plan, name: name, directory, file)
+    }
+
+    /// A valid plan and its bytes; what is not valid is set aside, with a reason.
+    func readPlan(_ file: RunFileName, _ directory: SpoolDirectory) -> (Plan, [UInt8])? {
+        do {
+            guard
+                let bytes = try spool.read(
+                    file.description, directory, limit: Spool.longestPlan)
+            else { return nil }
+            return (try Plan(parsing: bytes), bytes)
+        } catch let error as PlanError {
+            report.error(
+                "\(directory.rawValue)/\(file) is no valid plan: \(error.sentence), it is set aside"
+            )
+        } catch let error as Errno where error == .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            report.error("unable to read \(directory.rawValue)/\(file): \(error), it is left there")
+        }
+        return nil
+    }
+
+    /// Files that left a directory: moved elsewhere by their owner, or removed, which cancels.
+    func lookForVanished() {
+        if vanished.isEmpty { return }
+        let ids = vanished
+        vanished.removeAll()
+        for id in ids {
+            guard let run = runs[id], !run.isEnded, !run.isRemoved else { continue }
+            if spool.exists(run.file.description, run.directory) { continue }
+            if let (directory, file) = find(id) {
+                obey(id, run, directory, file)
+            } else {
+                runs[id]?.isRemoved = true
+                record(
+                    .cancel, id.description,
+                    [.init("by", String(spool.owner)), .init("what", "rm")])
+                engine.handle(.cancel(TaskRef(run: id)), at: now())
+                perform(engine.takeActions())
+            }
+        }
+    }
+
+    /// After lost events: what lies in the state directories is compared with memory.
+    private func rescanStates() {
+        vanished.formUnion(runs.keys)
+        for directory in SpoolDirectory.live {
+            var names: [[UInt8]] = []
+            try? spool.names(in: directory) { names.append($0) }
+            for name in names { handleArrival(directory, name) }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// The pool: connect, start it where none is, hand over jobs, take back events.
+///
+/// Rule 10 of task-spool(7): before `slots` ends the table nothing is lost and nothing is started,
+/// an event is acknowledged after it is durable, and an attempt is lost only when a complete table
+/// does not name it.
+extension Daemon {
+    func maintainPool() {
+        guard let due = pool.nextAttempt, due <= Clock.boot(), !isStopping else { return }
+        do {
+            adopt(try PoolConnection(spool: spool.rootNumber))
+        } catch {
+            if pool.child == nil { startPool() }
+            pool.nextAttempt = Clock.boot() + 20_000
+        }
+    }
+
+    private func adopt(_ connection: PoolConnection) {
+        do {
+            pool.token = try loop.add(connection.number, .readable) { [self] _ in readPool() }
+        } catch {
+            report.error("unable to watch the pool's socket: \(error), trying again")
+            pool.nextAttempt = Clock.boot() + 1_000_000
+            return
+        }
+        pool.connection = connection
+        pool.generation += 1
+        pool.nextAttempt = nil
+        pool.isWritableWatched = false
+        pool.lastEvent = 0
+        pool.table = []
+        connection.send(.hello(version: PoolMessage.version, spool: spool.path))
+        sendLogSegment(to: connection)
+    }
+
+    private func sendLogSegment(to connection: PoolConnection) {
+        let name =
+            pool.logSegment?.next
+            ?? SegmentName(epoch: owner.record.epoch, writer: "taskd", number: 1)
+        do {
+            let file = try LogSegment.create(name, at: spool.number(.log))
+            pool.logSegment = name
+            connection.send(.log(segment: name.stem), passing: file)
+        } catch {
+            report.error("unable to \(error.sentence), no task starts until there is a log segment")
+            dropPool("no log segment")
+        }
+    }
+
+    /// Starts a pool of its own, detached: it outlives this process, and the next one finds it.
+    private func startPool() {
+        let arguments =
+            ["taskrun", "--pool", "--spool=\(spool.path)"]
+            + (options.slots > 0 ? ["--slots=\(options.slots)"] : [])
+        let program = Program(
+            path: options.taskrun, arguments: arguments, environment: Caller.environment())
+        do {
+            let null = try File.open("/dev/null", flags: .readWrite)
+            var settings = SpawnOptions()
+            settings.standardInput = null.number
+            settings.standardOutput = null.number
+            settings.newSession = true
+            let holder = Pool.ChildHolder(try Child.start(program, settings))
+            holder.token = try loop.add(holder.child.pidfd.number, .readable) { [self] _ in
+                poolEnded(holder)
+            }
+            pool.child = holder
+            pool.startedAt = Clock.boot()
+        } catch {
+            pool.failures += 1
+            report.error(
+                "unable to start \(options.taskrun): \(error), nothing runs until it can be")
+        }
+    }
+
+    private func poolEnded(_ holder: Pool.ChildHolder) {
+        guard let end = (try? holder.child.ended()) ?? nil else { return }
+        if let token = holder.token { loop.remove(token) }
+        if pool.child === holder { pool.child = nil }
+        let seconds = (Clock.boot() - pool.startedAt) / 1_000_000
+        if end.exitCode == 0 {
+            pool.failures = 0
+            return
+        }
+        pool.failures = seconds > 10 ? 0 : pool.failures + 1
+        let how =
+            end.signal.map { "signal \(SignalName.name(of: $0))" } ?? "status \(end.exitCode ?? 0)"
+        report.error("the pool ended by \(how): its attempts are lost and start again")
+        // A pool that cannot live is started again after 1, 2, 4 … 32 s.
+        if pool.connection == nil, pool.failures > 1 {
+            pool.nextAttempt = Clock.boot() + 500_000 << Int64(min(pool.failures, 6))
+        }
+    }
+
+    func flushPool() {
+        guard let connection = pool.connection else { return }
+        do {
+            try connection.flush()
+        } catch {
+            return dropPool(error.description)
+        }
+        guard connection.isBlocked != pool.isWritableWatched, let token = pool.token else { return }
+        pool.isWritableWatched = connection.isBlocked
+        try? loop.modify(token, connection.isBlocked ? [.readable, .writable] : .readable)
+    }
+
+    /// The connection is over; whether its attempts are lost, the next table says.
+    private func dropPool(_ why: String) {
+        if let token = pool.token { loop.remove(token) }
+        pool.token = nil
+        pool.connection = nil
+        pool.isReady = false
+        pool.nextAttempt = Clock.boot()
+        engine.handle(.capacity(slots: 0, memory: 0), at: now())
+        perform(engine.takeActions())
+    }
+
+    private func readPool() {
+        guard let connection = pool.connection else { return }
+        do {
+            for _ in 0..<16 {
+                switch try connection.receive({ handle($0) }) {
+                case .messages: continue
+                case .nothing: return
+                case .closed: return dropPool("closed")
+                }
+            }
+        } catch {
+            report.error("unable to go on with the pool: \(error.sentence), connecting again")
+            dropPool(error.sentence)
+        }
+    }
+
+    private func handle(_ message: PoolMessage) {
+        switch message {
+        case .hello(let version, _):
+            if version != PoolMessage.version {
+                report.error("the pool speaks version \(version): waiting for it to end")
+                dropPool("version")
+            }
+        case .running(let ref, let attempt):
+            pool.table.insert(ref)
+            if reconcile == nil, pool.sent[ref] == nil {
+                // Not ours to run (its run was cancelled, or its end is on record): end it.
+                pool.connection?.send(.kill(ref, attempt: attempt, grace: 0))
+            } else {
+                pool.sent[ref] = attempt
+            }
+        case .event(let sequence, let line): take(sequence, line)
+        case .slots(let count): completeTable(count)
+        case .log, .run, .kill, .ack, .drain, .sealed:
+            report.warning("the pool sent a message of the wrong direction: it is ignored")
+        }
+    }
+
+    private func take(_ sequence: Int, _ bytes: ArraySlice<UInt8>) {
+        pool.lastEvent = sequence
+        do {
+            let line = try EventLine(parsing: bytes)
+            if reconcile == nil {
+                handle(line)
+            } else {
+                if let ref = line.ref { pool.table.insert(ref) }
+                reconcile?.events.append((sequence, line))
+            }
+        } catch {
+            report.warning("the pool sent no event line: \(error.sentence), it is ignored")
+        }
+        after(journal.lastSequence, .acknowledge(sequence, connection: pool.generation))
+    }
+
+    /// One event of a task.
+    func handle(_ line: EventLine) {
+        guard let ref = line.ref, ref.task != nil else {
+            append(line)
+            return
+        }
+        let attempt = line.number("a") ?? 1
+        switch line.verb {
+        case .start:
+            if !pool.announced.contains(ref), pool.sent[ref] == attempt { append(line) }
+        case .end:
+            // Known once: an end that came again after a reconnect is only acknowledged.
+            guard pool.sent[ref] == attempt else { return }
+            pool.sent[ref] = nil
+            pool.announced.remove(ref)
+            engine.handle(.ended(ref, attempt: attempt, outcome(of: line)), at: now())
+            perform(engine.takeActions(), for: line)
+        default:
+            append(line)
+            if line["what"] == "log.full" { rotateLog() }
+        }
+    }
+
+    private func outcome(of line: EventLine) -> Outcome {
+        switch line["state"] {
+        case "success": .success
+        case "skipped": .skipped
+        default:
+            .failure(
+                line["reason"].flatMap { FailureReason(rawValue: $0) } ?? .exit,
+                exit: line.number("exit"))
+        }
+    }
+
+    /// taskd creates the next log segment before the pool must stop reading.
+    private func rotateLog() {
+        guard let connection = pool.connection else { return }
+        sendLogSegment(to: connection)
+    }
+
+    /// `slots N`: what runs is known, and what does not run is lost.
+    private func completeTable(_ count: Int) {
+        if !pool.isReady {
+            pool.isReady = true
+            if reconcile != nil {
+                finishReconciliation()
+            } else {
+                for (ref, attempt) in pool.sent where !pool.table.contains(ref) {
+                    lose(ref, attempt)
+                }
+            }
+        }
+        pool.slots = count
+        engine.handle(.capacity(slots: count, memory: Memory.total), at: now())
+        perform(engine.takeActions())
+    }
+
+    func lose(_ ref: TaskRef, _ attempt: Int) {
+        pool.sent[ref] = nil
+        pool.announced.remove(ref)
+        record(.lost, ref.description, named(ref, [.init("a", String(attempt))]))
+        engine.handle(.lost(ref, attempt: attempt), at: now())
+        perform(engine.takeActions())
+    }
+
+    /// Hands an attempt over.
+    func sendJob(_ ref: TaskRef, _ attempt: Int) {
+        guard pool.sent[ref] == attempt else { return }
+        guard let connection = pool.connection, let run = runs[ref.run],
+            let task = ref.task.flatMap({ run.task($0) })
+        else { return }
+        var fields: [UInt8] = []
+        task.spec.append(to: &fields)
+        let blobs = run.plan.files(of: task).map {
+            PoolJob.Blob(name: $0.name, sha256: $0.digest, bytes: $0.bytes[...])
+        }
+        pool.jobSequence += 1
+        connection.send(
+            .run(
+                PoolJob(
+                    sequence: pool.jobSequence, ref: ref, attempt: attempt, name: task.spec.name,
+                    fields: fields.dropFirst(), blobs: blobs)))
+    }
+
+    func kill(_ ref: TaskRef, _ attempt: Int) {
+        let grace = runs[ref.run].flatMap { run in
+            ref.task.flatMap { run.task($0) }?.spec.span(.timeoutStopSec).microseconds
+        }
+        pool.connection?.send(.kill(ref, attempt: attempt, grace: grace ?? 10_000_000))
+    }
+}

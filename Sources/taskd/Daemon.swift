@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// The spooler: what is dropped becomes a plan, plans become jobs of the pool, events become the
+/// journal. One thread, one loop; no call waits for another process or a user's path.
+final class Daemon {
+    let options: Options
+    let spool: Spool
+    let owner: SpoolOwner
+    let journal: JournalWriter
+    let reserve: SpaceReserve?
+    let loop: EventLoop
+    let watcher: Watcher
+    let report: Report
+    var engine = TaskEngine(lookAhead: 16)
+    var runs: [TaskID: RunRecord] = [:]
+    var incoming: IncomingQueue
+    var afterSync = Deque<(sequence: UInt64, action: AfterSync)>()
+    var pool = Pool()
+    var reconcile: Reconciliation?
+    /// Names whose file left a state directory: looked for again at the end of the turn.
+    var vanished: Set<TaskID> = []
+    /// Digests whose plan this journal segment already carries.
+    var carried: Set<String> = []
+    var carriedIn: SegmentName?
+    /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
+    var cautiousUntil: Int64 = 0
+    var isStopping = false
+    var exitStatus: Int32 = 0
+    /// Nothing is accepted or started until then: the disk is full, or failed.
+    var pausedUntil: Int64 = 0
+    /// The last taskd of this spool ran since the machine started: the page cache is whole.
+    var isCleanBoot = true
+    /// After an unclean boot: plans by digest, where an accept record does not carry its own.
+    var carriedPlans: [String: String] = [:]
+    var journald = JournaldSender()
+    /// Said once, until there is space again.
+    var isShortOfSpace = false
+    private var highWater: Int64 = 0
+
+    init(
+        options: Options, spool: Spool, owner: SpoolOwner, journal: JournalWriter,
+        reserve: SpaceReserve?, report: Report
+    ) throws(Errno) {
+        self.options = options
+        self.spool = spool
+        self.owner = owner
+        self.journal = journal
+        self.reserve = reserve
+        self.report = report
+        loop = try EventLoop()
+        incoming = IncomingQueue()
+        watcher = try Watcher(spool)
+    }
+
+    /// Microseconds of the engine's clock: the real time, that never goes back.
+    func now() -> Int64 {
+        highWater = max(highWater, Clock.real())
+        return highWater
+    }
+
+    /// Runs until a signal or a fault that leaves nothing to do.
+    func run() throws(Errno) -> Int32 {
+        let signals = try SignalSource([15, 2])  // TERM, INT
+        _ = try loop.add(signals.descriptor.number, .readable) { [self] _ in isStopping = true }
+        _ = try loop.add(watcher.number, .readable) { [self] _ in readWatcher() }
+        incoming.isScanWanted = true
+        report.ready()
+        while !isStopping { try turn() }
+        withExtendedLifetime(signals) {}
+        settleJournal(force: true)
+        report.stopping()
+        return exitStatus
+    }
+
+    private func turn() throws(Errno) {
+        let events = try loop.turn(until: deadline())
+        maintainPool()
+        acceptDrops()
+        lookForVanished()
+        engine.advance(to: now())
+        perform(engine.takeActions())
+        // What a start stands on is written before its job line goes out (models/link.pml, F_MARK).
+        settleJournal(force: events == 0)
+        flushPool()
+    }
+
+    /// When the next turn is due though nothing happens, in CLOCK_BOOTTIME; nil: never.
+    private func deadline() -> Int64? {
+        let boot = Clock.boot()
+        if journal.needsSync && isIdle || incoming.hasWork(runs.count < options.window, at: boot) {
+            if pausedUntil <= boot { return boot }
+        }
+        var next = min(incoming.nextLook, pool.nextAttempt ?? .max)
+        if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
+        if let due = engine.nextDeadline { next = min(next, boot + max(0, due - now())) }
+        if pausedUntil > boot { next = max(pausedUntil, boot) }
+        return next == .max ? nil : next
+    }
+
+    /// Nothing runs and nothing waits to be taken: a record that waits would only cost time.
+    private var isIdle: Bool { engine.running == 0 && incoming.names.isEmpty }
+
+    /// Writes what was appended, syncs when it is time, and does what waited for that.
+    private func settleJournal(force: Bool) {
+        do {
+            try journal.flush()
+            let boot = Clock.boot()
+            let idle = isStopping || force && isIdle
+            if let deadline = journal.syncDeadline(now: boot, idle: idle), deadline <= boot {
+                try journal.sync()
+            }
+            pausedUntil = 0
+        } catch {
+            journalFailed(error)
+        }
+        while let next = afterSync.first, next.sequence <= journal.syncedThrough {
+            afterSync.removeFirst()
+            perform(next.action)
+        }
+    }
+
+    private func journalFailed(_ error: JournalError) {
+        if case .full = error {
+            if pausedUntil == 0 {
+                report.error(
+                    "unable to \(error.sentence), nothing is accepted or started until there is space"
+                )
+            }
+            pausedUntil = Clock.boot() + 1_000_000
+            return
+        }
+        report.error("unable to \(error.sentence), taskd stops; what runs goes on")
+        exitStatus = 74
+        isStopping = true
+    }
+
+    /// Appends an event; what follows it may wait for the returned number.
+    @discardableResult
+    func record(
+        _ verb: EventLine.Verb, _ id: String, _ fields: [EventLine.Field] = []
+    ) -> UInt64 {
+        append(EventLine(Clock.real(), verb, id, fields))
+    }
+
+    @discardableResult
+    func append(_ line: EventLine) -> UInt64 {
+        do {
+            return try journal.append(line)
+        } catch {
+            // Only a line above 16 KiB: keep the fact, drop the text.
+            report.error("unable to \(error.sentence), its text is cut")
+            var short = line
+            short.fields = line.fields.filter { $0.value.utf8.count < 512 }
+            return (try? journal.append(short)) ?? journal.lastSequence
+        }
+    }
+
+    /// Does something when all that is appended so far is durable.
+    func after(_ sequence: UInt64, _ action: AfterSync) {
+        afterSync.append((sequence, action))
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Linux
+import SystemPackage
+import TaskSpool
+
+/// Names in incoming/ that wait to be looked at: from hints, and from a scan that streams.
+struct IncomingQueue {
+    /// From hints, oldest first.
+    var names = Deque<[UInt8]>()
+    /// Files that somebody still writes, or that must lie still for two seconds.
+    private var waiting: Set<[UInt8]> = []
+    /// A scan is due: at start-up, after an overflow, and every 300 s.
+    var isScanWanted = false
+    private var scan: DirectoryStream?
+    private var nextScan: Int64 = .max
+    private var nextWaitingLook: Int64 = .max
+
+    private static let mostNames = 4096
+    private static let scanEvery: Int64 = 300_000_000
+    private static let waitingEvery: Int64 = 1_000_000
+
+    /// When something must be looked at though no hint comes, in CLOCK_BOOTTIME.
+    var nextLook: Int64 { min(nextScan, nextWaitingLook) }
+
+    /// Whether there is something to look at now.
+    func hasWork(_ hasRoom: Bool, at boot: Int64) -> Bool {
+        hasRoom && (!names.isEmpty || scan != nil || isScanWanted || nextLook <= boot)
+    }
+
+    /// A hint. Too many of them become one scan.
+    mutating func add(_ name: [UInt8]) {
+        if names.count >= Self.mostNames {
+            names.removeAll()
+            isScanWanted = true
+        } else if !isScanWanted {
+            names.append(name)
+        }
+    }
+
+    /// The file is not complete: look again.
+    mutating func postpone(_ name: [UInt8], at boot: Int64) {
+        waiting.insert(name)
+        nextWaitingLook = min(nextWaitingLook, boot + Self.waitingEvery)
+    }
+
+    /// The next name to look at; nil when there is none for now.
+    mutating func next(_ spool: Spool, at boot: Int64) throws(Errno) -> [UInt8]? {
+        if let name = names.popFirst() { return name }
+        if scan == nil, isScanWanted || nextScan <= boot {
+            isScanWanted = false
+            nextScan = boot + Self.scanEvery
+            scan = try DirectoryStream(".", at: spool.number(.incoming))
+        }
+        if let stream = scan {
+            if let name = try stream.next() { return name }
+            scan = nil
+        }
+        if nextWaitingLook <= boot {
+            nextWaitingLook = .max
+            names.append(contentsOf: waiting)
+            waiting.removeAll()
+            return names.popFirst()
+        }
+        return nil
+    }
+}

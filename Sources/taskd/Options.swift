@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// What taskd was told on its command line and by its environment.
+struct Options {
+    var spool = ""
+    /// Attempts at once, 0: the pool decides (4 a CPU).
+    var slots = 0
+    /// The program that runs tasks: beside taskd, unless `--taskrun=`.
+    var taskrun = ""
+    /// Plans in memory at most; the rest waits in its directory.
+    var window = 20_000
+
+    static let help = """
+        usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE]
+        Watches a spool, accepts what is dropped into DIR/incoming and has it run.
+
+          --spool=DIR     the spool; made if it is not there [$TASK_SPOOL, else
+                          /var/spool/task/$USER, else $XDG_STATE_HOME/task/spool]
+          --slots=N       tasks that run at once [4 a CPU]
+          --taskrun=FILE  the program that runs tasks [the one beside taskd]
+          --help, --version
+
+        See taskd(8), task-spool(7).
+
+        """
+
+    /// What the arguments ask for.
+    enum Parsed {
+        case run(Options)
+        case help
+        case version
+        case wrong(String)
+    }
+
+    static func parse(_ arguments: some Sequence<String>) -> Parsed {
+        var options = Options()
+        var rest = Array(arguments)[...]
+        while let argument = rest.popFirst() {
+            if argument == "--help" || argument == "-h" { return .help }
+            if argument == "--version" || argument == "-V" { return .version }
+            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+            let name = parts.first ?? ""
+            guard ["--spool", "--slots", "--taskrun"].contains(name) else {
+                return .wrong("unknown argument \(argument): see taskd --help")
+            }
+            guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else {
+                return .wrong("\(name) needs a value: see taskd --help")
+            }
+            switch name {
+            case "--spool": options.spool = value
+            case "--taskrun": options.taskrun = value
+            default:
+                guard let slots = Int(value), (1...100_000).contains(slots) else {
+                    return .wrong("--slots=\(value): a number from 1 to 100000 is allowed")
+                }
+                options.slots = slots
+            }
+        }
+        return .run(options)
+    }
+}

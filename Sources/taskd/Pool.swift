@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// What taskd knows of the pool: a connection or none, and what was handed over.
+struct Pool {
+    var connection: PoolConnection?
+    var token: WatchToken?
+    /// The number of connections so far: acknowledgements of an earlier one mean nothing.
+    var generation = 0
+    /// The pool has said `slots N`: its table is complete, jobs may go out.
+    var isReady = false
+    var slots = 0
+    /// Attempts handed over, or about to be, whose end has not come.
+    var sent: [TaskRef: Int] = [:]
+    /// Attempts whose start taskd journaled itself.
+    var announced: Set<TaskRef> = []
+    /// What the table of a new connection named.
+    var table: Set<TaskRef> = []
+    var jobSequence = 0
+    /// The last event number that came.
+    var lastEvent = 0
+    /// When to connect again, in CLOCK_BOOTTIME; nil: connected.
+    var nextAttempt: Int64? = 0
+    /// A pool that this process started and that has not ended.
+    var child: ChildHolder?
+    var startedAt: Int64 = 0
+    var failures = 0
+    var logSegment: SegmentName?
+    var isWritableWatched = false
+
+    /// Keeps a child process until it is reaped.
+    final class ChildHolder {
+        let child: Child
+        var token: WatchToken?
+        init(_ child: consuming Child) { self.child = child }
+    }
+}
+
+/// Active runs at start-up whose attempts are unclear until the pool's table is complete.
+struct Reconciliation {
+    /// A run that was active, and what the journal says of its tasks.
+    struct Suspect {
+        var id: TaskID
+        var plan: Plan
+        var name: String
+        var file: RunFileName
+        var past: RunPast
+    }
+
+    var suspects: [Suspect] = []
+    /// Events that came with the table, to be handled once the runs are live.
+    var events: [(Int, EventLine)] = []
+}

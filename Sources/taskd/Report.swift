@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+
+/// taskd's own words: lines on standard error, with sd-daemon(3) prefixes under systemd, and the
+/// readiness that systemd waits for.
+struct Report {
+    private let prefixed = Caller.environment("JOURNAL_STREAM") != nil
+
+    private func write(_ level: String, _ priority: Int, _ text: String) {
+        let mark = prefixed ? "<\(priority)>" : ""
+        let line = text.split(separator: "\n").map { "\(mark)taskd: \(level): \($0)\n" }.joined()
+        // Nobody is left to be told when standard error is gone.
+        try? File.writeAll(Array(line.utf8), to: 2)
+    }
+
+    func error(_ text: String) { write("error", 3, text) }
+    func warning(_ text: String) { write("warning", 4, text) }
+    func notice(_ text: String) { write("notice", 5, text) }
+
+    func ready() { notify("READY=1") }
+    func stopping() { notify("STOPPING=1") }
+
+    private func notify(_ text: String) {
+        guard let socket = Caller.environment("NOTIFY_SOCKET") else { return }
+        _ = MessageSocket.datagram(Array(text.utf8), to: socket)
+    }
+}

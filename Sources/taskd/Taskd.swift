@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskJournal
+import TaskModel
+import TaskSpool
+import TaskTool
+
+/// taskd(8): watches a spool, accepts what is dropped, has it run, writes the journal.
+@main
+struct Taskd {
+    static func main() {
+        let report = Report()
+        switch Options.parse(Caller.arguments.dropFirst()) {
+        case .help: print(Options.help, terminator: "")
+        case .version: print("taskd (taskspool) \(Version.text)")
+        case .wrong(let sentence):
+            report.error(sentence)
+            Caller.exit(ExitStatus.usage)
+        case .run(let options): Caller.exit(start(options, report))
+        }
+    }
+
+    private static func start(_ given: Options, _ report: Report) -> Int32 {
+        var options = given
+        if options.spool.isEmpty { options.spool = SpoolPath.choose(option: nil).path }
+        if options.taskrun.isEmpty { options.taskrun = Sibling.path(of: "taskrun") ?? "taskrun" }
+        SignalSource.ignorePipe()
+        SignalSource.block(29)  // SIGIO: a lease that somebody wants back
+        do {
+            let spool = try Spool(path: try absolute(options.spool), creating: true)
+            return try run(options, spool, report)
+        } catch let error as SpoolError {
+            report.error("\(error.sentence), taskd does not start")
+            return ExitStatus.noPermission
+        } catch let error as JournalError {
+            report.error("unable to \(error.sentence), taskd does not start")
+            return ExitStatus.ioError
+        } catch {
+            report.error("unable to start: \(error), nothing was changed")
+            return ExitStatus.ioError
+        }
+    }
+
+    private static func absolute(_ path: String) throws(Errno) -> String {
+        path.hasPrefix("/") ? path : "\(try Caller.workingDirectory())/\(path)"
+    }
+
+    private static func run(_ options: Options, _ spool: Spool, _ report: Report) throws -> Int32 {
+        guard spool.owner == Caller.uid else {
+            report.error(
+                "spool \(spool.path) belongs to uid \(spool.owner), not to uid \(Caller.uid): taskd runs "
+                    + "as its owner")
+            return ExitStatus.noPermission
+        }
+        let owner: SpoolOwner
+        switch try SpoolOwner.take(spool: spool.rootNumber) {
+        case .owner(let taken): owner = taken
+        case .held(let record):
+            let who = record.map { "pid \($0.pid) on \($0.host)" } ?? "another process"
+            report.error("spool \(spool.path) is held by \(who): one taskd a spool")
+            return 73
+        }
+        let recovery = try JournalRecovery(at: spool.number(.journal), writer: "taskd")
+        let reserve = try? SpaceReserve(at: spool.number(.journal))
+        let journal = try JournalWriter(
+            at: spool.number(.journal),
+            JournalIdentity(epoch: owner.record.epoch, writer: "taskd"), after: recovery.end,
+            reserve: reserve)
+        let daemon = try Daemon(
+            options: options, spool: spool, owner: owner, journal: journal, reserve: reserve,
+            report: report)
+        for damage in recovery.damages { daemon.append(damage.note(at: Clock.real())) }
+        try daemon.recover()
+        return try daemon.run()
+    }
+}
