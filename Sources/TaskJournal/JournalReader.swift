@@ -86,20 +86,11 @@ public final class JournalReader {
         return first
     }
 
-    /// One event and where it stands.
-    public struct Event: Sendable {
-        public var line: EventLine
-        public var at: JournalPosition
-        /// The boot id of the machine when its segment was made.
-        public var boot: String
-    }
-
     /// The next record as an event; what is no event line is damage.
-    public func nextEvent() throws(JournalError) -> Event? {
+    public func nextEvent() throws(JournalError) -> (line: EventLine, at: JournalPosition)? {
         while let record = try next() {
             do {
-                let line = try EventLine(parsing: record.line)
-                return Event(line: line, at: record.position, boot: record.boot)
+                return (try EventLine(parsing: record.line), record.position)
             } catch {
                 found.append(
                     Damage(

@@ -51,16 +51,16 @@ public final class Output {
 
 /// `$TASK_PAGER`, `$PAGER` or less(1) behind a pipe.
 final class Pager {
-    private let child: Child
+    private let program: Subprogram
     private var pipe: Descriptor?
     var input: Int32 { pipe?.number ?? 1 }
 
-    private init(child: consuming Child, pipe: consuming Descriptor) {
-        self.child = child
+    private init(_ program: Subprogram, _ pipe: consuming Descriptor) {
+        self.program = program
         self.pipe = consume pipe
     }
 
-    /// Nil when there is none, or it is `cat` or can't start: the output then goes out unpaged.
+    /// Nil when it is `cat` or can't start: the output then goes out unpaged.
     static func start() -> Pager? {
         let command = Caller.environment("TASK_PAGER") ?? Caller.environment("PAGER") ?? "less"
         guard command != "cat", let ends = try? Pipe.makeBlocking() else { return nil }
@@ -68,33 +68,21 @@ final class Pager {
         let writing = Descriptor(owning: ends.write)
         var environment = Caller.environment()
         if Caller.environment("LESS") == nil { environment.append("LESS=FRSX") }
-        let program = Program(
-            path: "/bin/sh",
-            arguments: [
-                "sh", "-c",
-                "command -v \(firstWord(command)) >/dev/null && exec \(command); exec cat",
-            ],
-            environment: environment)
+        // Where the pager is not installed the text still comes.
+        let word = command.prefix { $0 != " " }
+        let script = "command -v \(word) >/dev/null && exec \(command); exec cat"
+        let shell = Program(
+            path: "/bin/sh", arguments: ["sh", "-c", script], environment: environment)
         var options = SpawnOptions()
         options.standardInput = reading.number
-        guard let child = try? Child.start(program, options) else { return nil }
+        guard let program = try? Subprogram(shell, options) else { return nil }
         SignalSource.ignorePipe()
-        return Pager(child: child, pipe: writing)
+        return Pager(program, writing)
     }
 
-    private static func firstWord(_ command: String) -> Substring {
-        command.prefix { $0 != " " }
-    }
-
+    /// Tells the pager that all has been said, and waits until it is left.
     func wait() {
         _ = pipe.take()
-        guard let loop = try? EventLoop() else { return }
-        while (try? child.ended()) == .some(.none) {
-            guard let token = try? loop.add(child.pidfd.number, .readable, handler: { _ in }) else {
-                return
-            }
-            _ = try? loop.turn(until: nil)
-            loop.remove(token)
-        }
+        program.wait()
     }
 }

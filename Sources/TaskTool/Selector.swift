@@ -8,8 +8,9 @@ public enum Selector: Equatable, Sendable {
     case last
     case ref(TaskRef)
     /// A unit name, or the end of an id: what it is only the runs can tell. `suffix` is lower case,
-    /// nil when the word can't be the end of an id.
-    case word(name: String, suffix: String?, task: Int?, item: Int?)
+    /// nil when the word can't be the end of an id. `stem` is the word before `.K` or `.K.I`, and
+    /// may be a unit's name too.
+    case word(name: String, stem: String, suffix: String?, task: Int?, item: Int?)
 
     /// Shortest suffix of an id: four characters tell some million runs of a session apart.
     public static let shortestSuffix = 4
@@ -24,7 +25,8 @@ public enum Selector: Equatable, Sendable {
         } else {
             let (stem, task, item) = Self.split(text)
             self = .word(
-                name: Self.unitName(text), suffix: Self.suffix(stem), task: task, item: item)
+                name: Self.unitName(text), stem: String(stem), suffix: Self.suffix(stem),
+                task: task, item: item)
         }
     }
 
@@ -85,18 +87,21 @@ extension Selector {
         case .last:
             guard let latest = runs.map(\.run).max() else { return .none }
             return .one(TaskRef(run: latest))
-        case .word(let name, let suffix, let task, let item):
-            var latest: TaskID?
+        case .word(let name, let stem, let suffix, let task, let item):
+            var named: TaskID?
+            var stemmed: TaskID?
             var ending: [TaskID] = []
             for known in runs {
-                if known.name == name { latest = max(latest ?? known.run, known.run) }
+                if known.name == name { named = max(named ?? known.run, known.run) }
+                if known.name == stem { stemmed = max(stemmed ?? known.run, known.run) }
                 if let suffix, !ending.contains(known.run),
                     known.run.description.hasSuffix(suffix)
                 {
                     ending.append(known.run)
                 }
             }
-            if let latest { return .one(TaskRef(run: latest)) }
+            if let named { return .one(TaskRef(run: named)) }
+            if let stemmed { return .one(TaskRef(run: stemmed, task: task, item: item)) }
             if ending.count > 1 { return .ambiguous(Array(ending.prefix(5))) }
             return ending.first.map { .one(TaskRef(run: $0, task: task, item: item)) } ?? .none
         }

@@ -54,6 +54,7 @@ import Testing
         #expect(resolve("00000abc") == ref(Self.older))
         #expect(resolve("0ABC.3") == ref(Self.older, 3))
         #expect(resolve("01JD0000000000000000000ABC.1") == ref(Self.older, 1))
+        #expect(resolve("site.2") == ref(Self.newer, 2))
         #expect(resolve("nothing") == .none)
         // A unit's name goes before an id that ends so.
         #expect(resolve("abcd") == ref(Self.older))

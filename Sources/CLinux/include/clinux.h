@@ -13,6 +13,5 @@
 #include "cl_socket.h"
 #include "cl_spawn.h"
 #include "cl_checksum.h"
-#include "cl_jail.h"
 
 #endif

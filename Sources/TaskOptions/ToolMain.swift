@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+import Linux
+import TaskTool
+
+/// The outer frame of a program that people type: parses, runs, and turns what was thrown into a
+/// message and an exit status. Wrong usage exits 2 (task(1), EXIT STATUS).
+public enum ToolMain {
+    /// The version that `--version` and `-V` print.
+    public static let version = "taskspool 0.1.0"
+
+    public static func run(_ program: any ParsableCommand.Type) -> Never {
+        let name = program.configuration.commandName ?? "task"
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "-V" { arguments[0] = "--version" }
+        do {
+            var command = try program.parseAsRoot(arguments)
+            try command.run()
+            Caller.exit(ExitStatus.ok)
+        } catch let error as ToolError {
+            Reporter(name).fail(error)
+        } catch {
+            explain(error, program, name)
+        }
+    }
+
+    private static func explain(
+        _ error: any Error, _ program: any ParsableCommand.Type, _ name: String
+    ) -> Never {
+        let code = program.exitCode(for: error)
+        if let exit = error as? ExitCode { Caller.exit(exit.rawValue) }
+        var text = program.fullMessage(for: error)
+        if !text.hasSuffix("\n") { text += "\n" }
+        guard code != .success else {
+            try? File.writeAll(Array(text.utf8), to: 1)
+            Caller.exit(ExitStatus.ok)
+        }
+        if text.hasPrefix("Error: ") {
+            text = "\(name): error: " + text.dropFirst("Error: ".utf8.count)
+        }
+        try? File.writeAll(Array(text.utf8), to: 2)
+        Caller.exit(code == .validationFailure ? ExitStatus.usage : code.rawValue)
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskModel
+import TaskTool
+
+/// Prints what the tasks of a run write, as it comes: the one that was asked for as it is, what it
+/// depends on with the task's name before each line, on standard error.
+final class OutputPrinter {
+    private let root: TaskRef
+    private let names: [Int: String]
+    private let isTerminal = Terminal.isTerminal(1)
+    private var standard: [UInt8] = []
+    private var error: [UInt8] = []
+    /// Lines of dependencies and checks that have not ended yet, by task and step.
+    private var open: [String: [UInt8]] = [:]
+
+    init(_ plan: Plan, run: TaskID) {
+        root = TaskRef(run: run, task: plan.tasks.last?.number)
+        names = Dictionary(
+            plan.tasks.map { ($0.number, $0.spec.name) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Takes one `note RUN.K what=output` line.
+    ///
+    /// - Parameter raw: the line's own bytes: output may be no UTF-8, and a field's text then has
+    ///   lost it.
+    func print(_ line: EventLine, raw: ArraySlice<UInt8>) {
+        guard let ref = line.ref, let bytes = Self.data(raw) else { return }
+        let isStandard = line["fd"] != "2"
+        let isCheck = line.number("step") ?? 0 > 0
+        if ref == root, !isCheck || !isTerminal {
+            if isStandard { standard += bytes } else { error += bytes }
+        } else {
+            let name = names[ref.task ?? 0] ?? "\(ref)"
+            prefixed(bytes, name: isCheck ? "\(name) check" : name)
+        }
+    }
+
+    // Only whole lines: those of several tasks come between each other.
+    private func prefixed(_ bytes: [UInt8], name: String) {
+        var line = open[name] ?? []
+        for byte in bytes {
+            line.append(byte)
+            if byte == UInt8(ascii: "\n") {
+                error += Array("\(name): ".utf8) + line
+                line = []
+            }
+        }
+        open[name] = line
+    }
+
+    private static func data(_ raw: ArraySlice<UInt8>) -> [UInt8]? {
+        let key = Array("data=".utf8)
+        let field = raw.split(separator: UInt8(ascii: " ")).last { $0.starts(with: key) }
+        return field.flatMap { PercentCoding.decode($0.dropFirst(key.count)) }
+    }
+
+    func flush() {
+        try? File.writeAll(standard, to: 1)
+        try? File.writeAll(error, to: 2)
+        standard = []
+        error = []
+    }
+
+    func finish() {
+        for (name, line) in open.sorted(by: { $0.key < $1.key }) where !line.isEmpty {
+            error += Array("\(name): ".utf8) + line + [UInt8(ascii: "\n")]
+        }
+        open = [:]
+        flush()
+    }
+}

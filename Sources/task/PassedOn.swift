@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import TaskOptions
+import TaskTool
+
+// Commands that another program of the suite answers: it is started in this one's place with the
+// same options, so that there is one implementation and one page for each.
+
+/// A command that becomes `PROGRAM VERB ARGUMENTS…`.
+protocol PassedOn: ParsableCommand {
+    static var program: String { get }
+    var arguments: [String] { get }
+}
+
+extension PassedOn {
+    static func configuration(_ abstract: String) -> CommandConfiguration {
+        CommandConfiguration(
+            commandName: verb, abstract: abstract,
+            discussion: "The same as `\(program) \(verb)`, with all of its options.")
+    }
+
+    private static var verb: String {
+        var name = String(describing: Self.self)
+        name.removeLast("Command".utf8.count)
+        return name.lowercased()
+    }
+
+    func run() throws { try Sibling.execute(Self.program, [Self.verb] + arguments) }
+}
+
+struct LintCommand: PassedOn {
+    static let program = "taskdep"
+    static var configuration: CommandConfiguration {
+        configuration("Says what is wrong with units, all errors at once.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep lint.")
+    var arguments: [String] = []
+}
+
+struct OrderCommand: PassedOn {
+    static let program = "taskdep"
+    static var configuration: CommandConfiguration {
+        configuration("Prints what runs before what, level by level.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep order.")
+    var arguments: [String] = []
+}
+
+struct GraphCommand: PassedOn {
+    static let program = "taskdep"
+    static var configuration: CommandConfiguration {
+        configuration("Draws a unit's dependencies.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep graph.")
+    var arguments: [String] = []
+}
+
+struct CheckCommand: PassedOn {
+    static let program = "taskdep"
+    static var configuration: CommandConfiguration {
+        configuration("Runs the [Checks] of a unit, and nothing else of it.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep check.")
+    var arguments: [String] = []
+}
+
+struct LogsCommand: PassedOn {
+    static let program = "tasklog"
+    static var configuration: CommandConfiguration {
+        configuration("Prints the output of a task.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog logs.")
+    var arguments: [String] = []
+}
+
+struct AuditCommand: PassedOn {
+    static let program = "tasklog"
+    static var configuration: CommandConfiguration {
+        configuration("Prints every change of state of a task.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog audit.")
+    var arguments: [String] = []
+}
+
+struct QueryCommand: PassedOn {
+    static let program = "tasklog"
+    static var configuration: CommandConfiguration {
+        configuration("Answers SQL over the history.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog query.")
+    var arguments: [String] = []
+}

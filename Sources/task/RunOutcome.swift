@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskModel
+import TaskTool
+
+/// How one task stands, gathered from event lines.
+struct TaskOutcome {
+    var ref: TaskRef
+    var name: String?
+    var state = TaskState.created
+    var reason: FailureReason?
+    var exit: Int?
+    var signal: Int?
+    var attempt = 1
+    var started: Int64?
+    var ended: Int64?
+    var cpu: Int64?
+    var memory: Int64?
+    var weak: String?
+    /// The check that failed, or what it depends on.
+    var cause: String?
+    /// The sentence of the end record.
+    var message: String?
+
+    init(_ ref: TaskRef, name: String? = nil) {
+        self.ref = ref
+        self.name = name
+    }
+
+    /// What `task run` and `task wait` return for it.
+    var exitStatus: Int32 { ExitStatus.of(state, reason: reason, exit: exit, signal: signal) }
+
+    /// Takes in one event of this task.
+    mutating func add(_ line: EventLine) {
+        switch line.verb {
+        case .start:
+            state = .running
+            name = line["name"] ?? name
+            attempt = line.number("a") ?? 1
+            started = started ?? line.microseconds
+            weak = line["weak"] ?? weak
+        case .end: end(line)
+        case .retry: state = .pending
+        case .skip: state = .skipped
+        case .lost: state = .lost
+        default: break
+        }
+    }
+
+    private mutating func end(_ line: EventLine) {
+        guard let word = line["state"], let state = TaskState(word: word) else { return }
+        self.state = state
+        reason = line["reason"].flatMap { FailureReason(rawValue: $0) }
+        exit = line.number("exit")
+        signal = line["signal"].flatMap { SignalName.number(of: $0) }.map { Int($0) }
+        attempt = line.number("a") ?? attempt
+        ended = line.microseconds
+        cpu = line.number("cpu").map { Int64($0) } ?? cpu
+        memory = line.number("mem").map { Int64($0) } ?? memory
+        cause = line["name"]
+        message = line["what"]
+    }
+
+    /// `failure (exit 3)`, `failure (check check-pandoc, exit 1)`, `success`.
+    var words: String {
+        var details: [String] = []
+        if let reason, reason != .exit, reason != .signal { details.append(reason.rawValue) }
+        if let cause, reason == .check || reason == .dependency {
+            details[details.count - 1] += " \(cause)"
+        }
+        if let exit, exit != 0 { details.append("exit \(exit)") }
+        if let signal { details.append("signal \(SignalName.name(of: Int32(signal)))") }
+        return details.isEmpty ? state.word : "\(state.word) (\(details.joined(separator: ", ")))"
+    }
+}
+
+/// The tasks of one run, by their numbers in its plan.
+struct RunOutcome {
+    let run: TaskID
+    private(set) var tasks: [TaskOutcome]
+
+    init(_ run: TaskID, plan: Plan) {
+        self.run = run
+        tasks = plan.tasks.map {
+            TaskOutcome(TaskRef(run: run, task: $0.number), name: $0.spec.name)
+        }
+    }
+
+    /// The task that was asked for: the last one; the others are its dependencies.
+    var root: TaskOutcome? { tasks.last }
+
+    mutating func add(_ line: EventLine) {
+        guard let ref = line.ref, ref.run == run, ref.item == nil, let number = ref.task,
+            let index = tasks.firstIndex(where: { $0.ref.task == number })
+        else { return }
+        tasks[index].add(line)
+    }
+
+    /// The columns of one task in every answer of this program.
+    static let columns = [
+        Column("id"), Column("run", nil), Column("name"), Column("state"), Column("reason"),
+        Column("exit"), Column("signal"), Column("attempt"), Column("started", nil),
+        Column("ended"), Column("cpu_us", "CPU"), Column("mem"), Column("weak", nil),
+        Column("message"),
+    ]
+
+    var rows: [[Value]] {
+        tasks.map { task in
+            [
+                .id("\(task.ref)"), .id("\(run)"), Value(task.name), .state(task.state),
+                Value(task.reason?.rawValue), Value(task.exit),
+                Value(task.signal.map { SignalName.name(of: Int32($0)) }), Value(task.attempt),
+                Value(time: task.started), Value(time: task.ended), Value(span: task.cpu),
+                Value(size: task.memory), Value(task.weak), Value(task.message),
+            ]
+        }
+    }
+}
