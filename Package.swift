@@ -66,6 +66,14 @@ let package = Package(
                 "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        // libseccomp names and numbers the system calls, and compiles filters.
+        .systemLibrary(
+            name: "CSeccomp", path: "Sources/CSeccomp", pkgConfig: "libseccomp",
+            providers: [.apt(["libseccomp-dev"])]),
+        // The jail's plan and the launcher that carries it out.
+        .target(
+            name: "TaskJail", dependencies: ["CLinux", "CSeccomp", "Linux", "TaskModel"],
+            swiftSettings: strict),
         // Options, messages, tables, progress for the programs that people type.
         .target(
             name: "TaskTool",
@@ -73,6 +81,16 @@ let package = Package(
                 "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+
+        // Executes tasks: a unit, a plan, or jobs of taskd.
+        .executableTarget(
+            name: "taskrun",
+            dependencies: [
+                "Linux", "TaskModel", "TaskEngine", "TaskJournal",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The same for ArgumentParser: options that programs share, and their outer frame.
         .target(
             name: "TaskOptions",
@@ -97,6 +115,10 @@ let package = Package(
                 "Linux", "TaskModel", "TaskSpool",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
+            swiftSettings: strict),
+        // Runs jails for TaskJailTests; not shipped.
+        .executableTarget(
+            name: "jailprobe", dependencies: ["Linux", "TaskJail"], path: "Tests/jailprobe",
             swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(

@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clinux.h"
+#include "clone_entry.h"
 
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
@@ -27,6 +29,7 @@
 // What parent and child share: with CLONE_VM the child writes it into the parent's memory.
 struct shared {
     const struct cl_spawn *request;
+    pid_t parent;
     volatile int error;
     volatile char step;
 };
@@ -47,12 +50,17 @@ static void place(struct shared *shared, int from, int to) {
     if (from == to ? fcntl(to, F_SETFD, 0) < 0 : dup2(from, to) < 0) fail(shared, 'f');
 }
 
-__attribute__((noreturn)) static void child(struct shared *shared) {
+static void child(void *argument) {
+    struct shared *shared = argument;
     const struct cl_spawn *r = shared->request;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (r->new_session && setsid() < 0) fail(shared, 's');
+    if (r->death_signal) {
+        if (prctl(PR_SET_PDEATHSIG, r->death_signal) < 0) fail(shared, 's');
+        if (getppid() != shared->parent) _exit(127);  // it died before the signal was set
+    }
     if (r->directory >= 0 && fchdir(r->directory) < 0) fail(shared, 'd');
     place(shared, r->stdin_fd, 0);
     place(shared, r->stdout_fd, 1);
@@ -63,49 +71,6 @@ __attribute__((noreturn)) static void child(struct shared *shared) {
     limit(shared, RLIMIT_CPU, r->cpu_limit);
     execve(r->path, r->argv, r->envp);
     fail(shared, 'x');
-}
-
-// clone3 with a stack of its own; the child never returns into the caller's frame.
-static long clone_child(struct clone_args *args, struct shared *shared) {
-    long result;
-#if defined(__x86_64__)
-    register struct shared *argument __asm__("r12") = shared;
-    register void (*entry)(struct shared *) __asm__("r13") = child;
-    __asm__ volatile(
-        "syscall\n\t"
-        "test %%rax, %%rax\n\t"
-        "jnz 1f\n\t"
-        "xor %%ebp, %%ebp\n\t"
-        "mov %%r12, %%rdi\n\t"
-        "call *%%r13\n\t"
-        "hlt\n\t"
-        "1:"
-        : "=a"(result)
-        : "a"(SYS_clone3), "D"(args), "S"(sizeof *args), "r"(argument), "r"(entry)
-        : "rcx", "r11", "memory");
-#elif defined(__aarch64__)
-    register long number __asm__("x8") = SYS_clone3;
-    register long x0 __asm__("x0") = (long)args;
-    register long x1 __asm__("x1") = (long)sizeof *args;
-    register struct shared *argument __asm__("x19") = shared;
-    register void (*entry)(struct shared *) __asm__("x20") = child;
-    __asm__ volatile(
-        "svc #0\n\t"
-        "cbnz x0, 1f\n\t"
-        "mov x0, x19\n\t"
-        "blr x20\n\t"
-        "brk #1\n\t"
-        "1:"
-        : "+r"(x0)
-        : "r"(x1), "r"(number), "r"(argument), "r"(entry)
-        : "memory");
-    result = x0;
-#else
-#error "clone_child knows x86_64 and aarch64"
-#endif
-    if (result >= 0) return result;
-    errno = (int)-result;
-    return -1;
 }
 
 // One stack for every child: the parent sleeps until the child has exec'ed or exited.
@@ -129,14 +94,14 @@ pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step) {
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    struct shared shared = {.request = request};
+    struct shared shared = {.request = request, .parent = getpid()};
     struct clone_args args = {
         .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         .pidfd = (uint64_t)(uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
         .stack = (uint64_t)(uintptr_t)stack,
         .stack_size = stack_size};
-    long pid = clone_child(&args, &shared);
+    long pid = cl_clone_entry(&args, child, &shared);
     int saved = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = saved;

@@ -65,6 +65,8 @@ public struct SpawnOptions: Sendable {
     /// Becomes descriptor 3 of the child when not negative.
     public var extra: Int32 = -1
     public var newSession = false
+    /// SIGKILL when the starting process dies.
+    public var diesWithParent = false
     public var nice: Int32 = 0
     /// RLIMIT_DATA in bytes, 0 for none.
     public var memoryLimit: UInt64 = 0
@@ -93,6 +95,7 @@ public struct Child: ~Copyable {
         request.stderr_fd = options.standardError
         request.keep_fd = options.extra
         request.new_session = options.newSession ? 1 : 0
+        request.death_signal = options.diesWithParent ? SIGKILL : 0
         request.nice = options.nice
         request.memory_limit = options.memoryLimit
         request.cpu_limit = options.cpuLimit
@@ -121,6 +124,17 @@ public struct Child: ~Copyable {
     public func signal(_ number: Int32) {
         _ = cl_pidfd_send_signal(pidfd.number, number)
     }
+
+    /// SIGKILL to the process and all of its group; needs `newSession`, and must come before `ended`
+    /// has reaped it: until then its number cannot mean another process.
+    public func killGroup() {
+        _ = kill(-pid, SIGKILL)
+    }
+
+    /// A signal to the process and all of its group; needs `newSession`. Not after `ended`.
+    public func signalGroup(_ number: Int32) {
+        _ = kill(-pid, number)
+    }
 }
 
 /// How a process ended and what it used.
@@ -139,6 +153,14 @@ public struct ProcessEnd: Equatable, Sendable {
     /// The signal that ended it, nil when it exited.
     public var signal: Int32? {
         cl_status_exited(status) != 0 ? nil : cl_status_signal(status)
+    }
+
+    /// Peak resident memory of this process in bytes. A child of `Child.start` begins with it: its
+    /// `memory` tells nothing unless it is more.
+    public static var ownPeak: Int64 {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return Int64(usage.ru_maxrss) * 1024
     }
 
     public init(status: Int32, cpu: Int64, memory: Int64) {

@@ -86,11 +86,20 @@ public final class JournalReader {
         return first
     }
 
+    /// One event and where it stands.
+    public struct Event: Sendable {
+        public var line: EventLine
+        public var at: JournalPosition
+        /// The boot id of the machine when its segment was made.
+        public var boot: String
+    }
+
     /// The next record as an event; what is no event line is damage.
-    public func nextEvent() throws(JournalError) -> (line: EventLine, at: JournalPosition)? {
+    public func nextEvent() throws(JournalError) -> Event? {
         while let record = try next() {
             do {
-                return (try EventLine(parsing: record.line), record.position)
+                let line = try EventLine(parsing: record.line)
+                return Event(line: line, at: record.position, boot: record.boot)
             } catch {
                 found.append(
                     Damage(

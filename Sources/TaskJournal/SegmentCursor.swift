@@ -10,6 +10,8 @@ public struct JournalRecord: Sendable {
     public var sequence: UInt64
     /// The event line's bytes, without its line end.
     public var line: ArraySlice<UInt8>
+    /// The boot id of the machine when its segment was made.
+    public var boot: String
     /// The offset behind the record: where a later reader goes on.
     public var end: Int64
 
@@ -124,7 +126,8 @@ public final class SegmentCursor {
         sequence = found.sequence
         return .record(
             JournalRecord(
-                segment: name, sequence: found.sequence, line: buffer[found.line], end: offset))
+                segment: name, sequence: found.sequence, line: buffer[found.line],
+                boot: header.boot, end: offset))
     }
 
     private func isSuperseded(_ sequence: UInt64) -> Bool {

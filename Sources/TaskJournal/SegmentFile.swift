@@ -79,6 +79,7 @@ final class SegmentFile {
             do {
                 try File.writeAll(part, to: number, at: filled)
             } catch {
+                fill = Self.firstFill
                 return
             }
             filled += Int64(count)

@@ -13,5 +13,6 @@
 #include "cl_socket.h"
 #include "cl_spawn.h"
 #include "cl_checksum.h"
+#include "cl_jail.h"
 
 #endif

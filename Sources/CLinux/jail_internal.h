@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the jail's files; nothing of it is for Swift.
+#ifndef JAIL_INTERNAL_H
+#define JAIL_INTERNAL_H
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clinux.h"
+
+// I arranges its descriptors so: the steps of T copy 4, 5, 6 to 0, 1, 2.
+enum { FD_CONTROL = 3, FD_IN = 4, FD_OUT = 5, FD_ERR = 6, FD_LAST = 6 };
+
+struct jail {
+    struct cl_jail_request *request;  // = the area's start
+    const struct cl_jail_step *steps;
+    int trees[CL_JAIL_TREES];
+    uint32_t kinds[CL_JAIL_TREES];    // S_IFMT of what was opened, 0 when absent
+    int control;
+    int in, out, err;
+    uint32_t run;                     // which program is being started
+    uint32_t detail;                  // set by the step that failed
+    int64_t value;
+};
+
+static inline const char *jail_text(const struct jail *j, uint32_t offset) {
+    return offset ? (const char *)j->request + offset : (const char *)0;
+}
+
+/// Performs a step; 0 or the errno.
+int jail_step(struct jail *j, const struct cl_jail_step *s);
+int jail_task_step(struct jail *j, const struct cl_jail_step *s);
+/// Performs a part in order; the index of the step that failed and *error, or -1.
+int64_t jail_part(struct jail *j, struct cl_jail_part part, int *error);
+/// The whole life of I. Never returns.
+__attribute__((noreturn)) void jail_init_main(struct jail *j);
+void jail_send(int control, const struct cl_jail_report *report);
+__attribute__((noreturn)) void jail_launcher_main(int socket, pid_t parent, int user_namespace);
+int jail_clone(struct jail *j, int cgroup, uint64_t flags);
+int jail_drop_bounding(void);
+int jail_securebits(void);
+/// The effective set: all that is permitted, or nothing.
+int jail_effective(int on);
+
+#endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+
+/// The cgroups of a pool's slots: made once, reused by one attempt after another.
+final class CgroupPool {
+    private let name: String
+    private let controllers: [String: CgroupPlace]
+    private let unified: CgroupPlace?
+    private var made: [String] = []
+
+    /// - Parameter family: pids of this program's own processes, which leave an inner v2 node.
+    init(_ facts: HostFacts, family: [Int32]) {
+        name = "taskrun-\(getpid())"
+        var controllers = facts.controllers
+        if controllers.values.contains(where: \.isV2), let place = facts.unified {
+            if !Self.handOut(place, controllers, family) {
+                controllers = controllers.filter { !$0.value.isV2 }
+            }
+        }
+        self.controllers = controllers
+        unified = facts.unified
+        for place in places { Self.sweep(place.path) }
+    }
+
+    /// What is really there: `facts` without what could not be handed out.
+    func refine(_ facts: inout HostFacts) {
+        facts.controllers = controllers
+    }
+
+    private var places: [CgroupPlace] {
+        var all = Array(controllers.values)
+        if let unified { all.append(unified) }
+        return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+
+    // No processes in inner nodes (cgroups(7)): ours move to supervisor/ first. A cgroup that
+    // hands controllers out already, or the root, needs no move.
+    private static func handOut(
+        _ place: CgroupPlace, _ controllers: [String: CgroupPlace], _ family: [Int32]
+    ) -> Bool {
+        let control = place.path + "/cgroup.subtree_control"
+        let wanted = controllers.filter { $0.value.isV2 }.keys.map { "+" + $0 }.sorted()
+        if Text.write(wanted.joined(separator: " "), to: control) { return true }
+        let supervisor = place.path + "/supervisor"
+        guard mkdir(supervisor, 0o755) == 0 || errno == EEXIST else { return false }
+        for pid in family { _ = Text.write(String(pid), to: supervisor + "/cgroup.procs") }
+        return Text.write(wanted.joined(separator: " "), to: control)
+    }
+
+    // What a taskrun that was killed left: its tasks died with it, its directories did not.
+    private static func sweep(_ place: String) {
+        guard let stream = try? DirectoryStream(place, at: File.here) else { return }
+        while let bytes = try? stream.next() {
+            let name = String(decoding: bytes, as: UTF8.self)
+            guard name.hasPrefix("taskrun-"), let pid = Int32(name.dropFirst(8)), pid > 0,
+                kill(pid, 0) < 0, errno == ESRCH
+            else { continue }
+            remove(place + "/" + name)
+        }
+    }
+
+    private static func remove(_ directory: String) {
+        if let stream = try? DirectoryStream(directory, at: File.here) {
+            while let bytes = try? stream.next() {
+                let name = String(decoding: bytes, as: UTF8.self)
+                if name.hasPrefix("slot-") { rmdir(directory + "/" + name) }
+            }
+        }
+        rmdir(directory)
+    }
+
+    /// The cgroups of a slot, made at its first use.
+    func slot(_ index: Int) throws(JailError) -> CgroupSlot {
+        var paths: [String: String] = [:]
+        for place in places {
+            let pool = place.path + "/" + name
+            try make(pool)
+            if place.isV2 { try handOutBelow(pool) }
+            try make(pool + "/slot-\(index)")
+            paths[place.path] = pool + "/slot-\(index)"
+        }
+        return CgroupSlot(
+            controllers: controllers.compactMapValues { place in
+                paths[place.path].map { CgroupPlace(isV2: place.isV2, path: $0) }
+            }, unified: unified.flatMap { paths[$0.path] })
+    }
+
+    private func handOutBelow(_ pool: String) throws(JailError) {
+        let names = controllers.filter { $0.value.isV2 }.keys.map { "+" + $0 }.sorted()
+        if names.isEmpty
+            || Text.write(names.joined(separator: " "), to: pool + "/cgroup.subtree_control")
+        {
+            return
+        }
+        throw JailError(
+            .cgroup,
+            "unable to hand out controllers in \(pool): \(String(cString: strerror(errno)))")
+    }
+
+    private func make(_ path: String) throws(JailError) {
+        if mkdir(path, 0o755) == 0 {
+            made.append(path)
+        } else if errno != EEXIST {
+            throw JailError(
+                .cgroup, "unable to make the cgroup \(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Removes the directories; the launchers must be gone.
+    func remove() {
+        for path in made.reversed() { rmdir(path) }
+        made = []
+    }
+}

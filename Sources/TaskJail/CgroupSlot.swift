@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+
+/// What went over a limit during an attempt.
+public struct JailBreach: Equatable, Sendable {
+    /// Processes that the kernel killed for LimitMem=: any means that the attempt failed (`oom`),
+    /// whatever its status.
+    public var oomKills: Int64 = 0
+    /// Forks refused by LimitTasks=: reason `limit` if the attempt failed, else a note.
+    public var forksRefused: Int64 = 0
+    /// Times that LimitCPU= held it back.
+    public var throttled: Int64 = 0
+    /// /tmp, scratch and /dev/shm were full at some poll or at the end: `disk` if it failed.
+    public var isDiskFull = false
+    /// Most memory at any time, bytes; nil where nobody counts.
+    public var peakMemory: Int64?
+
+    public init() {}
+}
+
+/// The cgroups of one slot: limits are written only when they change, counters only rise and are
+/// compared with what they were.
+final class CgroupSlot {
+    private let controllers: [String: CgroupPlace]
+    private let unifiedPath: String?
+    private var written: [String: String] = [:]
+    private var before = JailBreach()
+    private var readers: [String: KernelFile] = [:]
+
+    init(controllers: [String: CgroupPlace], unified: String?) {
+        self.controllers = controllers
+        unifiedPath = unified
+    }
+
+    /// cgroup.procs of the v1 hierarchies, for the slot's launcher to enter once.
+    func openProcs() -> [Int32] {
+        Set(controllers.values.filter { !$0.isV2 }.map(\.path)).sorted().map {
+            open($0 + "/cgroup.procs", O_WRONLY | O_CLOEXEC)
+        }.filter { $0 >= 0 }
+    }
+
+    /// The v2 directory that jails are born in; -1 where there is none.
+    func openUnified() -> Int32 {
+        guard let unifiedPath else { return -1 }
+        return open(unifiedPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
+
+    var hasUnified: Bool { unifiedPath != nil }
+
+    // MARK: - Limits
+
+    /// Writes what differs from the attempt before, and remembers the counters.
+    func apply(_ limits: JailLimits) throws(JailError) {
+        if let place = controllers["memory"] {
+            place.isV2
+                ? try applyMemoryV2(place.path, limits) : try applyMemoryV1(place.path, limits)
+        }
+        if let place = controllers["pids"] {
+            // The launcher (v1 only) and init are inside and do not count as the task's.
+            let overhead: UInt64 = place.isV2 ? 1 : 2
+            let text = limits.tasks.map { String($0 + overhead) } ?? "max"
+            try write(place.path + "/pids.max", text)
+        }
+        if let place = controllers["cpu"] {
+            let quota = limits.cpuPercent.map { String($0 * 1000) }
+            place.isV2
+                ? try write(place.path + "/cpu.max", (quota ?? "max") + " 100000")
+                : try write(place.path + "/cpu.cfs_quota_us", quota ?? "-1")
+        }
+        resetPeak()
+        before = counters()
+    }
+
+    private func applyMemoryV2(_ path: String, _ limits: JailLimits) throws(JailError) {
+        try write(path + "/memory.oom.group", "1")
+        try write(path + "/memory.high", limits.memoryHigh.map(String.init) ?? "max")
+        try write(path + "/memory.max", limits.memory.map(String.init) ?? "max")
+        let swap = limits.memory == nil ? "max" : "0"
+        _ = try? write(path + "/memory.swap.max", swap)  // absent without swap accounting
+    }
+
+    // memsw is never below limit: lower the limit first, raise memsw first.
+    private func applyMemoryV1(_ path: String, _ limits: JailLimits) throws(JailError) {
+        let text = limits.memory.map(String.init) ?? "-1"
+        let limit = path + "/memory.limit_in_bytes"
+        let both = path + "/memory.memsw.limit_in_bytes"
+        if written[limit] == text { return }
+        let hasBoth = access(both, F_OK) == 0
+        if hasBoth { _ = Text.write("-1", to: both) }
+        written[both] = nil
+        try write(limit, text)
+        if hasBoth { try write(both, text) }
+    }
+
+    private func write(_ path: String, _ text: String) throws(JailError) {
+        if written[path] == text { return }
+        if !Text.write(text, to: path) {
+            // EBUSY: the attempt before left page cache above the new limit.
+            let empty =
+                String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
+                + "/memory.force_empty"
+            guard errno == EBUSY, Text.write("0", to: empty), Text.write(text, to: path) else {
+                throw JailError(
+                    .cgroup,
+                    "unable to write \(text) to \(path): \(String(cString: strerror(errno)))")
+            }
+        }
+        written[path] = text
+    }
+
+    // MARK: - Counters
+
+    /// What happened since `apply`.
+    func breach() -> JailBreach {
+        var now = counters()
+        now.oomKills -= before.oomKills
+        now.forksRefused -= before.forksRefused
+        now.throttled -= before.throttled
+        if let place = controllers["memory"] {
+            now.peakMemory = number(
+                place.path + (place.isV2 ? "/memory.peak" : "/memory.max_usage_in_bytes"))
+        }
+        return now
+    }
+
+    private func counters() -> JailBreach {
+        var result = JailBreach()
+        if let place = controllers["memory"] {
+            let file = place.isV2 ? "/memory.events" : "/memory.oom_control"
+            result.oomKills = field("oom_kill", place.path + file) ?? 0
+        }
+        if let place = controllers["pids"] {
+            result.forksRefused = field("max", place.path + "/pids.events") ?? 0
+        }
+        if let place = controllers["cpu"] {
+            result.throttled = field("nr_throttled", place.path + "/cpu.stat") ?? 0
+        }
+        return result
+    }
+
+    private func resetPeak() {
+        guard let place = controllers["memory"], !place.isV2 else { return }
+        _ = Text.write("0", to: place.path + "/memory.max_usage_in_bytes")
+    }
+
+    private func field(_ name: String, _ path: String) -> Int64? {
+        guard let text = read(path) else { return nil }
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2, words[0] == name { return Int64(words[1]) }
+        }
+        return nil
+    }
+
+    private func number(_ path: String) -> Int64? {
+        read(path).flatMap { Int64($0.prefix { $0 != "\n" }) }
+    }
+
+    private func read(_ path: String) -> String? {
+        if readers[path] == nil { readers[path] = KernelFile(path) }
+        return readers[path]?.read()
+    }
+}
+
+/// A kernel file that is read again and again.
+private final class KernelFile {
+    private let number: Int32
+
+    init?(_ path: String) {
+        number = open(path, O_RDONLY | O_CLOEXEC)
+        if number < 0 { return nil }
+    }
+
+    func read() -> String? {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = pread(number, &bytes, bytes.count, 0)
+        return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
+    deinit { close(number) }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+
+extension JailBuilder {
+    // MARK: - What the parent does
+
+    mutating func addParent() {
+        let limits = request.limits
+        var words: [String] = []
+        words.append("memory=" + Self.size(limits.memory))
+        words.append("pids=" + (limits.tasks.map { String($0) } ?? "infinity"))
+        words.append("cpu=" + (limits.cpuPercent.map { "\($0)%" } ?? "none"))
+        let by = CgroupLayout.wanted.map { name in
+            name + ":" + (facts.controllers[name].map { $0.isV2 ? "v2" : "v1" } ?? "rlimit")
+        }
+        line(
+            .parent, "cgroup", "slot  " + words.joined(separator: " "),
+            comment: by.joined(separator: " "))
+        let net = request.hasPrivateNetwork ? "net" : "net=host"
+        let comment = request.hasPrivateNetwork ? nil : "PrivateNetwork=no: 127.0.0.1 is reachable"
+        let user = request.identity.outside.map { " user(\(request.identity.uid)=\($0.uid))" } ?? ""
+        line(.launcher, "clone3", "pid mnt ipc uts cgroup\(user); \(net)", comment: comment)
+        for letter in "pmiu" { cloneFlags |= Self.word(letter) }
+        if request.hasPrivateNetwork { cloneFlags |= Self.word("n") }
+        if isOrdinary { cloneFlags |= Self.word("U") }
+    }
+
+    private static func word(_ letter: Character) -> UInt64 {
+        cl_clone_word(CChar(bitPattern: letter.asciiValue ?? 0))
+    }
+
+    // MARK: - init
+
+    mutating func addInit() {
+        line(
+            .initial, "session",
+            "setsid umask=022 signals=default pdeathsig=KILL dumpable=no")
+        if let outside = request.identity.outside { addMap(outside) }
+        line(.initial, "cgroup", "namespace")
+        add(\.initial, CL_OP_CGROUP_NS, .namespace)
+        addPrivateFiles()
+        addTrees()
+        addProc()
+        line(.initial, "hostname", "task")
+        add(\.initial, CL_OP_HOSTNAME, .namespace) { $0.payload = .text("task") }
+        if request.hasPrivateNetwork {
+            line(.initial, "loopback", "up")
+            add(\.initial, CL_OP_LOOPBACK, .network)
+        }
+        addLimits()
+        line(.initial, "close", "all but the control socket and the task's three descriptors")
+        add(\.initial, CL_OP_CLOSE, .descriptors)
+    }
+
+    private mutating func addMap(_ outside: (uid: UInt32, gid: UInt32)) {
+        let who = request.identity
+        line(
+            .initial, "map", "uid \(who.uid)=\(outside.uid) gid \(who.gid)=\(outside.gid)",
+            comment: "other groups of \(outside.uid) cannot be dropped")
+        add(\.initial, CL_OP_ID_MAP, .user) {
+            $0.payload = .text("\(who.uid) \(outside.uid) 1")
+            $0.from = "\(who.gid) \(outside.gid) 1"
+        }
+    }
+
+    private mutating func addPrivateFiles() {
+        var options = "mode=1777"
+        var shown = "size=infinity"
+        if let disk = request.limits.disk {
+            let inodes = max(1024, disk / 16384)
+            options += ",size=\(max(disk, 65536)),nr_inodes=\(inodes)"
+            shown = "size=\(Self.size(disk)) inodes=\(inodes)"
+        }
+        line(
+            .initial, "tmpfs", "/tmp /scratch /dev/shm  \(shown) nosuid nodev",
+            comment: "LimitDisk, charged to LimitMem")
+        add(\.initial, CL_OP_TMPFS, .namespace) {
+            $0.to = "/tmp"
+            $0.payload = .text(options)
+        }
+        privateDirectory("/tmp/scratch", mode: 0o700, on: Self.scratch)
+        privateDirectory("/tmp/shm", mode: 0o1777, on: "/dev/shm")
+        // Last: it covers the other two names.
+        privateDirectory("/tmp/tmp", mode: 0o1777, on: "/tmp")
+    }
+
+    private mutating func privateDirectory(_ path: String, mode: UInt32, on target: String) {
+        let who = request.identity
+        add(\.initial, CL_OP_MKDIR, .namespace) {
+            $0.to = path
+            $0.size = mode
+            let isOwned = mode == 0o700
+            $0.a = isOwned ? UInt64(who.uid) : .max
+            $0.b = isOwned ? UInt64(who.gid) : .max
+        }
+        add(\.initial, CL_OP_SUBTREE, .namespace) {
+            $0.from = path
+            $0.to = target
+        }
+    }
+
+    private mutating func addTrees() {
+        for (index, tree) in trees.enumerated() {
+            line(
+                .initial, "attach",
+                "\(tree.source) on \(tree.target) \(tree.isWritable ? "rw" : "ro") nosuid nodev")
+            add(\.initial, CL_OP_ATTACH, .namespace) {
+                $0.a = UInt64(index)
+                $0.from = tree.source
+                $0.to = tree.target
+            }
+        }
+        guard hasCarriedFiles else { return }
+        let names = request.files.map(\.path).joined(separator: " ")
+        guard request.directory != nil else {
+            line(.initial, "files", "\(Self.unitDirectory) ro: \(names)", comment: "in the root")
+            return
+        }
+        line(.initial, "overlay", "\(Self.unitDirectory) ro: \(names) over the unit's directory")
+        add(\.initial, CL_OP_OVERLAY, .namespace) {
+            $0.to = Self.unitDirectory
+            $0.payload = .text("lowerdir=/run/task/files:/run/task/host")
+        }
+    }
+
+    private static let hidden = [
+        "sysrq-trigger", "kcore", "keys", "kallsyms", "timer_list", "latency_stats",
+    ]
+    private static let readOnly = ["sys", "irq", "bus", "fs", "acpi", "scsi"]
+
+    private mutating func addProc() {
+        // Group 0 would see all: a group that nobody has.
+        var options = "hidepid=invisible" + (isOrdinary ? "" : ",gid=65533")
+        if request.hasOnlyProcesses { options += ",subset=pid" }
+        let covers = Self.hidden.count + Self.readOnly.count
+        line(
+            .initial, "proc",
+            "/proc \(options) nosuid nodev noexec"
+                + (request.hasOnlyProcesses ? "" : " +\(covers) covers") + "; /sys empty")
+        add(\.initial, CL_OP_PROC, .namespace) {
+            $0.to = "/proc"
+            $0.payload = .text(options)
+        }
+        if request.hasOnlyProcesses { return }
+        for name in Self.readOnly {
+            add(\.initial, CL_OP_COVER, .namespace) { $0.to = "/proc/" + name }
+        }
+        for name in Self.hidden {
+            add(\.initial, CL_OP_COVER, .namespace) {
+                $0.to = "/proc/" + name
+                $0.from = "/dev/null"
+            }
+        }
+    }
+
+    // MARK: - Resource limits
+
+    private mutating func addLimits() {
+        let limits = request.limits
+        line(
+            .initial, "rlimit",
+            "core=1 memlock=64K msgqueue=0 rtprio=0 nofile=\(limits.openFiles.soft); "
+                + "nice=\(request.nice) oom_score_adj=200")
+        // 1, not 0: a piped core_pattern ignores 0 and runs its helper, as root, outside (core(5)).
+        rlimit("RLIMIT_CORE", RLIMIT_CORE, 1)
+        rlimit("RLIMIT_MEMLOCK", __rlimit_resource(8), 65536)
+        rlimit("RLIMIT_MSGQUEUE", __rlimit_resource(12), 0)
+        rlimit("RLIMIT_NICE", __rlimit_resource(13), 0)
+        rlimit("RLIMIT_RTPRIO", __rlimit_resource(14), 0)
+        rlimit("RLIMIT_NOFILE", RLIMIT_NOFILE, limits.openFiles.soft, hard: limits.openFiles.hard)
+        if let time = limits.cpuTime {
+            let seconds = max(1, (time + 999_999) / 1_000_000)
+            rlimit("RLIMIT_CPU", RLIMIT_CPU, seconds, hard: seconds + 5)
+        }
+        if facts.controllers["pids"] == nil, let tasks = limits.tasks {
+            rlimit("RLIMIT_NPROC", __rlimit_resource(6), tasks + 1)
+        }
+        if facts.controllers["memory"] == nil, let memory = limits.memory {
+            rlimit("RLIMIT_DATA", RLIMIT_DATA, memory)
+        }
+        let nice = Int64(request.nice)
+        let isOrdinary = isOrdinary
+        if nice != 0 {
+            add(\.initial, CL_OP_NICE, .nice) { $0.a = UInt64(bitPattern: nice) }
+        }
+        add(\.initial, CL_OP_WRITE, .outOfMemoryAdjust) {
+            $0.to = "/proc/self/oom_score_adj"
+            $0.size = 3
+            $0.payload = .text("200")
+            if isOrdinary { $0.flags |= Int(CL_STEP_KEEP_IDS) }
+        }
+        guard isOrdinary else { return }  // as root the launcher did it once for all
+        add(\.initial, CL_OP_BOUNDING, .capabilities)
+        add(\.initial, CL_OP_SECUREBITS, .capabilities)
+    }
+
+    private mutating func rlimit(
+        _ name: String, _ resource: __rlimit_resource, _ soft: UInt64, hard: UInt64? = nil
+    ) {
+        add(\.initial, CL_OP_RLIMIT, .limits) {
+            $0.from = name
+            $0.size = resource.rawValue
+            $0.a = soft
+            $0.b = hard ?? soft
+        }
+    }
+
+    static func size(_ bytes: UInt64?) -> String {
+        guard let bytes else { return "infinity" }
+        for (shift, unit) in [(40, "T"), (30, "G"), (20, "M"), (10, "K")] as [(UInt64, String)]
+        where bytes >> shift > 0 && bytes & (1 << shift - 1) == 0 {
+            return "\(bytes >> shift)\(unit)"
+        }
+        return String(bytes)
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+extension JailBuilder {
+    // MARK: - The payload's process, for each program
+
+    mutating func addTask() {
+        let who = request.identity
+        line(.task, "session", "setsid")
+        add(\.task, CL_OP_SESSION, .session)
+        addIdentity()
+        line(
+            .task, "nnp",
+            "no_new_privs" + (hasScopes ? "; landlock scope=abstract-unix,signal" : ""))
+        add(\.task, CL_OP_NO_NEW_PRIVS, .noNewPrivileges)
+        if hasScopes { add(\.task, CL_OP_LANDLOCK, .landlock) { $0.a = 3 } }
+        let directory = workingDirectory
+        line(.task, "cwd", "\(workingDirectory) close_range=3-")
+        add(\.task, CL_OP_CHDIR, .workingDirectory) { $0.to = directory }
+        add(\.task, CL_OP_DESCRIPTORS, .descriptors)
+        addFilters(isRoot: who.uid == 0)
+        for program in request.programs {
+            let words = program.arguments.joined(separator: " ")
+            if let check = program.check {
+                line(.task, "check", "\(check)  \(words)")
+            } else {
+                line(.task, "exec", words)
+            }
+        }
+        add(\.task, CL_OP_EXEC, .execute)
+    }
+
+    // ABI 6 (Linux 6.12) knows scopes: what mounts cannot hide.
+    private var hasScopes: Bool { facts.landlock >= 6 }
+
+    private mutating func addIdentity() {
+        let who = request.identity
+        let groups = who.supplementaryGroups.map(String.init).joined(separator: ",")
+        line(
+            .task, "ids",
+            "groups=\(isOrdinary ? "kept" : groups) gid=\(who.gid) uid=\(who.uid); "
+                + "caps=none bounding=none ambient=none securebits=locked")
+        add(\.task, CL_OP_IDS, .user) {
+            $0.a = UInt64(who.uid)
+            $0.b = UInt64(who.gid)
+            $0.size = UInt32(who.supplementaryGroups.count)
+            $0.payload = .groups(who.supplementaryGroups)
+            if who.outside != nil { $0.flags |= Int(CL_STEP_KEEP_IDS) }
+        }
+        add(\.task, CL_OP_NO_CAPS, .capabilities)
+    }
+
+    private mutating func addFilters(isRoot: Bool) {
+        let options = SeccompFilters.Options(
+            allowsDebugging: request.allowsDebugging, isRoot: isRoot)
+        line(.task, "seccomp", SeccompFilters.summary(options))
+        for which in [SeccompFilters.Which.byNumber, .byArgument] {
+            add(\.task, CL_OP_FILTER, .seccomp) { $0.payload = .filter(options, which) }
+        }
+    }
+}

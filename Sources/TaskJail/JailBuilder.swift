@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import TaskModel
+
+/// Turns a request into steps and their printed lines. The order is JAIL's build order: each
+/// extension builds the part of one process.
+struct JailBuilder {
+    let request: JailRequest
+    let facts: HostFacts
+    var lines: [JailPlan.Line] = []
+    var ops = JailOps()
+    var weak: [String] = []
+    var environment: [String] = []
+    var title = ""
+    var baseKey = ""
+    var cloneFlags: UInt64 = 0
+    /// Host paths that the launcher opens: index of the tree, and where it appears.
+    var trees: [Tree] = []
+
+    struct Tree {
+        var name: String
+        var source: String
+        var target: String
+        var isWritable: Bool
+        var isOptional = false
+        var isWorkingDirectory = false
+    }
+
+    static let scratch = "/scratch"
+    static let unitDirectory = "/run/task/dir"
+
+    var isOrdinary: Bool { request.identity.outside != nil }
+    var hasCarriedFiles: Bool { !request.files.isEmpty }
+    var workingDirectory: String { request.workingDirectory ?? Self.scratch }
+
+    init(_ request: JailRequest, _ facts: HostFacts) {
+        self.request = request
+        self.facts = facts
+    }
+
+    mutating func build() throws(JailError) {
+        try refuse()
+        try chooseTrees()
+        try decideWeak()
+        environment = completeEnvironment()
+        describe()
+        addLauncher()
+        addParent()
+        addBase()
+        addInit()
+        addTask()
+        makeKey()
+    }
+
+    // MARK: - What cannot be
+
+    private func refuse() throws(JailError) {
+        if isOrdinary, let reason = facts.userNamespaceRefusal {
+            throw JailError(.namespace, "unable to make a user namespace: \(reason)")
+        }
+        for program in request.programs where program.arguments.first?.isEmpty ?? true {
+            throw JailError(.execute, "unable to execute a program without a name")
+        }
+        guard let nul = firstWithNul() else { return }
+        throw JailError(.execute, "unable to pass \(nul): it contains a NUL byte")
+    }
+
+    private func firstWithNul() -> String? {
+        let words = request.programs.flatMap(\.arguments)
+        if words.contains(where: { $0.utf8.contains(0) }) { return "an argument" }
+        if request.environment.contains(where: { $0.utf8.contains(0) }) { return "the environment" }
+        return nil
+    }
+
+    private mutating func chooseTrees() throws(JailError) {
+        if let directory = request.directory {
+            let target = hasCarriedFiles ? "/run/task/host" : Self.unitDirectory
+            trees.append(
+                Tree(name: "unit", source: directory, target: target, isWritable: false))
+        }
+        if let directory = request.workingDirectory {
+            trees.append(
+                Tree(
+                    name: "work", source: directory, target: directory, isWritable: true,
+                    isWorkingDirectory: true))
+        }
+        for bind in request.binds {
+            trees.append(
+                Tree(
+                    name: "bind", source: bind.source, target: bind.target,
+                    isWritable: bind.isWritable, isOptional: bind.isOptional))
+        }
+        if trees.count > Int(CL_JAIL_TREES) {
+            throw JailError(
+                .namespace, "unable to bind \(trees.count) paths: \(CL_JAIL_TREES) at most")
+        }
+        for tree in trees { try check(tree) }
+    }
+
+    private func check(_ tree: Tree) throws(JailError) {
+        let code: JailCode = tree.isWorkingDirectory ? .workingDirectory : .namespace
+        for path in [tree.source, tree.target] where !path.hasPrefix("/") {
+            throw JailError(code, "unable to use \(path): not an absolute path")
+        }
+        if Self.components(tree.target).contains("..") {
+            throw JailError(code, "unable to use \(tree.target): `..` in a path of the jail")
+        }
+        let first = Self.components(tree.target).first ?? ""
+        let taken = [
+            "", "proc", "sys", "dev", "scratch", "usr", "bin", "sbin", "lib", "lib64", "etc",
+        ]
+        if taken.contains(String(first)), !(first == "usr" || first == "etc") || tree.isWritable {
+            throw JailError(code, "unable to use \(tree.target): the jail's own place")
+        }
+    }
+
+    static func components(_ path: String) -> [Substring] {
+        path.split(separator: "/").filter { $0 != "." }
+    }
+
+    // MARK: - Limits
+
+    private mutating func decideWeak() throws(JailError) {
+        let limits = request.limits
+        let wanted: [(directive: String, controller: String, isSet: Bool)] = [
+            ("LimitMem", "memory", limits.memory != nil),
+            ("MemoryHigh", "memory", limits.memoryHigh != nil),
+            ("LimitCPU", "cpu", limits.cpuPercent != nil),
+        ]
+        for limit in wanted where limit.isSet && facts.controllers[limit.controller] == nil {
+            if isOrdinary, request.strictness == .yes {
+                weak.append(limit.directive)
+                continue
+            }
+            throw JailError(
+                .cgroup,
+                "unable to hold \(limit.directive): no \(limit.controller) cgroup is ours to write"
+                    + (isOrdinary
+                        ? " (Jail=strict); run under `systemd-run --user -p Delegate=yes`"
+                        : "; run as a service with Delegate=yes"))
+        }
+        // In its own user namespace RLIMIT_NPROC counts the attempt alone (Linux 5.14): exact.
+        guard limits.tasks != nil, facts.controllers["pids"] == nil, !isOrdinary else { return }
+        weak.append("LimitTasks")
+    }
+
+    // MARK: - Environment
+
+    private func completeEnvironment() -> [String] {
+        let names = Set(request.environment.map { String($0.prefix { $0 != "=" }) })
+        let defaults = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOME", workingDirectory), ("USER", request.identity.user),
+            ("LOGNAME", request.identity.user), ("TMPDIR", "/tmp"), ("TASK_SCRATCH", Self.scratch),
+        ]
+        return request.environment
+            + defaults.filter { !names.contains($0.0) }.map { "\($0.0)=\($0.1)" }
+    }
+
+    // MARK: - Lines and steps
+
+    mutating func line(
+        _ place: JailPlan.Place, _ what: String, _ detail: String, comment: String? = nil
+    ) {
+        lines.append(JailPlan.Line(place: place, what: what, detail: detail, comment: comment))
+    }
+
+    /// Adds a step that belongs to the line printed last.
+    mutating func add(
+        _ part: WritableKeyPath<JailOps, [JailOp]>, _ kind: cl_jail_op, _ code: JailCode,
+        _ fill: (inout JailOp) -> Void = { _ in }
+    ) {
+        var op = JailOp(kind, code)
+        op.line = lines.count - 1
+        fill(&op)
+        ops[keyPath: part].append(op)
+    }
+
+    private mutating func describe() {
+        let who = request.identity
+        let outside = who.outside.map { "\($0.uid)" } ?? "root"
+        title =
+            "\(request.unit)  user=\(who.user)(\(who.uid))  as=\(outside)  kernel=\(facts.kernel)"
+            + " landlock=\(facts.landlock) cgroup=\(facts.layout.rawValue)"
+    }
+
+    // Same key, same prepared root: who sees it, its mount points, what lies in it.
+    private mutating func makeKey() {
+        let who = request.identity
+        var key = "\(who.uid):\(who.gid):\(who.user):\(who.group):\(HostStamp.now())"
+        for tree in trees { key += "\n" + tree.target }
+        for file in request.files { key += "\n\(file.path):\(file.mode):\(file.digest)" }
+        baseKey = key.utf8.count < 1900 ? key : SHA256.hex(Array(key.utf8))
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// A jail as data: the steps that build it, in the order in which they are performed, for printing
+/// and for `Launcher.start`. A value; making one opens nothing.
+public struct JailPlan: Sendable {
+    /// Who performs a step.
+    public enum Place: String, Sendable {
+        case parent, launcher
+        case initial = "init"
+        case task
+    }
+
+    /// One printed step.
+    public struct Line: Equatable, Sendable {
+        public var place: Place
+        public var what: String
+        public var detail: String
+        public var comment: String?
+    }
+
+    public let request: JailRequest
+    /// The environment of every program, complete.
+    public let environment: [String]
+    /// Limits that are weaker than asked for, by directive name: for `weak=` of the start event.
+    public let weak: [String]
+    /// The printed steps.
+    public let lines: [Line]
+    let title: String
+    let ops: JailOps
+    let baseKey: String
+    let cloneFlags: UInt64
+
+    /// Compiles a request for this machine.
+    ///
+    /// - Parameter facts: those of the launcher that will run it (`Launcher.facts`).
+    /// - Throws: 226 where user namespaces are refused, 219 for a limit that cannot be had (strict,
+    ///   or as root), 200 for a directory that cannot be used, 203 for an empty program.
+    public init(_ request: JailRequest, facts: HostFacts) throws(JailError) {
+        var builder = JailBuilder(request, facts)
+        try builder.build()
+        self.request = request
+        environment = builder.environment
+        weak = builder.weak
+        lines = builder.lines
+        title = builder.title
+        ops = builder.ops
+        baseKey = builder.baseKey
+        cloneFlags = builder.cloneFlags
+    }
+
+    /// The plan as `taskrun --plan` prints it.
+    public func text() -> String {
+        var text = "# \(title)\n"
+        for (index, line) in lines.enumerated() {
+            let number = String(index + 1)
+            text += String(repeating: " ", count: max(0, 2 - number.utf8.count)) + number + " "
+            text += Self.padded(line.place.rawValue, 8) + " " + Self.padded(line.what, 9) + " "
+            text += line.detail
+            if let comment = line.comment { text += "  # " + comment }
+            text += "\n"
+        }
+        return text + "weak: " + (weak.isEmpty ? "none" : weak.joined(separator: ",")) + "\n"
+    }
+
+    /// The same as one JSON object (`-o json`), schema `task/1`.
+    public func json() -> String {
+        let steps = lines.enumerated().map { index, line in
+            var text = "{\"n\":\(index + 1),\"where\":\(Self.quoted(line.place.rawValue))"
+            text += ",\"what\":\(Self.quoted(line.what)),\"detail\":\(Self.quoted(line.detail))"
+            if let comment = line.comment { text += ",\"comment\":\(Self.quoted(comment))" }
+            return text + "}"
+        }
+        let weakNames = weak.map(Self.quoted).joined(separator: ",")
+        return "{\"schema\":\"task/1\",\"unit\":\(Self.quoted(request.unit))"
+            + ",\"user\":\(Self.quoted(request.identity.user)),\"uid\":\(request.identity.uid)"
+            + ",\"weak\":[\(weakNames)],\"steps\":[\(steps.joined(separator: ","))]}"
+    }
+
+    private static func padded(_ word: String, _ width: Int) -> String {
+        word + String(repeating: " ", count: max(0, width - word.utf8.count))
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\t": result += "\\t"
+            default:
+                if scalar.value >= 0x20 {
+                    result.unicodeScalars.append(scalar)
+                } else {
+                    let digits = String(scalar.value, radix: 16)
+                    result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+                }
+            }
+        }
+        return result + "\""
+    }
+}

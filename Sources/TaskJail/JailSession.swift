@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+public import Linux
+
+/// What an attempt has to say, in the order in which it happened.
+public enum JailReport: Sendable {
+    /// Init runs: watch `pidfd` from now on.
+    case started
+    /// A step of the set-up failed: the attempt ends with reason `jail`, or `missing`.
+    case failed(JailFailure)
+    /// A program ended and nothing of it is left alive.
+    case programEnded(ProgramEnd)
+    /// Always the last one, after every success and failure: the slot is free.
+    case finished(JailEnd)
+}
+
+/// A set-up step that failed; never a payload's own exit.
+public struct JailFailure: Equatable, Sendable {
+    /// 200-245 of systemd.exec(5): what `taskrun` exits with.
+    public var code: Int32
+    public var errno: Int32
+    /// `unable to VERB OBJECT: REASON`, with the cure where there is one.
+    public var message: String
+    /// The program's index when it was execve that failed.
+    public var program: Int
+    /// The command is not there: reason `missing`, status 127.
+    public var isMissing: Bool
+    /// The printed step of the plan, from 1; 0 when it was the clone itself.
+    public var line: Int
+}
+
+/// How one program of the attempt ended.
+public struct ProgramEnd: Equatable, Sendable {
+    /// Index in `JailRequest.programs`.
+    public var program: Int
+    /// Raw status, CPU microseconds and peak memory of it and all that it left behind.
+    public var end: ProcessEnd
+    /// No other program follows: it was the last, or a check that failed.
+    public var isLast: Bool
+}
+
+/// The end of the attempt.
+public struct JailEnd: Equatable, Sendable {
+    public var breach: JailBreach
+    /// How init ended: exit 0, or killed (`kill()`, out of memory).
+    public var initEnd: ProcessEnd?
+}
+
+/// One attempt in a slot. Not for two threads.
+public final class JailSession {
+    private let slot: JailSlot
+    private let plan: JailPlan
+    private let generation: UInt32
+    private var process: Descriptor?
+    private var isDiskFull = false
+    private var hasFailedBeforeInit = false
+    private var isFinished = false
+    private var wantsKill = false
+    /// The pid of init on the host; 0 before `.started`.
+    public private(set) var pid: Int32 = 0
+
+    init(slot: JailSlot, plan: JailPlan) {
+        self.slot = slot
+        self.plan = plan
+        generation = slot.generation
+    }
+
+    /// Readable when reports wait. Belongs to the slot: never close it.
+    public var control: Int32 { slot.wire.control }
+
+    /// Readable when init has ended; -1 before `.started`. Closed with the session.
+    public var pidfd: Int32 { process?.number ?? -1 }
+
+    /// Takes all reports that wait. Call it when `control` or `pidfd` is readable.
+    public func reports() -> [JailReport] {
+        var result: [JailReport] = []
+        while let report = slot.receive() { result += accept(report) }
+        if let finished = finish() { result.append(finished) }
+        return result
+    }
+
+    /// Lets the next program run, after `.programEnded` that was not the last.
+    public func proceed() {
+        _ = cl_jail_order(&slot.wire, generation, CL_ORDER_PROCEED.rawValue, 0)
+    }
+
+    /// Sends a signal to the running program (not to all that it started).
+    public func signal(_ number: Int32) {
+        _ = cl_jail_order(&slot.wire, generation, CL_ORDER_SIGNAL.rawValue, number)
+    }
+
+    /// Kills everything in the jail. `.finished` follows, later if a process hangs in the kernel.
+    public func kill() {
+        wantsKill = true
+        if let number = process?.number { _ = cl_pidfd_send_signal(number, SIGKILL) }
+    }
+
+    // MARK: - Reports
+
+    private func accept(_ report: cl_jail_report) -> [JailReport] {
+        switch report.kind {
+        case CL_JAIL_STARTED.rawValue:
+            pid = report.pid
+            // Ours and not reaped yet, so the number is its own.
+            process = Descriptor(owning: cl_pidfd_open(report.pid))
+            if wantsKill { kill() }
+            return [.started]
+        case CL_JAIL_FAILED.rawValue:
+            if report.pid < 0 { hasFailedBeforeInit = true }
+            return [.failed(failure(report))]
+        case CL_JAIL_STEP_ENDED.rawValue:
+            if report.flags & UInt32(CL_REPORT_DISK_FULL) != 0 { isDiskFull = true }
+            let end = ProcessEnd(
+                status: report.status, cpu: report.cpu_microseconds,
+                memory: report.max_rss_bytes)
+            return [
+                .programEnded(
+                    ProgramEnd(
+                        program: Int(report.run), end: end,
+                        isLast: report.flags & UInt32(CL_REPORT_LAST) != 0))
+            ]
+        default: return []
+        }
+    }
+
+    // An attempt is over when init was reaped, or never came to be. A lost launcher takes its init
+    // along: both hold the other end of the control socket.
+    private func finish() -> JailReport? {
+        if isFinished { return nil }
+        var end: ProcessEnd?
+        if let number = process?.number {
+            guard let ended = try? ProcessEnd.of(pidfd: number) else { return nil }
+            end = ended
+        } else if !hasFailedBeforeInit && !slot.isLost {
+            return nil
+        }
+        isFinished = true
+        slot.isBusy = false
+        var breach = slot.cgroups.breach()
+        breach.isDiskFull = isDiskFull
+        return .finished(JailEnd(breach: breach, initEnd: end))
+    }
+
+    private func failure(_ report: cl_jail_report) -> JailFailure {
+        let op = plan.ops.at(Int(report.step))
+        let isClone = report.detail == UInt32(CL_DETAIL_CLONE)
+        var message = isClone ? "make the namespaces" : op?.phrase ?? "build the jail"
+        if op?.kind == CL_OP_EXEC, !isClone { message = "execute " + programName(report.run) }
+        let isExecute = op?.kind == CL_OP_EXEC
+        return JailFailure(
+            code: Int32(report.code), errno: report.error,
+            message: "unable to \(message): \(reason(report, op))", program: Int(report.run),
+            isMissing: isExecute && report.error == ENOENT && report.detail == 0,
+            line: isClone ? 0 : (op?.line ?? -1) + 1)
+    }
+
+    private func programName(_ run: UInt32) -> String {
+        let programs = plan.request.programs
+        guard Int(run) < programs.count else { return "the program" }
+        return programs[Int(run)].arguments.first ?? "the program"
+    }
+
+    private func reason(_ report: cl_jail_report, _ op: JailOp?) -> String {
+        let text = String(cString: strerror(report.error))
+        guard let op else { return text }
+        switch (op.kind, report.error) {
+        case (CL_OP_OPEN, _): return openReason(report, op, text)
+        case (CL_OP_EXEC, ENOENT) where report.detail == UInt32(CL_DETAIL_INTERPRETER):
+            return "the interpreter of its first line, or its loader, is not in the jail"
+        case (CL_OP_EXEC, ENOENT):
+            return "no such command in the jail; it shows /usr, /bin, the unit's directory "
+                + "(./NAME) and BindReadOnlyPaths="
+        case (CL_OP_EXEC, ENOEXEC): return "\(text); a script needs a first line `#!INTERPRETER`"
+        case (CL_OP_EXEC, EACCES): return "\(text); is its x bit set?"
+        case (CL_OP_PROC, EPERM):
+            return "\(text); the host's /proc is itself masked (a container): run outside of it"
+        default: return text
+        }
+    }
+
+    private func openReason(_ report: cl_jail_report, _ op: JailOp, _ text: String) -> String {
+        let who = plan.request.identity
+        let path = op.from ?? ""
+        if report.detail == UInt32(CL_DETAIL_OWNER) {
+            return "not owned by \(who.user); `chown \(who.user) \(path)`"
+        }
+        if report.error == ENOENT, op.code == .workingDirectory {
+            return "\(text); `mkdir -p \(path) && chown \(who.user) \(path)`"
+        }
+        if report.error == EACCES { return "\(text) as \(who.user)" }
+        return text
+    }
+}

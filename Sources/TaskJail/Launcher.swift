@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import Linux
+
+/// The process that jails are forked from, and its slots.
+///
+/// How to drive it, for a program with one thread:
+///
+///  1. `Launcher()` first of all: it forks, and every later fork copies what the heap is then.
+///     SIGCHLD must not be ignored, and nothing may reap children by `waitpid(-1)`.
+///  2. `JailPlan(request, facts: launcher.facts)`, then `start(plan, slot:…)`: it returns at once.
+///     A slot has one attempt at a time.
+///  3. Watch `session.control` for reading. On each event call `session.reports()` and act on all
+///     of them in order. After `.started` watch `session.pidfd` for reading as well, with the same
+///     handler.
+///  4. At `.programEnded(…)` nothing of that program is alive any more, so the output pipe can be
+///     drained and tagged; then `proceed()` unless it was the last.
+///  5. `.finished` is the last report: the pid namespace is empty, the slot free. Remove both
+///     descriptors from the loop *before* the session is let go (it closes `pidfd`; `control`
+///     belongs to the slot and is used again).
+///  6. A limit of time: `signal(SIGTERM)`, later `kill()`, then go on waiting for `.finished`.
+///  7. `close()` at the end: launchers go, cgroups are removed.
+public final class Launcher {
+    /// What this machine offers, corrected by what could really be had.
+    public private(set) var facts: HostFacts
+
+    private var launcher = cl_launcher()
+    private let cgroups: CgroupPool
+    private var slots: [Int: JailSlot] = [:]
+    private var isOpen = true
+
+    /// Forks the launcher, then reads the machine's facts.
+    public init() throws(JailError) {
+        if cl_jail_launcher(&launcher, geteuid() == 0 ? 0 : 1) < 0 {
+            throw JailError(
+                .namespace, "unable to start the launcher: \(String(cString: strerror(errno)))")
+        }
+        var facts = HostFacts.detect()
+        cgroups = CgroupPool(facts, family: [getpid(), launcher.pid])
+        cgroups.refine(&facts)
+        self.facts = facts
+    }
+
+    /// Starts an attempt. Returns before the jail stands; what goes wrong later is a report.
+    ///
+    /// - Parameters:
+    ///   - slot: which slot of the pool; it must have no attempt.
+    ///   - standardInput: -1 for /dev/null. The descriptors are copied and stay the caller's.
+    /// - Throws: 219 when the limits cannot be written, 203 when the request is too long, 226 when
+    ///   no launcher can be had.
+    public func start(
+        _ plan: JailPlan, slot index: Int, standardInput: Int32 = -1, standardOutput: Int32,
+        standardError: Int32
+    ) throws(JailError) -> JailSession {
+        let slot = try slot(index)
+        precondition(!slot.isBusy, "slot \(index) has an attempt")
+        try slot.cgroups.apply(plan.request.limits)
+        slot.generation &+= 1
+        guard let area = slot.wire.area else {
+            throw JailError(.namespace, "unable to use the launcher's memory")
+        }
+        try RequestLayout.write(
+            plan, generation: slot.generation, intoCgroup: slot.cgroups.hasUnified, to: area)
+        let input = standardInput < 0 ? slot.null : standardInput
+        let sent = cl_jail_start(
+            &slot.wire, slot.generation, input, standardOutput, standardError)
+        if sent < 0 {
+            let reason = String(cString: strerror(errno))
+            drop(index)
+            throw JailError(.namespace, "unable to reach the launcher: \(reason)")
+        }
+        slot.isBusy = true
+        return JailSession(slot: slot, plan: plan)
+    }
+
+    private func slot(_ index: Int) throws(JailError) -> JailSlot {
+        if let known = slots[index] {
+            known.settle()
+            if !known.isLost { return known }
+            drop(index)
+        }
+        let slot = try JailSlot(&launcher, try cgroups.slot(index))
+        slots[index] = slot
+        return slot
+    }
+
+    private func drop(_ index: Int) {
+        slots[index]?.close()
+        slots[index] = nil
+    }
+
+    /// Ends the launchers and removes the cgroups. Attempts that still run are killed with them.
+    public func close() {
+        if !isOpen { return }
+        isOpen = false
+        for slot in slots.values { slot.close() }
+        slots = [:]
+        Glibc.close(launcher.socket)
+        _ = waitpid(launcher.pid, nil, 0)
+        Glibc.close(launcher.pidfd)
+        cgroups.remove()
+    }
+
+    deinit { close() }
+}
+
+/// A slot's launcher process, its sockets and its cgroups.
+final class JailSlot {
+    var wire = cl_jail_slot()
+    let cgroups: CgroupSlot
+    let null: Int32
+    var generation: UInt32 = 0
+    var isBusy = false
+    var isLost = false
+    /// The launcher's pid, from its first report.
+    private var launcherPid: Int32 = 0
+
+    init(_ launcher: inout cl_launcher, _ cgroups: CgroupSlot) throws(JailError) {
+        self.cgroups = cgroups
+        let procs = cgroups.openProcs()
+        let unified = cgroups.openUnified()
+        null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        let made = cl_jail_slot(&launcher, &wire, unified, procs, Int32(procs.count))
+        let error = errno
+        for descriptor in procs { Glibc.close(descriptor) }
+        if unified >= 0 { Glibc.close(unified) }
+        if made < 0 {
+            throw JailError(
+                .namespace, "unable to start a launcher: \(String(cString: strerror(error)))")
+        }
+    }
+
+    /// The next report of this attempt; nil when none waits.
+    func receive() -> cl_jail_report? {
+        var report = cl_jail_report()
+        while true {
+            switch cl_jail_receive(&wire, &report) {
+            case 0: return nil
+            case 1:
+                if report.kind == CL_JAIL_HELLO.rawValue {
+                    launcherPid = report.pid
+                } else if report.generation == generation {
+                    return report
+                }
+            default:
+                isLost = true
+                return nil
+            }
+        }
+    }
+
+    /// Between attempts: reads what is left, so that a launcher that died meanwhile is noticed.
+    func settle() { while receive() != nil {} }
+
+    func close() {
+        settle()
+        cl_jail_slot_close(&wire)
+        if launcherPid > 0 { _ = waitpid(launcherPid, nil, 0) }
+        launcherPid = 0
+    }
+
+    deinit { Glibc.close(null) }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// Writes a plan into the area that a slot's launcher shares: header, steps, then texts; every
+/// reference is an offset from the start, 0 for none.
+struct RequestLayout {
+    private let area: UnsafeMutableRawPointer
+    private var used = 0
+    private var isTooLong = false
+
+    private init(_ area: UnsafeMutableRawPointer) {
+        self.area = area
+    }
+
+    /// - Throws: 203 when arguments, environment and files do not fit into 2 MiB.
+    static func write(
+        _ plan: JailPlan, generation: UInt32, intoCgroup: Bool, to area: UnsafeMutableRawPointer
+    ) throws(JailError) {
+        var layout = RequestLayout(area)
+        var request = cl_jail_request()
+        _ = layout.reserve(MemoryLayout<cl_jail_request>.stride)
+        request.generation = generation
+        request.clone_flags = plan.cloneFlags
+        request.into_cgroup = intoCgroup ? 1 : 0
+        request.disk_poll = plan.request.limits.disk == nil ? 0 : 1
+        try layout.addSteps(plan.ops, &request)
+        request.base_key = layout.text(plan.baseKey)
+        request.scratch = layout.text(JailBuilder.scratch)
+        request.envp = layout.strings(plan.environment)
+        layout.addPrograms(plan.request.programs, &request)
+        request.length = UInt32(layout.used)
+        if layout.isTooLong {
+            throw JailError(
+                .execute, "unable to pass arguments, environment and files: longer than 2 MiB")
+        }
+        area.storeBytes(of: request, as: cl_jail_request.self)
+    }
+
+    private mutating func addSteps(
+        _ ops: JailOps, _ request: inout cl_jail_request
+    ) throws(JailError) {
+        let stride = MemoryLayout<cl_jail_step>.stride
+        let start = reserve(ops.count * stride)
+        request.steps = UInt32(start)
+        var index = 0
+        for (part, path) in [
+            (ops.open, \cl_jail_request.open), (ops.base, \.base), (ops.initial, \.`init`),
+            (ops.task, \.task),
+        ] as [([JailOp], WritableKeyPath<cl_jail_request, cl_jail_part>)] {
+            request[keyPath: path] = cl_jail_part(first: UInt32(index), count: UInt32(part.count))
+            for op in part {
+                let step = try step(op)
+                if !isTooLong {
+                    area.storeBytes(
+                        of: step, toByteOffset: start + index * stride, as: cl_jail_step.self)
+                }
+                index += 1
+            }
+        }
+    }
+
+    private mutating func step(_ op: JailOp) throws(JailError) -> cl_jail_step {
+        var step = cl_jail_step()
+        step.op = op.kind.rawValue
+        step.flags = UInt32(op.flags)
+        step.code = UInt32(op.code.rawValue)
+        step.size = op.size
+        step.a = op.a
+        step.b = op.b
+        if let from = op.from { step.from = text(from) }
+        if let to = op.to { step.to = text(to) }
+        switch op.payload {
+        case .none: break
+        case .text(let value): step.data = text(value)
+        case .bytes(let value): step.data = bytes(value)
+        case .groups(let value):
+            step.data = value.withUnsafeBytes { copy($0, alignedTo: 4) }
+        case .filter(let options, let which):
+            let program = try SeccompFilters.bytes(options, which)
+            step.size = UInt32(program.count)
+            step.data = program.withUnsafeBytes { copy($0, alignedTo: 8) }
+        }
+        return step
+    }
+
+    private mutating func addPrograms(
+        _ programs: [JailProgram], _ request: inout cl_jail_request
+    ) {
+        let stride = MemoryLayout<cl_jail_run>.stride
+        let start = reserve(programs.count * stride)
+        request.runs = UInt32(start)
+        request.run_count = UInt32(programs.count)
+        for (index, program) in programs.enumerated() {
+            var run = cl_jail_run()
+            run.argv = strings(Self.resolved(program.arguments))
+            run.check = program.check == nil ? 0 : 1
+            if isTooLong { return }
+            area.storeBytes(of: run, toByteOffset: start + index * stride, as: cl_jail_run.self)
+        }
+    }
+
+    /// `./check` of a unit is a file of the unit's directory; arguments are the program's own.
+    private static func resolved(_ arguments: [String]) -> [String] {
+        guard let name = arguments.first, name.contains("/"), !name.hasPrefix("/") else {
+            return arguments
+        }
+        let path = JailBuilder.components(name).joined(separator: "/")
+        return ["\(JailBuilder.unitDirectory)/\(path)"] + arguments.dropFirst()
+    }
+
+    // MARK: - Bytes
+
+    private mutating func reserve(_ count: Int) -> Int {
+        let start = (used + 7) & ~7
+        if start + count > Int(CL_JAIL_AREA) {
+            isTooLong = true
+            return start
+        }
+        memoryZero(start, count)
+        used = start + count
+        return start
+    }
+
+    private func memoryZero(_ start: Int, _ count: Int) {
+        area.advanced(by: start).initializeMemory(as: UInt8.self, repeating: 0, count: count)
+    }
+
+    private mutating func copy(_ bytes: UnsafeRawBufferPointer, alignedTo alignment: Int) -> UInt32
+    {
+        let start = (used + alignment - 1) & ~(alignment - 1)
+        if start + bytes.count + 1 > Int(CL_JAIL_AREA) {
+            isTooLong = true
+            return 0
+        }
+        if let base = bytes.baseAddress {
+            area.advanced(by: start).copyMemory(from: base, byteCount: bytes.count)
+        }
+        area.storeBytes(of: 0, toByteOffset: start + bytes.count, as: UInt8.self)
+        used = start + bytes.count + 1
+        return UInt32(start)
+    }
+
+    private mutating func bytes(_ value: [UInt8]) -> UInt32 {
+        value.withUnsafeBytes { copy($0, alignedTo: 1) }
+    }
+
+    private mutating func text(_ value: String) -> UInt32 {
+        var value = value
+        return value.withUTF8 { copy(UnsafeRawBufferPointer($0), alignedTo: 1) }
+    }
+
+    /// A null-terminated array of 64-bit offsets, which the launcher turns into pointers.
+    private mutating func strings(_ values: [String]) -> UInt32 {
+        let start = reserve((values.count + 1) * 8)
+        for (index, value) in values.enumerated() {
+            let offset = UInt64(text(value))
+            if isTooLong { return 0 }
+            area.storeBytes(of: offset, toByteOffset: start + index * 8, as: UInt64.self)
+        }
+        return UInt32(start)
+    }
+}

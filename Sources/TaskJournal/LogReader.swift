@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+public import TaskModel
+
+/// Reads the records of a log segment from a place on. Bad bytes are skipped up to the next record
+/// and counted.
+public final class LogReader {
+    private let name: SegmentName
+    private let descriptor: Descriptor
+    private var buffer: [UInt8] = []
+    private var base: Int64
+    private var at = 0
+    private let limit: Int64
+    /// Bytes that belong to no valid record.
+    public private(set) var badBytes: Int64 = 0
+
+    /// Where the next record begins.
+    public var offset: Int64 { base + Int64(at) }
+
+    /// Opens a segment.
+    ///
+    /// - Parameters:
+    ///   - directory: `log/`.
+    ///   - offset: where a record begins; 0 for the first.
+    ///   - length: stop behind so many bytes; nil reads to the end, as far as it is by then.
+    /// - Returns: nil when the segment is gone.
+    public init?(
+        _ name: SegmentName, at directory: Int32, offset: Int64 = 0, length: Int64? = nil
+    ) throws(JournalError) {
+        self.name = name
+        do {
+            descriptor = try File.open(name.stem + ".log", at: directory, flags: .noFollow)
+        } catch Errno.noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw .io(verb: "open", name: "log/\(name).log", errno: error)
+        }
+        base = offset
+        limit = length.map { offset + $0 } ?? .max
+        if offset == 0 { try skipHeader() }
+    }
+
+    private func skipHeader() throws(JournalError) {
+        _ = try refill()
+        guard buffer.starts(with: "taskoutput 1 ".utf8),
+            let end = buffer.firstIndex(of: UInt8(ascii: "\n"))
+        else {
+            if buffer.isEmpty { return }
+            throw .format(name: "log/\(name).log")
+        }
+        at = end + 1
+    }
+
+    /// The next record, nil at the end for now.
+    public func next() throws(JournalError) -> LogRecord? {
+        while offset < limit {
+            if at < buffer.count {
+                switch LogRecord.parse(buffer, at: at) {
+                case .record(let record, let end):
+                    at = end
+                    return record
+                case .bad:
+                    try skipBad()
+                    continue
+                case .short: break
+                }
+            }
+            guard try refill() else { return nil }
+        }
+        return nil
+    }
+
+    /// The next record of one attempt, or of any attempt of a task when `attempt` is nil.
+    public func next(of ref: TaskRef, attempt: Int?) throws(JournalError) -> LogRecord? {
+        while let record = try next() {
+            if record.ref == ref, attempt == nil || record.attempt == attempt { return record }
+        }
+        return nil
+    }
+
+    // A record begins with a run's id: the next place where one does, and its checksum is right.
+    private func skipBad() throws(JournalError) {
+        at += 1
+        badBytes += 1
+        while at < buffer.count {
+            if case .bad = LogRecord.parse(buffer, at: at) {
+                at += 1
+                badBytes += 1
+            } else {
+                return
+            }
+        }
+    }
+
+    private func refill() throws(JournalError) -> Bool {
+        let had = buffer.count - at
+        var fresh = [UInt8](repeating: 0, count: max(256 << 10, 2 * had))
+        let from = offset
+        let number = descriptor.number
+        var count = 0
+        while count < fresh.count {
+            let got = try JournalError.io("read", "log/\(name).log") { () throws(Errno) in
+                try Self.read(number, into: &fresh, filled: count, at: from + Int64(count))
+            }
+            if got == 0 { break }
+            count += got
+        }
+        guard count > had else { return false }
+        fresh.removeLast(fresh.count - count)
+        (base, at) = (from, 0)
+        buffer = fresh
+        return true
+    }
+
+    private static func read(
+        _ number: Int32, into bytes: inout [UInt8], filled: Int, at position: Int64
+    ) throws(Errno) -> Int {
+        if filled == 0 { return try File.read(number, into: &bytes, at: position) }
+        var rest = [UInt8](repeating: 0, count: bytes.count - filled)
+        let got = try File.read(number, into: &rest, at: position)
+        bytes.replaceSubrange(filled..<(filled + got), with: rest[..<got])
+        return got
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+import SystemPackage
+import TaskModel
+
+/// Finds what an unjailed step executes, and says what to do when it can't be.
+enum DirectProgram {
+    /// The program of a step with its arguments and the task's environment.
+    static func prepare(_ step: Int, of job: Job) throws(SessionFailure) -> Program {
+        let recipe = job.recipe
+        let argv = recipe.steps[step].argv
+        let path: String
+        if let found = recipe.found[step] {
+            path = found
+        } else {
+            path = try find(argv[0], step, job)
+            recipe.found[step] = path
+        }
+        return Program(path: path, arguments: argv, environment: TaskEnvironment.variables(of: job))
+    }
+
+    private static func find(
+        _ name: String, _ step: Int, _ job: Job
+    ) throws(SessionFailure) -> String {
+        let spec = job.recipe.spec
+        if name.hasPrefix("/") { return name }
+        if name.contains("/") {
+            // ./x of a command is Dir/x (task.unit(5)).
+            guard let base = spec.text(.dir) else { return name }
+            return base + "/" + (name.hasPrefix("./") ? String(name.dropFirst(2)) : name)
+        }
+        let search = TaskEnvironment.path(of: spec)
+        for directory in search.split(separator: ":") {
+            let candidate = "\(directory)/\(name)"
+            if access(candidate, X_OK) == 0 { return candidate }
+        }
+        throw missing(
+            step, job, exit: 127,
+            "\(name) was not found on PATH (\(search)): install it, or write its path")
+    }
+
+    /// The directory that a step starts in; nil leaves taskrun's own.
+    static func openDirectory(of spec: TaskSpec) throws(SessionFailure) -> OpenFile? {
+        let path = spec.text(.workingDirectory) ?? spec.text(.dir) ?? "/"
+        do throws(Errno) {
+            return try OpenFile.open(path, flags: [.path, .directory])
+        } catch .noSuchFileOrDirectory {
+            throw SessionFailure(
+                reason: .jail, exit: 200,
+                what: "the directory \(path) does not exist: mkdir -p \(path)")
+        } catch {
+            throw SessionFailure(
+                reason: .jail, exit: 200, what: "unable to enter \(path): \(error)")
+        }
+    }
+
+    /// What a failed start means for the attempt.
+    static func failure(_ error: SpawnError, _ step: Int, of job: Job) -> SessionFailure {
+        let name = job.recipe.found[step] ?? job.recipe.steps[step].argv[0]
+        job.recipe.found[step] = nil
+        switch (error.step, error.errno) {
+        case (.execute, .noSuchFileOrDirectory), (.execute, .notDirectory):
+            return missing(
+                step, job, exit: 127,
+                "unable to execute \(name): \(error.errno): install it, or the interpreter that "
+                    + "its first line names")
+        case (.execute, .permissionDenied), (.execute, .execFormatError):
+            return missing(
+                step, job, exit: 126,
+                "unable to execute \(name): \(error.errno): make it executable (chmod +x), with a "
+                    + "first line such as #!/bin/sh where it is a script")
+        case (.execute, _):
+            return SessionFailure(
+                reason: .jail, exit: 203, what: "unable to execute \(name): \(error.errno)")
+        case (.clone, _):
+            return SessionFailure(
+                reason: .jail, exit: 202, what: "unable to make a process: \(error.errno)",
+                isTransient: true)
+        case (.directory, _):
+            return SessionFailure(
+                reason: .jail, exit: 200, what: "unable to enter the directory: \(error.errno)")
+        case (.limit, _):
+            return SessionFailure(
+                reason: .jail, exit: 205, what: "unable to set a limit: \(error.errno)")
+        case (.session, _), (.descriptors, _):
+            return SessionFailure(
+                reason: .jail, exit: 202, what: "unable to set up the process: \(error.errno)")
+        }
+    }
+
+    private static func missing(
+        _ step: Int, _ job: Job, exit: Int32, _ what: String
+    ) -> SessionFailure {
+        let isCheck = job.recipe.steps[step].check != nil
+        return SessionFailure(reason: isCheck ? .check : .missing, exit: exit, what: what)
+    }
+}

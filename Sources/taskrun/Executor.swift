@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Linux
+import SystemPackage
+import TaskModel
+
+/// The slots and the jobs that wait for one. Starts, watches and ends attempts; decides nothing.
+final class Executor {
+    let loop: EventLoop
+    private let null: Descriptor
+    private let jails: JailHouse
+    private(set) var slots: [Slot] = []
+    private var free: [Int] = []
+    private var queue: Deque<Job> = []
+    /// When a start is tried again that the machine had no room for.
+    private var retryAt = Int64.max
+
+    init(loop: EventLoop, slots count: Int, jails: JailHouse) throws(Errno) {
+        self.loop = loop
+        self.jails = jails
+        null = try File.open("/dev/null", flags: .readWrite)
+        for index in 0..<count {
+            let slot = try Slot(index: index, null: null.number)
+            try slot.watch(in: loop)
+            slots.append(slot)
+        }
+        free = Array((0..<count).reversed())
+    }
+
+    var running: Int { slots.count - free.count }
+    var queued: Int { queue.count }
+
+    /// Queues a job; `fill` starts it.
+    func submit(_ job: Job) { queue.append(job) }
+
+    /// Starts what may start. Call it once a turn.
+    func fill() {
+        if retryAt != .max {
+            if Clock.boot() < retryAt { return }
+            retryAt = .max
+        }
+        while let index = free.last, let job = queue.popFirst() {
+            free.removeLast()
+            let slot = slots[index]
+            let attempt = Attempt(job, slot: slot, executor: self)
+            slot.attempt = attempt
+            do throws(SessionFailure) {
+                try attempt.begin()
+            } catch {
+                // No room for a process or a descriptor just now: no attempt was made.
+                slot.attempt = nil
+                free.append(index)
+                queue.prepend(job)
+                retryAt = Clock.boot() + 100_000
+                return
+            }
+        }
+    }
+
+    /// When `tick` has something to do: CLOCK_BOOTTIME in microseconds.
+    var nextDeadline: Int64? {
+        var next = retryAt
+        for slot in slots { if let attempt = slot.attempt { next = min(next, attempt.deadline) } }
+        return next == .max ? nil : next
+    }
+
+    /// Ends what has run too long.
+    func tick() {
+        guard let next = nextDeadline, next <= Clock.boot() else { return }
+        let now = Clock.boot()
+        for slot in slots {
+            if let attempt = slot.attempt, attempt.deadline <= now { attempt.due() }
+        }
+    }
+
+    /// Ends an attempt: one that waits at once, one that runs by its KillSignal and, after `grace`
+    /// microseconds (nil: its own TimeoutStopSec), SIGKILL.
+    func kill(_ ref: TaskRef, attempt number: Int, grace: Int64?) {
+        for slot in slots {
+            guard let attempt = slot.attempt, attempt.job.ref == ref,
+                attempt.job.attempt == number
+            else { continue }
+            attempt.stop(.cancelled, grace: grace ?? attempt.job.recipe.stopGrace)
+            return
+        }
+        guard let at = queue.firstIndex(where: { $0.ref == ref && $0.attempt == number }) else {
+            return
+        }
+        let job = queue.remove(at: at)
+        var line = LineBuilder("end", ref, attempt: number)
+        line.field("state", TaskState.cancelled.word)
+        job.owner.ended(job, line.bytes, AttemptResult(state: .cancelled))
+    }
+
+    /// Stops or continues reading what the tasks write.
+    func setReading(_ isOn: Bool) {
+        for slot in slots { try? slot.setReading(isOn, in: loop) }
+    }
+
+    // MARK: For attempts
+
+    func makeSession(
+        _ job: Job, slot: Slot, delegate: any SessionDelegate
+    ) throws(SessionFailure) -> any Session {
+        if job.recipe.isJailed {
+            return try jails.session(job, slot: slot, loop: loop, delegate: delegate)
+        }
+        return try DirectSession(job, slot: slot, loop: loop, delegate: delegate)
+    }
+
+    func finished(_ attempt: Attempt, _ slot: Slot, _ line: [UInt8], _ result: AttemptResult) {
+        slot.attempt = nil
+        free.append(slot.index)
+        attempt.job.owner.ended(attempt.job, line, result)
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// One attempt to make.
+struct Job {
+    var ref: TaskRef
+    /// From 1.
+    var attempt: Int
+    var recipe: Recipe
+    unowned var owner: any AttemptOwner
+}
+
+/// Who asked for an attempt: hears of it, and gets its output. Outlives the attempt.
+protocol AttemptOwner: AnyObject {
+    var sink: any OutputSink { get }
+    /// A start, a check or a note happened.
+    func report(_ line: [UInt8])
+    /// The attempt ended; nothing of it is left. The line has no `final=`.
+    func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult)
+}
+
+/// How an attempt ended, in facts.
+struct AttemptResult {
+    var state: TaskState
+    var reason: FailureReason?
+    /// The exit code where there is one, also that of a failed check and of a refused jail.
+    var exit: Int32?
+    var signal: Int32?
+    /// The check that failed.
+    var check: String?
+    /// A sentence that says what to do.
+    var what: String?
+
+    /// The status of a program whose end this is, as `taskrun UNIT` returns it.
+    var exitStatus: Int32 {
+        switch (state, reason) {
+        case (.success, _), (.skipped, _): 0
+        case (.cancelled, _): 130
+        case (_, .timeout): 124
+        case (_, .oom): 137
+        case (_, .missing): exit ?? 127
+        case (_, .signal): 128 + (signal ?? 0)
+        case (_, .exit), (_, .jail), (_, .check): exit ?? signal.map { 128 + $0 } ?? 1
+        default: 1
+        }
+    }
+}
+
+/// Why an attempt could not go on, with the sentence that says what to do.
+struct SessionFailure: Error {
+    var reason: FailureReason
+    var exit: Int32
+    var what: String
+    /// The machine has no room just now: the job waits, the attempt did not begin.
+    var isTransient = false
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskModel
+
+/// One plan from its first task to its last, without a daemon: the scheduler decides, the executor
+/// carries out, and every event goes to the writer.
+final class PlanRun: AttemptOwner {
+    let sink: any OutputSink
+    private let plan: Plan
+    private let id: TaskID
+    private let executor: Executor
+    private let events: EventWriter?
+    private var engine = TaskEngine()
+    private var recipes: [Recipe?]
+    /// The end line that the scheduler has yet to call final or not.
+    private var endLine: [UInt8] = []
+    private let clockOffset = Clock.real() - Clock.boot()
+
+    /// How the tasks ended, by index in the plan.
+    private(set) var results: [AttemptResult?]
+    /// The run's state once it has ended.
+    private(set) var ended: TaskState?
+
+    init(
+        _ plan: Plan, id: TaskID, executor: Executor, sink: any OutputSink, events: EventWriter?
+    ) {
+        self.plan = plan
+        self.id = id
+        self.executor = executor
+        self.sink = sink
+        self.events = events
+        recipes = Array(repeating: nil, count: plan.tasks.count)
+        results = Array(repeating: nil, count: plan.tasks.count)
+    }
+
+    /// Begins the run.
+    ///
+    /// - Parameters:
+    ///   - name: what the run is called.
+    ///   - bytes: the plan's own.
+    func begin(name: String, bytes: [UInt8]) {
+        var line = LineBuilder("accept", run: id)
+        line.field("name", name)
+        line.field("tasks", plan.tasks.count)
+        line.field("digest", Plan.digest(ofEncoded: bytes) ?? "")
+        if bytes.count <= 4096 { line.field("plan", raw: bytes) }
+        events?.append(line.bytes)
+        let memory = Int64(clamping: Machine.memory)
+        engine.handle(.capacity(slots: executor.slots.count, memory: memory), at: Clock.boot())
+        engine.handle(.accepted(RunInput(id: id, plan: plan)), at: Clock.boot())
+        carryOut()
+    }
+
+    /// Runs the loop until the run has ended.
+    func complete() throws(Errno) {
+        while ended == nil {
+            executor.fill()
+            events?.flush()
+            if ended != nil { break }
+            try executor.loop.turn(until: nextDeadline)
+            executor.tick()
+            if let due = engine.nextDeadline, due <= Clock.boot() {
+                engine.advance(to: Clock.boot())
+                carryOut()
+            }
+        }
+        events?.flush()
+    }
+
+    /// Ends all that runs and all that has not begun.
+    func cancel() {
+        engine.handle(.cancel(TaskRef(run: id)), at: Clock.boot())
+        carryOut()
+    }
+
+    private var nextDeadline: Int64? {
+        switch (executor.nextDeadline, engine.nextDeadline) {
+        case (let one?, let other?): min(one, other)
+        case (let one, let other): one ?? other
+        }
+    }
+
+    // MARK: Tasks by number
+
+    // A reduced plan keeps the numbers of the one that it comes from, so there may be gaps.
+    private func index(of number: Int) -> Int {
+        if plan.tasks.indices.contains(number), plan.tasks[number].number == number {
+            return number
+        }
+        return plan.tasks.firstIndex { $0.number == number } ?? 0
+    }
+
+    private func recipe(_ ref: TaskRef) -> Recipe {
+        let index = index(of: ref.task ?? 0)
+        if let known = recipes[index] { return known }
+        let task = plan.tasks[index]
+        let recipe = Recipe(task.spec, files: CarriedFile.files(of: task, in: plan))
+        recipes[index] = recipe
+        return recipe
+    }
+
+    // MARK: What the scheduler decides
+
+    private func carryOut() {
+        for action in engine.takeActions() {
+            switch action {
+            case .start(let ref, let attempt):
+                executor.submit(
+                    Job(ref: ref, attempt: attempt, recipe: recipe(ref), owner: self))
+            case .kill(let ref, let attempt):
+                executor.kill(ref, attempt: attempt, grace: nil)
+            case .attemptEnded(_, _, let verdict):
+                if verdict == .final || verdict == .cancelled {
+                    endLine.append(contentsOf: " final=yes".utf8)
+                }
+                events?.append(endLine)
+            case .retry(let ref, let attempt, let due):
+                var line = LineBuilder("retry", ref, attempt: attempt)
+                line.field("due", due + clockOffset)
+                events?.append(line.bytes)
+            case .taskEnded(let ref, let state, let reason, let because):
+                taskEnded(ref, state, reason, because)
+            case .runEnded(_, let state, let reason, let because):
+                runEnded(state, reason, because)
+            case .place, .parked:
+                break
+            }
+        }
+    }
+
+    private func taskEnded(
+        _ ref: TaskRef, _ state: TaskState, _ reason: FailureReason?, _ because: String?
+    ) {
+        results[index(of: ref.task ?? 0)] = AttemptResult(
+            state: state, reason: reason, what: because.map { "\($0) failed" })
+        var line = LineBuilder("end", ref)
+        add(state, reason, because, to: &line)
+        line.word("final=yes")
+        events?.append(line.bytes)
+    }
+
+    private func runEnded(_ state: TaskState, _ reason: FailureReason?, _ because: String?) {
+        ended = state
+        var line = LineBuilder("end", run: id)
+        add(state, reason, because, to: &line)
+        events?.append(line.bytes)
+    }
+
+    private func add(
+        _ state: TaskState, _ reason: FailureReason?, _ because: String?,
+        to line: inout LineBuilder
+    ) {
+        line.field("state", state.word)
+        if let reason { line.field("reason", reason.rawValue) }
+        if let because { line.field("name", because) }
+    }
+
+    // MARK: What the executor reports
+
+    func report(_ line: [UInt8]) { events?.append(line) }
+
+    func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
+        results[index(of: job.ref.task ?? 0)] = result
+        endLine = line
+        engine.handle(
+            .ended(job.ref, attempt: job.attempt, Outcome(result)), at: Clock.boot())
+        carryOut()
+    }
+}
+
+extension Outcome {
+    init(_ result: AttemptResult) {
+        switch result.state {
+        case .success: self = .success
+        case .skipped: self = .skipped
+        default: self = .failure(result.reason ?? .signal, exit: result.exit.map(Int.init))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskModel
+
+/// The processes of one attempt: its steps, one after another. Calls its delegate from the loop.
+protocol Session: AnyObject {
+    /// Starts the first step.
+    func start() throws(SessionFailure)
+    /// Starts the next step, after one that ended well.
+    func proceed() throws(SessionFailure)
+    /// A signal to the step that runs.
+    func signal(_ number: Int32)
+    /// Ends all that runs, for good.
+    func kill()
+    /// A limit that the attempt met, once it has finished.
+    func breach() -> Breach?
+    /// Names of limits that can't be had here.
+    var weak: [String] { get }
+    /// Who the task is, where that is not the pool's own user.
+    var identity: String? { get }
+}
+
+/// A limit that an attempt met.
+struct Breach {
+    /// The reason when it is why the attempt failed.
+    var reason: FailureReason
+    var what: String
+    /// It failed the attempt, whatever its exit status.
+    var isFatal: Bool
+}
+
+/// What hears of a session's steps.
+protocol SessionDelegate: AnyObject {
+    /// The step that ran has ended, and nothing of it is left. `isLast`: the session will finish.
+    func stepEnded(_ end: ProcessEnd)
+    /// The session can't go on. `sessionFinished` follows, unless `start` or `proceed` threw it.
+    func sessionFailed(_ failure: SessionFailure)
+    /// Nothing of the session is left.
+    func sessionFinished()
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+
+/// A place for one attempt at a time, with two pipes that live as long as the slot: nothing has to be
+/// made for a task's output.
+final class Slot {
+    let index: Int
+    let out: Capture
+    let err: Capture
+    /// A descriptor of /dev/null, for reading and writing.
+    let null: Int32
+    var attempt: Attempt?
+
+    init(index: Int, null: Int32) throws(Errno) {
+        self.index = index
+        self.null = null
+        out = try Capture(fd: 1)
+        err = try Capture(fd: 2)
+    }
+
+    func watch(in loop: EventLoop) throws(Errno) {
+        for capture in [out, err] {
+            capture.token = try loop.add(capture.read.number, .readable) { _ in
+                capture.drain(to: self.attempt, all: false)
+            }
+        }
+    }
+
+    /// Stops or continues reading, as when the log is full: then the tasks wait in their writes.
+    func setReading(_ isOn: Bool, in loop: EventLoop) throws(Errno) {
+        for capture in [out, err] {
+            guard let token = capture.token else { continue }
+            try loop.modify(token, isOn ? .readable : [])
+        }
+    }
+
+    /// Takes what a step has left in the pipes, so that what follows belongs to the next one.
+    func drain() {
+        out.drain(to: attempt, all: true)
+        err.drain(to: attempt, all: true)
+    }
+}
+
+/// One captured stream of a slot.
+final class Capture {
+    /// 1 or 2, as the task sees it.
+    let fd: Int
+    let read: Descriptor
+    let write: Descriptor
+    var token: WatchToken?
+
+    // A pipe holds 64 KiB; most tasks write little, so the buffer begins small.
+    private static let size = 64 * 1024
+    private var buffer: [UInt8] = []
+
+    init(fd: Int) throws(Errno) {
+        self.fd = fd
+        let pipe = try Pipe.make()
+        read = Descriptor(owning: pipe.read)
+        write = Descriptor(owning: pipe.write)
+    }
+
+    /// Reads what is there and hands it to the attempt; bytes that nobody owns are dropped.
+    ///
+    /// - Parameter all: until the pipe is empty, at most four times its size: a process that
+    ///   escaped may write for ever.
+    func drain(to attempt: Attempt?, all: Bool) {
+        if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: 4096) }
+        var left = all ? 4 * Self.size : 1
+        while left > 0 {
+            let got: Int
+            do throws(Errno) {
+                got = try File.read(read.number, into: &buffer)
+            } catch {
+                return
+            }
+            if got == 0 { return }
+            attempt?.capture(buffer[..<got], fd: fd)
+            left -= got
+            let isFull = got == buffer.count
+            if isFull, buffer.count < Self.size {
+                buffer = [UInt8](repeating: 0, count: Self.size)
+            }
+            if !isFull { return }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import TaskModel
+
+/// The environment of a task: what is documented and what its unit sets, nothing of taskrun's own.
+enum TaskEnvironment {
+    static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    /// `NAME=VALUE`, those of the unit last: they win where a program reads the last.
+    static func variables(of job: Job) -> [String] {
+        let spec = job.recipe.spec
+        let id = job.ref.description
+        var variables = own.filter { variable in
+            !spec[.env].contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
+        }
+        variables.append("TASK_ID=\(id)")
+        variables.append("TASK_NAME=\(spec.name)")
+        variables.append("TASK_RUN=\(job.ref.run)")
+        variables.append("TASK_ATTEMPT=\(job.attempt)")
+        if let item = job.ref.item { variables.append("TASK_INDEX=\(item)") }
+        return variables + spec[.env]
+    }
+
+    /// Where a command without a slash is looked for.
+    static func path(of spec: TaskSpec) -> String {
+        spec[.env].last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? defaultPath
+    }
+
+    /// Of the pool's user: read once, since a name service may be slow.
+    private static let own: [String] = {
+        var variables = ["PATH=\(defaultPath)", "LANG=C.UTF-8"]
+        guard let entry = getpwuid(geteuid()) else { return variables }
+        let name = String(cString: entry.pointee.pw_name)
+        variables.append("HOME=\(String(cString: entry.pointee.pw_dir))")
+        variables.append("USER=\(name)")
+        variables.append("LOGNAME=\(name)")
+        return variables
+    }()
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+import TaskJail
+
+/// What the tests ask of one run.
+struct Options {
+    var showsPlan = false
+    var showsJSON = false
+    var owner = geteuid()
+    var user: String?
+    var group: String?
+    var rules = ""
+    var work: String?
+    var directory: String?
+    var files: [CarriedFile] = []
+    var binds: [JailBind] = []
+    var limits = JailLimits()
+    var checks: [JailProgram] = []
+    var command: [String] = []
+    var environment: [String] = []
+    var isStrict = false
+    var hasPrivateNetwork = false
+    var hasOnlyProcesses = false
+    var allowsDebugging = false
+    var nice: Int32 = 0
+    /// Milliseconds after which everything in the jail is killed.
+    var deadline: Int64 = 10_000
+    /// Milliseconds after which SIGTERM goes to the program; 0 never.
+    var terminate: Int64 = 0
+    var repeats = 1
+    var slots = 1
+    var isQuiet = false
+
+    static func parse(_ words: [String]) -> Options {
+        var options = Options()
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            if word == "--" { break }
+            if options.flag(word) { continue }
+            guard let value = rest.popFirst() else { fail("\(word) needs a value") }
+            options.set(word, value)
+        }
+        options.command = Array(rest)
+        return options
+    }
+
+    private mutating func flag(_ word: String) -> Bool {
+        switch word {
+        case "--plan": showsPlan = true
+        case "--json": showsJSON = true
+        case "--strict": isStrict = true
+        case "--net": hasPrivateNetwork = true
+        case "--subset": hasOnlyProcesses = true
+        case "--debug": allowsDebugging = true
+        case "--quiet": isQuiet = true
+        default: return false
+        }
+        return true
+    }
+
+    private mutating func set(_ word: String, _ value: String) {
+        switch word {
+        case "--owner": owner = UInt32(value) ?? owner
+        case "--user": user = value
+        case "--group": group = value
+        case "--rules": rules = value
+        case "--work": work = value
+        case "--dir": directory = value
+        case "--file": files.append(Self.file(value))
+        case "--bind": binds.append(JailBind(source: value, target: value, isWritable: false))
+        case "--mem": limits.memory = UInt64(value)
+        case "--disk": limits.disk = UInt64(value)
+        case "--tasks": limits.tasks = UInt64(value)
+        case "--cpu": limits.cpuPercent = UInt64(value)
+        case "--cputime": limits.cpuTime = UInt64(value)
+        case "--nice": nice = Int32(value) ?? 0
+        case "--check":
+            checks.append(JailProgram(check: value, arguments: ["/bin/sh", "-c", value]))
+        case "--env": environment.append(value)
+        case "--deadline": deadline = Int64(value) ?? deadline
+        case "--term": terminate = Int64(value) ?? 0
+        case "--repeat": repeats = Int(value) ?? 1
+        case "--slots": slots = Int(value) ?? 1
+        default: fail("unknown option \(word)")
+        }
+    }
+
+    // NAME=TEXT
+    private static func file(_ value: String) -> CarriedFile {
+        let name = value.prefix { $0 != "=" }
+        let text = String(value.dropFirst(name.utf8.count + 1)) + "\n"
+        return CarriedFile(
+            path: String(name), mode: 0o755, bytes: Array(text.utf8), digest: text)
+    }
+
+    func request() throws(JailError) -> JailRequest {
+        let identity = try JailIdentity.resolve(
+            user: user, group: group, owner: owner, rules: RunAsRules(parsing: rules))
+        var programs = checks
+        if !command.isEmpty { programs.append(JailProgram(arguments: command)) }
+        var request = JailRequest(
+            unit: "probe.service", programs: programs, environment: environment,
+            identity: identity)
+        request.workingDirectory = work
+        request.directory = directory
+        request.files = files
+        request.binds = binds
+        request.limits = limits
+        request.nice = nice
+        request.strictness = isStrict ? .strict : .yes
+        request.hasPrivateNetwork = hasPrivateNetwork
+        request.hasOnlyProcesses = hasOnlyProcesses
+        request.allowsDebugging = allowsDebugging
+        return request
+    }
+}
+
+func fail(_ message: String) -> Never {
+    write("jailprobe: err: \(message)\n", to: 2)
+    exit(125)
+}
+
+func write(_ text: String, to descriptor: Int32) {
+    let count = text.utf8.count
+    _ = text.withCString { Glibc.write(descriptor, $0, count) }
+}

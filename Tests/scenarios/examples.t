@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: every example that ships does what it says, without a daemon.
+# shellcheck source=Tests/scenarios/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs task taskrun taskdep
+
+cp -r "$ROOT/Examples" "$TMP/user/Examples"
+if is_root; then chown -R "$TEST_UID:$TEST_UID" "$TMP/user"; fi
+cd "$TMP/user/Examples"
+export TASK_SPOOL=$TMP/user/spool
+run() { as_user "TASK_SPOOL=$TASK_SPOOL" "$BIN/$1" "${@:2}"; }
+# A unit with another working directory, by a drop-in beside it.
+works_in() { # works_in DIRECTORY UNIT
+    mkdir -p "$2.d" && printf '[Service]\nWorkingDirectory=%s\n' "$1" >"$2.d/here.conf"
+    as_user mkdir -p "$1"
+}
+
+while IFS= read -r unit; do
+    exits "taskdep lint $unit" 0 taskdep lint "$unit"
+done < <(find . -name '*.task' -o -name '*.yaml' | sort)
+
+works_in "$TMP/user/encoded" encode/encode.task
+exits "encode: the array succeeds" 0 run task run "$PWD/encode/encode.task"
+for item in intro verse outro; do
+    ok "encode: $item.txt came out whole" bash -c "zcat $TMP/user/encoded/$item.txt.gz | cmp - encode/$item.txt"
+done
+
+exits "pages: the pipeline succeeds" 0 run task run "$PWD/pages/pages.yaml"
+like "pages: it fetched first and published last" "$(tr '\n' ' ' <"$TMP/out")" 'fetched.*gallery.*published'
+like "pages: thumbnails before the gallery" "$(tr '\n' ' ' <"$TMP/out")" 'thumbnails.*gallery'
+
+exits "check: the task ends with the check's own status" 3 run task run "$PWD/check/deploy.task"
+like "check: and shows what the check said" "$(cat "$TMP/out" "$TMP/err")" 'ask the release team'
+unlike "check: the command did not run" "$(cat "$TMP/out")" deployed
+
+mkdir -p "$TMP/user/site" && echo content >"$TMP/user/site/page"
+works_in "$TMP/user/archives" backup/nightly-backup.task
+sed -i "s|/srv/site|$TMP/user/site|; /^\[RunIf\]/,/^\$/d" backup/nightly-backup.task
+chmod -R a+rX "$TMP/user/site"
+exits "backup: it runs by hand" 0 run task run "$PWD/backup/nightly-backup.task"
+is "backup: the archive has what was there" \
+    "$(tar -xzOf "$(find "$TMP/user/archives" -name 'backup-*.tar.gz' | head -n 1)" ./page)" content
+done_testing

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: every way to fail has its exit status, its typed reason in the events and a sentence that
+# says what to do; retries are counted and their intervals grow. As root and as an ordinary user.
+# shellcheck source=Tests/scenarios/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs taskrun
+
+mkdir -p "$TMP/user/units" && cd "$TMP/user/units"
+unit() { # unit NAME LINES…: the last section is the command's
+    local name=$1
+    shift
+    printf '%s\n' "$@" >"$name.task"
+    chmod a+r "$name.task"
+}
+unit exit '[Command]' 'command="sh"' '[Args]' 'args="-c '"'exit 9'"'"'
+unit signal '[Command]' 'command="sh"' '[Args]' 'args="-c '"'kill -TERM \$\$'"'"'
+unit timeout '[Service]' 'MaxTime=300ms' '[Command]' 'command="sleep"' '[Args]' 'args="20"'
+unit stubborn '[Service]' 'MaxTime=300ms' 'TimeoutStopSec=300ms' '[Command]' 'command="sh"' \
+    '[Args]' 'args="-c '"'trap : TERM; while :; do sleep 1; done'"'"'
+unit oom '[Service]' 'LimitMem=48M' '[Command]' 'command="python3"' '[Args]' \
+    'args="-c '"'x=bytearray(300<<20); print(len(x))'"'"'
+unit disk '[Service]' 'LimitDisk=4M' '[Command]' 'command="sh"' '[Args]' \
+    'args="-c '"'head -c 20000000 /dev/zero >\$TASK_SCRATCH/big'"'"'
+unit missing '[Command]' 'command="no-such-program"'
+unit workdir '[Service]' 'WorkingDirectory=/nonexistent/place' '[Command]' 'command="true"'
+unit check '[Checks]' 'first="true"' 'second="sh -c '"'echo too old; exit 4'"'"' 'third="true"' \
+    '[Command]' 'command="echo"' '[Args]' 'args="never"'
+unit retry '[Service]' 'Restart=3' 'RestartSec=50ms' '[Command]' 'command="sh"' '[Args]' \
+    'args="-c '"'echo attempt \$TASK_ATTEMPT; exit 1'"'"'
+unit tempfail '[Service]' 'Restart=2' 'RestartSec=20ms' '[Command]' 'command="sh"' '[Args]' \
+    'args="-c '"'exit 78'"'"'
+unit well '[Command]' 'command="echo"' '[Args]' 'args="all is well"'
+
+# fails WHO UNIT STATUS REASON [SENTENCE]
+fails() {
+    local who=$1 name=$2 status=$3 reason=$4 sentence=${5-} events=$TMP/user/$1-$2.events
+    local as=()
+    [ "$who" = root ] || as=(as_user)
+    rm -f "$events"
+    exits "$who, $name: status $status" "$status" "${as[@]}" timeout -s KILL 40 \
+        "$BIN/taskrun" --events="$events" "$PWD/$name.task"
+    like "$who, $name: reason $reason" "$(grep -a ' end .*final=yes' "$events" || true)" "reason=$reason( |$)"
+    [ -z "$sentence" ] || like "$who, $name: says what to do" "$(cat "$TMP/err")" "$sentence"
+}
+
+all() { # all WHO
+    local who=$1 as=()
+    [ "$who" = root ] || as=(as_user)
+    exits "$who: a task that works" 0 "${as[@]}" "$BIN/taskrun" "$PWD/well.task"
+    is "$who: its output and no more" "$(cat "$TMP/out")" "all is well"
+    fails "$who" exit 9 exit
+    fails "$who" signal 143 signal
+    fails "$who" timeout 124 timeout 'MaxTime'
+    fails "$who" stubborn 124 timeout
+    fails "$who" oom 137 oom 'LimitMem'
+    fails "$who" disk 1 disk 'LimitDisk'
+    fails "$who" missing 127 missing 'no-such-program'
+    fails "$who" workdir 200 jail 'mkdir'
+    fails "$who" check 4 check 'second'
+    like "$who, check: shows its output" "$(cat "$TMP/out" "$TMP/err")" 'too old'
+    unlike "$who, check: the command did not run" "$(cat "$TMP/out")" never
+    fails "$who" retry 1 exit
+    is "$who, retry: at most 3 further attempts" "$(grep -ac ' start ' "$TMP/user/$who-retry.events")" 4
+    # shellcheck disable=SC2016
+    ok "$who, retry: the intervals grow" awk '$2 == "start" { if (NR > 1 && last) gap[++n] = $1 - last }
+        $2 == "end" { last = $1 }
+        END { exit !(n == 3 && gap[1] >= 40000 && gap[2] > gap[1] && gap[3] > gap[2]) }' \
+        "$TMP/user/$who-retry.events"
+    fails "$who" tempfail 78 exit
+    is "$who, tempfail: 78 is not tried again" "$(grep -ac ' start ' "$TMP/user/$who-tempfail.events")" 1
+}
+
+if is_root; then all root; fi
+all user
+done_testing
