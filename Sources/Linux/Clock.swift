@@ -38,6 +38,8 @@ public enum Checksum {
 /// The machine's memory.
 public enum Memory {
     /// Bytes of physical memory.
-    public static let total = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(
-        sysconf(Int32(_SC_PAGESIZE)))
+    public static let total =
+        Int64(sysconf(Int32(_SC_PHYS_PAGES)))
+        * Int64(
+            sysconf(Int32(_SC_PAGESIZE)))
 }

@@ -21,7 +21,8 @@ struct Watcher {
 
     init(_ spool: Spool) throws(Errno) {
         inotify = try Inotify()
-        let arrivals: Inotify.Mask = [.movedTo, .closedAfterWriting, .selfGone]
+        // A link, a directory or a FIFO only says that it was made.
+        let arrivals: Inotify.Mask = [.movedTo, .closedAfterWriting, .created, .selfGone]
         let incoming = try inotify.watch(directory: spool.number(.incoming), for: arrivals)
         directories[incoming] = .incoming
         for directory in SpoolDirectory.states {
