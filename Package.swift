@@ -74,6 +74,17 @@ let package = Package(
         .target(
             name: "TaskJail", dependencies: ["CLinux", "CSeccomp", "Linux", "TaskModel"],
             swiftSettings: strict),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"])]),
+        // The rebuildable SQLite index over the journal, and the SQL of users.
+        .target(
+            name: "TaskHistory",
+            dependencies: [
+                "CSQLite", "Linux", "TaskModel", "TaskJournal",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
         // Options, messages, tables, progress for the programs that people type.
         .target(
             name: "TaskTool",
@@ -125,6 +136,13 @@ let package = Package(
             name: "TaskEngineTests", dependencies: ["TaskEngine", "TaskModel"],
             swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
+        .testTarget(
+            name: "TaskHistoryTests",
+            dependencies: [
+                "TaskHistory", "TaskJournal", "TaskModel", "Linux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "TaskJournalTests",
             dependencies: [

@@ -93,6 +93,15 @@ public final class SegmentCursor {
             && (try? File.unlock(descriptor.number)) != nil
     }
 
+    /// Whether the segment has so many bytes: a shorter one was made anew, or cut after a crash.
+    public func reaches(_ offset: Int64) throws(JournalError) -> Bool {
+        do {
+            return try File.status(of: descriptor.number).size >= offset
+        } catch {
+            throw .io(verb: "read", name: name.stem, errno: error)
+        }
+    }
+
     /// The next record, or what stands in its place.
     public func next() throws(JournalError) -> Step {
         while true {

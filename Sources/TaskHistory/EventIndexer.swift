@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// Writes events into the tables: one row in `event`, and what it says into `run`, `task`, `attempt`.
+final class EventIndexer {
+    private let addEvent: Statement
+    private let addRun: Statement
+    private let addTask: Statement
+    private let startRun: Statement
+    private let startTask: Statement
+    private let startAttempt: Statement
+    private let endAttempt: Statement
+    private let endTask: Statement
+    private let endRun: Statement
+    private let setTask: Statement
+    private let setRun: Statement
+    private let nextGeneration: Statement
+    private let cancelRest: Statement
+    /// The host of the segment that is read.
+    var node = ""
+
+    init(_ database: Database) throws(HistoryError) {
+        addEvent = try database.prepare(
+            """
+            insert into event(job_id, status, timestamp, verb, attempt, by, detail)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            """)
+        addRun = try database.prepare(
+            """
+            insert into run(id, name, unit, parent, status, user, by, node, tasks, created, digest,
+                last_k, tail, message)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+            on conflict(id) do update set name = coalesce(excluded.name, name),
+                unit = coalesce(excluded.unit, unit), tasks = coalesce(excluded.tasks, tasks),
+                digest = excluded.digest, last_k = coalesce(excluded.last_k, last_k),
+                status = case when excluded.status = 9 then 9 else status end,
+                message = coalesce(excluded.message, message)
+            """)
+        addTask = try database.prepare(
+            """
+            insert or ignore into task(id, run, k, name, unit, parent, status, user, node, created)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            """)
+        startRun = try database.prepare(
+            """
+            insert into run(id, status, node, created, started, tail, name)
+            values(?1, 3, ?2, ?3, ?3, ?4, ?5)
+            on conflict(id) do update set status = case when status < 5 then 3 else status end,
+                started = coalesce(started, excluded.started)
+            """)
+        startTask = try database.prepare(
+            """
+            insert into task(id, run, k, name, status, attempts, user, node, created, started, weak)
+            values(?1, ?2, ?3, ?4, 3, ?5, ?6, ?7, ?8, ?8, ?9)
+            on conflict(id) do update set status = 3, attempts = max(attempts, excluded.attempts),
+                name = coalesce(name, excluded.name), user = coalesce(excluded.user, user),
+                started = coalesce(started, excluded.started), ended = null, due = null,
+                reason = null, exit = null, signal = null, message = null,
+                weak = coalesce(excluded.weak, weak)
+            """)
+        startAttempt = try database.prepare(
+            """
+            insert into attempt(id, n, status, started, user, weak) values(?1, ?2, 3, ?3, ?4, ?5)
+            on conflict(id, n) do update set started = coalesce(started, excluded.started),
+                user = coalesce(excluded.user, user), weak = coalesce(excluded.weak, weak)
+            """)
+        endAttempt = try database.prepare(
+            """
+            insert into attempt(id, n, status, ended, exit, signal, reason, cpu_us, mem, message,
+                log, weak)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            on conflict(id, n) do update set status = excluded.status, ended = excluded.ended,
+                exit = excluded.exit, signal = excluded.signal, reason = excluded.reason,
+                cpu_us = excluded.cpu_us, mem = excluded.mem, message = excluded.message,
+                log = excluded.log, weak = coalesce(excluded.weak, weak)
+            """)
+        endTask = try database.prepare(
+            """
+            insert into task(id, run, k, name, status, reason, exit, signal, attempts, node,
+                created, ended, cpu_us, mem, message, weak)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15)
+            on conflict(id) do update set status = excluded.status, reason = excluded.reason,
+                exit = excluded.exit, signal = excluded.signal,
+                attempts = max(attempts, excluded.attempts), name = coalesce(name, excluded.name),
+                ended = excluded.ended, cpu_us = excluded.cpu_us, mem = excluded.mem,
+                message = excluded.message, weak = coalesce(excluded.weak, weak)
+            """)
+        endRun = try database.prepare(
+            """
+            insert into run(id, status, reason, node, created, ended, tail, message)
+            values(?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
+            on conflict(id) do update set status = excluded.status, reason = excluded.reason,
+                ended = excluded.ended, message = coalesce(excluded.message, message)
+            """)
+        setTask = try database.prepare(
+            "update task set status = ?2, due = ?3, ended = ?4 where id = ?1")
+        setRun = try database.prepare(
+            "update run set status = ?2, message = ?3 where id = ?1 and status < 5")
+        nextGeneration = try database.prepare(
+            """
+            update run set status = 2, generation = ?2, ended = null, reason = null,
+                message = null where id = ?1
+            """)
+        cancelRest = try database.prepare(
+            "update task set status = ?2, ended = ?3 where id between ?1 || '.' and ?1 || '/' "
+                + "and status in (0, 1, 2, 3, 4, ?4)")
+    }
+
+    /// Adds one event line; what is none is left out (the reader reports damage).
+    func add(_ line: ArraySlice<UInt8>) throws(HistoryError) {
+        guard let event = RawEvent(line) else { return }
+        let status = try apply(event)
+        addEvent.bind(1, event.id)
+        addEvent.bind(2, status.map { Int64($0.rawValue) })
+        addEvent.bind(3, event.time)
+        addEvent.bind(4, event.verb)
+        addEvent.bind(5, event.number("a"))
+        addEvent.bind(6, event.text("by"))
+        let detail = event.detail
+        if detail.isEmpty { addEvent.bindNull(7) } else { addEvent.bind(7, detail) }
+        try addEvent.run()
+    }
+
+    // What the event does to its run or task; the state that it is in afterwards.
+    private func apply(_ event: RawEvent) throws(HistoryError) -> TaskState? {
+        guard let (run, task) = event.run else { return event.isVerb("reject") ? .rejected : nil }
+        if task == nil { return try applyToRun(event, run) }
+        if event.isVerb("start") { return try start(event, run, task) }
+        if event.isVerb("end") { return try end(event, run, task) }
+        if event.isVerb("check") || event.isVerb("resume") { return .running }
+        if event.isVerb("retry") { return try set(event, .pending, due: event.number("due")) }
+        if event.isVerb("skip") { return try skip(event, run, task) }
+        if event.isVerb("lost") { return try lost(event) }
+        if event.isVerb("wait") { return try set(event, .waiting) }
+        if event.isVerb("hold") { return try set(event, .pending) }
+        if event.isVerb("release") { return try set(event, .ready) }
+        return nil
+    }
+
+    private func applyToRun(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    ) throws(HistoryError) -> TaskState? {
+        if event.isVerb("accept") { return try accept(event, run) }
+        if event.isVerb("end") { return try endOfRun(event, run) }
+        if event.isVerb("reject") { return try reject(event, run) }
+        if event.isVerb("hold") { return try set(run: run, .pending, message: event.text("what")) }
+        if event.isVerb("release") { return try set(run: run, .ready, message: nil) }
+        if event.isVerb("retry") { return try retry(event, run) }
+        return nil
+    }
+}
+
+// MARK: - Runs
+
+extension EventIndexer {
+    private func accept(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    ) throws(HistoryError) -> TaskState {
+        let outline = event.raw("plan").flatMap { PercentCoding.decode($0) }.map { PlanOutline($0) }
+        let count = event.number("tasks") ?? outline.map { Int64($0.tasks.count) }
+        let last = outline?.tasks.last.map { Int64($0.number) } ?? count.map { $0 - 1 }
+        try add(event, run, .created, count, last)
+        for entry in outline?.tasks ?? [] {
+            addTask.bind(1, run + [UInt8(ascii: ".")] + Array(String(entry.number).utf8))
+            addTask.bind(2, run)
+            addTask.bind(3, Int64(entry.number))
+            addTask.bind(4, entry.name)
+            addTask.bind(5, event.text("unit"))
+            addTask.bind(6, event.text("parent"))
+            addTask.bind(7, Int64((entry.waits ? TaskState.pending : .ready).rawValue))
+            addTask.bind(8, event.text("as"))
+            addTask.bind(9, node)
+            addTask.bind(10, event.time)
+            try addTask.run()
+        }
+        return .created
+    }
+
+    private func add(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ state: TaskState, _ count: Int64?,
+        _ last: Int64?
+    ) throws(HistoryError) {
+        addRun.bind(1, run)
+        addRun.bind(2, event.text("name"))
+        addRun.bind(3, event.text("unit"))
+        addRun.bind(4, event.text("parent"))
+        addRun.bind(5, Int64(state.rawValue))
+        addRun.bind(6, event.text("as"))
+        addRun.bind(7, event.text("by"))
+        addRun.bind(8, node)
+        addRun.bind(9, count)
+        addRun.bind(10, event.time)
+        addRun.bind(11, event.text("digest"))
+        addRun.bind(12, last)
+        addRun.bind(13, Self.tail(run))
+        addRun.bind(14, state == .rejected ? event.text("what") : nil)
+        try addRun.run()
+    }
+
+    private func reject(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    ) throws(HistoryError) -> TaskState {
+        try add(event, run, .rejected, nil, nil)
+        return .rejected
+    }
+
+    private func set(
+        run: ArraySlice<UInt8>, _ state: TaskState, message: String?
+    ) throws(HistoryError) -> TaskState {
+        setRun.bind(1, run)
+        setRun.bind(2, Int64(state.rawValue))
+        setRun.bind(3, message)
+        try setRun.run()
+        return state
+    }
+
+    // An operator's retry: what failed, and what hung on it, is to come again.
+    private func retry(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    ) throws(HistoryError) -> TaskState {
+        nextGeneration.bind(1, run)
+        nextGeneration.bind(2, event.number("g"))
+        try nextGeneration.run()
+        try settleRest(run, as: .pending, at: nil, from: [.failure, .cancelled])
+        return .ready
+    }
+
+    private func endOfRun(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    ) throws(HistoryError) -> TaskState? {
+        guard let state = event.text("state").flatMap({ TaskState(word: $0) }) else { return nil }
+        endRun.bind(1, run)
+        endRun.bind(2, Int64(state.rawValue))
+        endRun.bind(3, event.text("reason"))
+        endRun.bind(4, node)
+        endRun.bind(5, event.time)
+        endRun.bind(6, Self.tail(run))
+        endRun.bind(7, event.text("what"))
+        try endRun.run()
+        if state == .cancelled {
+            try settleRest(run, as: .cancelled, at: event.time, from: [])
+        }
+        return state
+    }
+
+    // The tasks of a run that have no end, and those in the given states.
+    private func settleRest(
+        _ run: ArraySlice<UInt8>, as state: TaskState, at time: Int64?, from: [TaskState]
+    ) throws(HistoryError) {
+        for other in from.isEmpty ? [state] : from {
+            cancelRest.bind(1, run)
+            cancelRest.bind(2, Int64(state.rawValue))
+            cancelRest.bind(3, time)
+            cancelRest.bind(4, Int64(other.rawValue))
+            try cancelRest.run()
+        }
+    }
+
+    // The id backwards: the end of an id is then a prefix, which an index finds.
+    static func tail(_ run: ArraySlice<UInt8>) -> ArraySlice<UInt8> { Array(run.reversed())[...] }
+}
+
+// MARK: - Tasks
+
+extension EventIndexer {
+    private func start(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
+    ) throws(HistoryError) -> TaskState {
+        let attempt = event.number("a") ?? 1
+        startTask.bind(1, event.id)
+        startTask.bind(2, run)
+        startTask.bind(3, task.map { Int64($0) })
+        startTask.bind(4, event.text("name"))
+        startTask.bind(5, attempt)
+        startTask.bind(6, event.text("as"))
+        startTask.bind(7, node)
+        startTask.bind(8, event.time)
+        startTask.bind(9, event.text("weak"))
+        try startTask.run()
+        startAttempt.bind(1, event.id)
+        startAttempt.bind(2, attempt)
+        startAttempt.bind(3, event.time)
+        startAttempt.bind(4, event.text("as"))
+        startAttempt.bind(5, event.text("weak"))
+        try startAttempt.run()
+        startRun.bind(1, run)
+        startRun.bind(2, node)
+        startRun.bind(3, event.time)
+        startRun.bind(4, Self.tail(run))
+        startRun.bind(5, event.text("name"))
+        try startRun.run()
+        return .running
+    }
+
+    private func end(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
+    ) throws(HistoryError) -> TaskState? {
+        guard let state = event.text("state").flatMap({ TaskState(word: $0) }) else { return nil }
+        if let attempt = event.number("a") { try endAttempt(event, attempt, state) }
+        // Before the last attempt the task goes on: `retry` says when.
+        let isFinal = event.has("final", "yes")
+        endTask.bind(1, event.id)
+        endTask.bind(2, run)
+        endTask.bind(3, task.map { Int64($0) })
+        endTask.bind(4, event.text("name"))
+        endTask.bind(5, Int64((isFinal ? state : .pending).rawValue))
+        endTask.bind(6, event.text("reason"))
+        endTask.bind(7, event.number("exit"))
+        endTask.bind(8, event.number("signal"))
+        endTask.bind(9, event.number("a") ?? 0)
+        endTask.bind(10, node)
+        endTask.bind(11, event.time)
+        endTask.bind(12, event.number("cpu"))
+        endTask.bind(13, event.number("mem"))
+        endTask.bind(14, event.text("what"))
+        endTask.bind(15, event.text("weak"))
+        try endTask.run()
+        return state
+    }
+
+    private func endAttempt(
+        _ event: RawEvent, _ attempt: Int64, _ state: TaskState
+    ) throws(HistoryError) {
+        endAttempt.bind(1, event.id)
+        endAttempt.bind(2, attempt)
+        endAttempt.bind(3, Int64(state.rawValue))
+        endAttempt.bind(4, event.time)
+        endAttempt.bind(5, event.number("exit"))
+        endAttempt.bind(6, event.number("signal"))
+        endAttempt.bind(7, event.text("reason"))
+        endAttempt.bind(8, event.number("cpu"))
+        endAttempt.bind(9, event.number("mem"))
+        endAttempt.bind(10, event.text("what"))
+        endAttempt.bind(11, event.places)
+        endAttempt.bind(12, event.text("weak"))
+        try endAttempt.run()
+    }
+
+    private func skip(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
+    ) throws(HistoryError) -> TaskState? {
+        addTask.bind(1, event.id)
+        addTask.bind(2, run)
+        addTask.bind(3, task.map { Int64($0) })
+        addTask.bind(4, event.text("name"))
+        addTask.bindNull(5)
+        addTask.bindNull(6)
+        addTask.bind(7, Int64(TaskState.skipped.rawValue))
+        addTask.bindNull(8)
+        addTask.bind(9, node)
+        addTask.bind(10, event.time)
+        try addTask.run()
+        return try set(event, .skipped, ended: event.time)
+    }
+
+    private func lost(_ event: RawEvent) throws(HistoryError) -> TaskState? {
+        if let attempt = event.number("a") { try endAttempt(event, attempt, .lost) }
+        return try set(event, .lost)
+    }
+
+    private func set(
+        _ event: RawEvent, _ state: TaskState, due: Int64? = nil, ended: Int64? = nil
+    ) throws(HistoryError) -> TaskState {
+        setTask.bind(1, event.id)
+        setTask.bind(2, Int64(state.rawValue))
+        setTask.bind(3, due)
+        setTask.bind(4, ended)
+        try setTask.run()
+        return state
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSQLite
+import Linux
+import SystemPackage
+import TaskJournal
+public import TaskModel
+
+/// The history of a spool: an SQLite index over its journal, rebuildable at any time, which
+/// whoever asks brings up to date. Every lookup is a seek.
+public final class History {
+    private let directory: String
+    private let journal: Descriptor
+    private let database: Database
+    private let progress: (Int) -> Void
+    /// Why the index is not up to date; nil when it is.
+    public private(set) var staleness: HistoryError?
+
+    /// Opens the history of a spool.
+    ///
+    /// - Parameters:
+    ///   - spool: the spool's path.
+    ///   - progress: told now and then how many events were read; called only while reading.
+    public init(spool: String, progress: @escaping (Int) -> Void = { _ in }) throws(HistoryError) {
+        directory = spool + "/journal"
+        do {
+            journal = try File.openDirectory(directory)
+        } catch {
+            throw .journal("open \(directory): \(error)")
+        }
+        self.progress = progress
+        let path = "\(directory)/\(IndexUpdate.file)"
+        do {
+            try IndexUpdate(journal: journal.number, path: path, progress: progress).run()
+        } catch {
+            guard (try? File.status(IndexUpdate.file, at: journal.number)) != nil else {
+                throw error
+            }
+            staleness = error
+        }
+        database = try Database(path, flags: SQLITE_OPEN_READONLY)
+    }
+
+    /// Reads what the journal has got since.
+    public func refresh() throws(HistoryError) {
+        let path = "\(directory)/\(IndexUpdate.file)"
+        try IndexUpdate(journal: journal.number, path: path, progress: progress).run()
+    }
+
+    /// The index's path, for the SQL of users.
+    public var indexPath: String { "\(directory)/\(IndexUpdate.file)" }
+
+    // MARK: Which run
+
+    /// The run that was made last.
+    public func latestRun() throws(HistoryError) -> TaskID? {
+        try id("select max(id) from run")
+    }
+
+    /// The latest run of a unit.
+    public func latestRun(named name: String) throws(HistoryError) -> TaskID? {
+        try id("select max(id) from run where name = ?1", name)
+    }
+
+    /// The latest task with a name that is another unit's dependency: `RUN.K`.
+    public func latestTask(named name: String) throws(HistoryError) -> TaskRef? {
+        let rows = try database.prepare("select max(id) from task where name = ?1")
+        rows.bind(1, name)
+        return try rows.step() ? rows.text(0).flatMap { TaskRef($0) } : nil
+    }
+
+    /// Runs whose id ends so, newest first.
+    public func runs(endingIn suffix: String, limit: Int = 6) throws(HistoryError) -> [TaskID] {
+        let tail = String(decoding: suffix.lowercased().utf8.reversed(), as: UTF8.self)
+        let rows = try database.prepare(
+            "select id from run where tail >= ?1 and tail < ?1 || '~' order by id desc limit ?2")
+        rows.bind(1, tail)
+        rows.bind(2, Int64(limit))
+        var found: [TaskID] = []
+        while try rows.step() {
+            if let id = rows.text(0).flatMap({ TaskID($0) }) { found.append(id) }
+        }
+        return found
+    }
+
+    /// How many runs of a unit there are before this one.
+    public func countEarlier(named name: String, than run: TaskID) throws(HistoryError) -> Int {
+        let rows = try database.prepare("select count(*) from run where name = ?1 and id < ?2")
+        rows.bind(1, name)
+        rows.bind(2, run.description)
+        return try rows.step() ? rows.int(0) ?? 0 : 0
+    }
+
+    private func id(_ sql: String, _ text: String? = nil) throws(HistoryError) -> TaskID? {
+        let rows = try database.prepare(sql)
+        if let text { rows.bind(1, text) }
+        return try rows.step() ? rows.text(0).flatMap { TaskID($0) } : nil
+    }
+
+    // MARK: What is known of it
+
+    private static let runColumns = """
+        id, name, unit, parent, status, reason, generation, user, by, node, tasks, created, \
+        started, ended, message, last_k
+        """
+
+    /// A run; nil when the journal does not know it.
+    public func run(_ id: TaskID) throws(HistoryError) -> RunRow? {
+        let rows = try database.prepare("select \(Self.runColumns) from run where id = ?1")
+        rows.bind(1, id.description)
+        return try runs(rows).first
+    }
+
+    /// Runs that a filter lets through, newest first, each with the task that was submitted.
+    public func list(_ filter: HistoryFilter) throws(HistoryError) -> [RunRow] {
+        let rows = try database.prepare(Self.sql(filter))
+        rows.bind(1, filter.name)
+        rows.bind(2, filter.since)
+        rows.bind(3, filter.until)
+        rows.bind(4, filter.before?.description)
+        rows.bind(5, Int64(filter.limit))
+        return try runs(rows)
+    }
+
+    private static func sql(_ filter: HistoryFilter) -> String {
+        var conditions: [String] = []
+        if filter.name != nil { conditions.append("name = ?1") }
+        if filter.since != nil { conditions.append("created >= ?2") }
+        if filter.until != nil { conditions.append("created <= ?3") }
+        if filter.before != nil { conditions.append("id < ?4") }
+        if !filter.states.isEmpty {
+            let numbers = filter.states.map { String($0.rawValue) }.joined(separator: ", ")
+            conditions.append("status in (\(numbers))")
+        }
+        let isLive = !filter.states.isEmpty && filter.states.allSatisfy { $0.rawValue < 5 }
+        if isLive { conditions.append("status < 5") }
+        let condition = conditions.isEmpty ? "" : "where " + conditions.joined(separator: " and ")
+        return "select \(runColumns) from run \(condition) order by id desc limit ?5"
+    }
+
+    private func runs(_ rows: Statement) throws(HistoryError) -> [RunRow] {
+        var found: [RunRow] = []
+        while try rows.step() {
+            guard let id = rows.text(0).flatMap({ TaskID($0) }) else { continue }
+            found.append(
+                RunRow(
+                    id: id, name: rows.text(1), unit: rows.text(2), parent: rows.text(3),
+                    state: rows.state(4) ?? .created, reason: rows.text(5),
+                    generation: rows.int(6) ?? 0, user: rows.text(7), by: rows.text(8),
+                    node: rows.text(9), tasks: rows.int(10), created: rows.integer(11),
+                    started: rows.integer(12), ended: rows.integer(13), message: rows.text(14),
+                    lastTask: rows.int(15)))
+        }
+        for index in found.indices {
+            guard let k = found[index].lastTask else { continue }
+            found[index].main = try task(TaskRef(run: found[index].id, task: k))
+        }
+        return found
+    }
+
+    private static let taskColumns = """
+        id, run, k, name, unit, parent, status, reason, exit, signal, attempts, user, node, \
+        created, started, ended, cpu_us, mem, weak, message, due
+        """
+
+    /// A task; nil when nothing is known of it yet.
+    public func task(_ ref: TaskRef) throws(HistoryError) -> TaskRow? {
+        let rows = try database.prepare("select \(Self.taskColumns) from task where id = ?1")
+        rows.bind(1, ref.description)
+        return try tasks(rows).first
+    }
+
+    /// The tasks of a run, in plan order, as far as they are known.
+    public func tasks(ofRun run: TaskID) throws(HistoryError) -> [TaskRow] {
+        let rows = try database.prepare(
+            """
+            select \(Self.taskColumns) from task where id between ?1 || '.' and ?1 || '/'
+            order by k, length(id), id
+            """)
+        rows.bind(1, run.description)
+        return try tasks(rows)
+    }
+
+    private func tasks(_ rows: Statement) throws(HistoryError) -> [TaskRow] {
+        var found: [TaskRow] = []
+        while try rows.step() {
+            found.append(
+                TaskRow(
+                    id: rows.text(0) ?? "", run: rows.text(1) ?? "", k: rows.int(2),
+                    name: rows.text(3), unit: rows.text(4), parent: rows.text(5),
+                    state: rows.state(6) ?? .created, reason: rows.text(7), exit: rows.int(8),
+                    signal: rows.int(9), attempts: rows.int(10) ?? 0, user: rows.text(11),
+                    node: rows.text(12), created: rows.integer(13), started: rows.integer(14),
+                    ended: rows.integer(15), cpu: rows.integer(16), memory: rows.integer(17),
+                    weak: rows.text(18), message: rows.text(19), due: rows.integer(20)))
+        }
+        return found
+    }
+
+    /// The attempts of a run, or of one of its tasks, in plan order.
+    public func attempts(of ref: TaskRef) throws(HistoryError) -> [AttemptRow] {
+        let rows = try database.prepare(
+            """
+            select a.id, a.n, a.status, a.started, a.ended, a.exit, a.signal, a.reason, a.cpu_us,
+                a.mem, a.message, a.log
+            from attempt a where \(Self.belongs("a.id"))
+            order by coalesce(a.started, a.ended), a.id, a.n
+            """)
+        rows.bind(1, ref.description)
+        var found: [AttemptRow] = []
+        while try rows.step() {
+            let places = (rows.text(11) ?? "").split(separator: " ")
+            found.append(
+                AttemptRow(
+                    task: rows.text(0) ?? "", number: rows.int(1) ?? 1,
+                    state: rows.state(2) ?? .running, started: rows.integer(3),
+                    ended: rows.integer(4), exit: rows.int(5), signal: rows.int(6),
+                    reason: rows.text(7), cpu: rows.integer(8), memory: rows.integer(9),
+                    message: rows.text(10), logs: places.compactMap { LogPlace(String($0)) }))
+        }
+        return found
+    }
+
+    /// The events of a run, or of one of its tasks, in order of time.
+    public func events(of ref: TaskRef, after number: Int64 = 0) throws(HistoryError) -> [EventRow]
+    {
+        let rows = try database.prepare(
+            """
+            select e.id, e.job_id, e.status, e.timestamp, e.verb, e.attempt, e.by, e.detail
+            from event e where \(Self.belongs("e.job_id")) and e.id > ?2
+            order by e.timestamp, e.id
+            """)
+        rows.bind(1, ref.description)
+        rows.bind(2, number)
+        var found: [EventRow] = []
+        while try rows.step() {
+            found.append(
+                EventRow(
+                    number: rows.integer(0) ?? 0, job: rows.text(1) ?? "", state: rows.state(2),
+                    time: rows.integer(3) ?? 0, verb: rows.text(4) ?? "", attempt: rows.int(5),
+                    by: rows.text(6), detail: rows.text(7) ?? ""))
+        }
+        return found
+    }
+
+    // The id itself and all that is beneath it: `/` follows `.` in ASCII.
+    private static func belongs(_ column: String) -> String {
+        "(\(column) = ?1 or \(column) between ?1 || '.' and ?1 || '/')"
+    }
+}
+
+extension Statement {
+    func state(_ column: Int32) -> TaskState? {
+        integer(column).flatMap { UInt8(exactly: $0) }.flatMap { TaskState(rawValue: $0) }
+    }
+}

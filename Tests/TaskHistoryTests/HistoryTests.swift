@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskJournal
+import TaskModel
+import Testing
+
+@testable import TaskHistory
+
+@Suite struct HistoryTests {
+    private let first = HistoryFixture.run(11)
+    private let second = HistoryFixture.run(12)
+
+    @Test func aRunTellsItsWholeStory() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(first)
+        let history = try fixture.history()
+        let run = try #require(try history.run(first))
+        #expect(run.name == "site" && run.unit == "site.task" && run.by == "1000")
+        #expect(run.state == .failure && run.reason == "exit" && run.tasks == 2)
+        #expect(run.node == "node1" && run.lastTask == 1)
+        #expect(run.main?.exit == 8 && run.main?.message == "bad luck")
+        let tasks = try history.tasks(ofRun: first)
+        #expect(tasks.map(\.name) == ["libpng.service", "site"])
+        #expect(tasks.map(\.state) == [.success, .failure])
+        #expect(tasks.map(\.attempts) == [1, 2])
+        #expect(tasks[0].cpu == 1200 && tasks[0].memory == 4096 && tasks[0].user == "test")
+        let attempts = try history.attempts(of: TaskRef(run: first, task: 1))
+        #expect(attempts.map(\.exit) == [7, 8])
+        #expect(attempts[0].logs == [LogPlace("00000001-taskd-000001:9+5")])
+        let events = try history.events(of: TaskRef(run: first))
+        #expect(
+            events.map(\.verb) == [
+                "accept", "start", "end", "start", "end", "retry", "start", "end", "end",
+            ])
+        #expect(
+            events.map(\.state) == [
+                .created, .running, .success, .running, .failure, .pending, .running, .failure,
+                .failure,
+            ])
+        #expect(events[0].by == "1000" && !events[0].detail.contains("plan="))
+    }
+
+    @Test func theStateFollowsTheJournal() throws {
+        let fixture = try HistoryFixture()
+        try fixture.event("accept \(first) name=site tasks=2 plan=\(HistoryFixture.plan)")
+        let history = try fixture.history()
+        #expect(try history.run(first)?.state == .created)
+        #expect(try history.tasks(ofRun: first).map(\.state) == [.ready, .pending])
+        try fixture.event("start \(first).0 a=1 name=libpng.service")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.run(first)?.state == .running)
+        #expect(try history.tasks(ofRun: first).map(\.state) == [.running, .pending])
+        try fixture.event("hold \(first) by=0")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.run(first)?.state == .pending)
+        try fixture.event("end \(first) state=cancelled final=yes")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.run(first)?.state == .cancelled)
+        #expect(try history.tasks(ofRun: first).map(\.state) == [.cancelled, .cancelled])
+    }
+
+    @Test func aRetryBringsBackWhatFailed() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(first)
+        try fixture.event("retry \(first) g=1 by=1000")
+        let history = try fixture.history()
+        #expect(try history.run(first)?.state == .ready)
+        #expect(try history.run(first)?.generation == 1)
+        #expect(try history.tasks(ofRun: first).map(\.state) == [.success, .pending])
+    }
+
+    @Test func runsAreFoundByNameSuffixAndTime() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(first)
+        try fixture.siteRun(second)
+        try fixture.event("accept \(HistoryFixture.run(13)) name=other tasks=1")
+        let history = try fixture.history()
+        #expect(try history.latestRun() == HistoryFixture.run(13))
+        #expect(try history.latestRun(named: "site") == second)
+        #expect(try history.latestRun(named: "nothing") == nil)
+        #expect(try history.latestTask(named: "libpng.service") == TaskRef(run: second, task: 0))
+        #expect(try history.countEarlier(named: "site", than: second) == 1)
+        #expect(try history.runs(endingIn: String(first.description.suffix(6))) == [first])
+        #expect(try history.runs(endingIn: "0000").isEmpty)
+        var filter = HistoryFilter()
+        #expect(try history.list(filter).map(\.name) == ["other", "site", "site"])
+        filter.states = [.failure]
+        filter.limit = 1
+        #expect(try history.list(filter).map(\.id) == [second])
+        filter = HistoryFilter()
+        filter.states = [.created, .pending]
+        #expect(try history.list(filter).map(\.name) == ["other"])
+    }
+
+    @Test func anIndexIsBuiltOnceAndAgainWhenItIsDamaged() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(first)
+        try fixture.writer.flush()
+        var counts: [Int] = []
+        _ = try History(spool: fixture.spool) { counts.append($0) }
+        #expect(counts.last == 9)
+        counts = []
+        _ = try History(spool: fixture.spool) { counts.append($0) }
+        #expect(counts.last == 0)
+        let file = try File.open("index.sqlite", at: fixture.journal, flags: .writeOnly)
+        try File.writeAll(Array("no database at all".utf8), to: file.number, at: 0)
+        try? File.unlink("index.sqlite-wal", at: fixture.journal)
+        counts = []
+        let history = try History(spool: fixture.spool) { counts.append($0) }
+        #expect(counts.last == 9 && history.staleness == nil)
+        #expect(try history.run(first)?.state == .failure)
+    }
+
+    @Test func lookupsAreSeeks() throws {
+        let fixture = try HistoryFixture()
+        let history = try fixture.history()
+        let queries = [
+            "select max(id) from run where name = 'x'",
+            "select id from run where tail >= 'x' and tail < 'x~' order by id desc limit 6",
+            "select * from task where id between 'x.' and 'x/'",
+            "select * from event where job_id = 'x' or job_id between 'x.' and 'x/'",
+            "select * from attempt where id = 'x' or id between 'x.' and 'x/'",
+            "select * from run where status in (1, 2) and status < 5 order by id desc limit 9",
+        ]
+        for sql in queries {
+            let plan = try UserQuery.plan(of: sql, at: history.indexPath)
+            #expect(!plan.contains { $0.hasPrefix("SCAN") && !$0.contains("USING INDEX run_live") })
+            #expect(!plan.isEmpty)
+        }
+    }
+
+    @Test func fiftyThousandEventsASecondAreIndexed() throws {
+        let fixture = try HistoryFixture()
+        for number in 100..<5100 {
+            let run = HistoryFixture.run(UInt64(number))
+            try fixture.event("accept \(run) name=site unit=site.task tasks=1 digest=\(number)")
+            try fixture.event("start \(run).0 a=1 name=site as=test")
+            try fixture.event("end \(run).0 a=1 state=success exit=0 cpu=900 final=yes name=site")
+            try fixture.event("end \(run) state=success final=yes")
+        }
+        try fixture.writer.flush()
+        let start = Clock.boot()
+        let history = try History(spool: fixture.spool)
+        let rate = 20_000 * 1_000_000 / max(1, Clock.boot() - start)
+        #expect(try history.list(HistoryFilter()).count == 1000)
+        print("indexed \(rate) events a second")
+    }
+}
+
+@Suite struct UserQueryTests {
+    private func rows(_ sql: String, _ history: History) throws -> [[UserQuery.Cell]] {
+        let query = try UserQuery(sql, at: history.indexPath)
+        var rows: [[UserQuery.Cell]] = []
+        while let row = try query.next() { rows.append(row) }
+        return rows
+    }
+
+    @Test func statusesAndEventsAnswer() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(HistoryFixture.run(11))
+        let history = try fixture.history()
+        let names = try rows("select name from status order by id", history)
+        #expect(names == TaskState.allCases.map { [.text($0.word)] })
+        let count = try rows(
+            "select count(*) from event e join status s on s.id = e.status where s.name = 'success'",
+            history)
+        #expect(count == [[.integer(1)]])
+        let times = try rows("select created from runs", history)
+        #expect(times == [[.text("2023-11-14T22:13:21.000000Z")]])
+        #expect(try rows("select * from throughput", history).count == 1)
+        #expect(try rows("select name from failures", history) == [[.text("site")]])
+        for view in ["runs", "tasks", "events", "attempts"] {
+            #expect(try !rows("select * from \(view)", history).isEmpty)
+        }
+    }
+
+    @Test(arguments: [
+        "selct 1", "select * from nothing", "", "delete from event", "vacuum into '/tmp/x'",
+        "attach '/tmp/x' as x", "pragma user_version = 3", "select load_extension('x')",
+        "create temp table x(a)", "select 1; select 2",
+    ])
+    func whatIsNoQuestionIsRefused(sql: String) throws {
+        let fixture = try HistoryFixture()
+        let history = try fixture.history()
+        #expect(throws: HistoryError.self) { try rows(sql, history) }
+    }
+
+    @Test func anEndlessQueryEnds() throws {
+        let fixture = try HistoryFixture()
+        let history = try fixture.history()
+        let query = try UserQuery(
+            "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n",
+            at: history.indexPath, seconds: 0)
+        #expect(throws: HistoryError.tooLong(0)) { try query.next() }
+    }
+}
+
+extension UserQuery {
+    /// SQLite's words on how it would answer.
+    static func plan(of sql: String, at path: String) throws -> [String] {
+        let database = try Database(path, flags: 1)
+        let rows = try database.prepare("explain query plan " + sql)
+        var lines: [String] = []
+        while try rows.step() { lines.append(rows.text(3) ?? "") }
+        return lines
+    }
+}
