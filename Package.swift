@@ -131,6 +131,9 @@ let package = Package(
         .executableTarget(
             name: "jailprobe", dependencies: ["Linux", "TaskJail"], path: "Tests/jailprobe",
             swiftSettings: strict),
+        .testTarget(
+            name: "TaskJailTests", dependencies: ["CLinux", "Linux", "TaskJail", "jailprobe"],
+            swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(
             name: "TaskEngineTests", dependencies: ["TaskEngine", "TaskModel"],

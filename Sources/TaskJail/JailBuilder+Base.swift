@@ -60,7 +60,7 @@ extension JailBuilder {
         addSystem()
         addAccounts()
         addDevices()
-        addCarriedFiles()
+        addJailFiles()
         for (index, tree) in trees.enumerated() where !isPrivate(tree.target) {
             add(\.base, CL_OP_POINT, .namespace) {
                 $0.a = UInt64(index)
@@ -178,7 +178,7 @@ extension JailBuilder {
         if isOrdinary { bind("proc", flags: Int(CL_STEP_KEEP_DEV)) }
     }
 
-    private mutating func addCarriedFiles() {
+    private mutating func addJailFiles() {
         let root = request.directory == nil ? "run/task/dir" : "run/task/files"
         var made: Set<String> = []
         for carried in request.files {

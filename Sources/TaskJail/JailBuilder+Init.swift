@@ -111,7 +111,7 @@ extension JailBuilder {
                 $0.to = tree.target
             }
         }
-        guard hasCarriedFiles else { return }
+        guard hasJailFiles else { return }
         let names = request.files.map(\.path).joined(separator: " ")
         guard request.directory != nil else {
             line(.initial, "files", "\(Self.unitDirectory) ro: \(names)", comment: "in the root")

@@ -30,7 +30,7 @@ struct JailBuilder {
     static let unitDirectory = "/run/task/dir"
 
     var isOrdinary: Bool { request.identity.outside != nil }
-    var hasCarriedFiles: Bool { !request.files.isEmpty }
+    var hasJailFiles: Bool { !request.files.isEmpty }
     var workingDirectory: String { request.workingDirectory ?? Self.scratch }
 
     init(_ request: JailRequest, _ facts: HostFacts) {
@@ -74,7 +74,7 @@ struct JailBuilder {
 
     private mutating func chooseTrees() throws(JailError) {
         if let directory = request.directory {
-            let target = hasCarriedFiles ? "/run/task/host" : Self.unitDirectory
+            let target = hasJailFiles ? "/run/task/host" : Self.unitDirectory
             trees.append(
                 Tree(name: "unit", source: directory, target: target, isWritable: false))
         }

@@ -15,7 +15,7 @@ public struct JailProgram: Equatable, Sendable {
 }
 
 /// A file that travelled with the plan and appears, read-only, below /run/task/dir.
-public struct CarriedFile: Equatable, Sendable {
+public struct JailFile: Equatable, Sendable {
     /// Relative to the unit's directory, without `..`.
     public var path: String
     /// Permission bits; write bits are dropped.
@@ -89,7 +89,7 @@ public struct JailRequest: Sendable {
     public var workingDirectory: String?
     /// The unit's directory on the host, seen read-only at /run/task/dir beneath the carried files.
     public var directory: String?
-    public var files: [CarriedFile] = []
+    public var files: [JailFile] = []
     public var binds: [JailBind] = []
     public var limits = JailLimits()
     public var nice: Int32 = 0

@@ -13,7 +13,7 @@ struct Options {
     var rules = ""
     var work: String?
     var directory: String?
-    var files: [CarriedFile] = []
+    var files: [JailFile] = []
     var binds: [JailBind] = []
     var limits = JailLimits()
     var checks: [JailProgram] = []
@@ -87,10 +87,10 @@ struct Options {
     }
 
     // NAME=TEXT
-    private static func file(_ value: String) -> CarriedFile {
+    private static func file(_ value: String) -> JailFile {
         let name = value.prefix { $0 != "=" }
         let text = String(value.dropFirst(name.utf8.count + 1)) + "\n"
-        return CarriedFile(
+        return JailFile(
             path: String(name), mode: 0o755, bytes: Array(text.utf8), digest: text)
     }
 

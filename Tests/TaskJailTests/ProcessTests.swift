@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Testing
+
+/// JAIL attacks 52-59 and 92: signals and processes.
+@Suite struct Processes {
+    @Test(arguments: Who.available) func `killing everybody kills only the task`(_ who: Who) {
+        let run = Probe.shell(who, [], "kill -9 1; kill -STOP 1; kill -9 -1; echo alive")
+        #expect(run.field("finished", "init") == "0")
+    }
+
+    @Test(arguments: Who.available) func `what forks and detaches itself does not survive`(
+        _ who: Who
+    ) {
+        let mark = "jailtest-\(getpid())-\(who.rawValue)"
+        let run = Probe.shell(
+            who, ["--deadline", "8000"],
+            "setsid sh -c 'trap \"\" TERM HUP INT; sleep 300 & sleep 301' \(mark) & exit 0")
+        #expect(run.status == 0)
+        #expect(!Processes.isRunning(mark))
+    }
+
+    @Test(arguments: Who.available) func `an exit of 137 is not a kill`(_ who: Who) {
+        let exited = Probe.shell(who, [], "exit 137")
+        #expect(exited.field("ended", "exit") == "137")
+        let killed = Probe.shell(who, [], "kill -9 $$")
+        #expect(killed.field("ended", "signal") == "9")
+    }
+
+    @Test(arguments: Who.available) func `a stopped task is ended`(_ who: Who) {
+        let run = Probe.shell(who, ["--deadline", "400"], "kill -STOP $$; echo never")
+        #expect(run.output == "")
+        #expect(run.field("finished", "init") == "9")
+    }
+
+    @Test(arguments: Who.available) func `a request to stop reaches the program`(_ who: Who) {
+        let run = Probe.shell(
+            who, ["--term", "300", "--user", "nobody"],
+            "trap 'echo asked; exit 7' TERM; while :; do sleep 1 & wait $!; done")
+        #expect(run.output == "asked\n")
+        #expect(run.status == 7)
+    }
+
+    @Test(arguments: Who.available) func `exits of the set-up's numbers are the program's own`(
+        _ who: Who
+    ) {
+        let run = Probe.shell(who, [], "exit 226")
+        #expect(run.field("ended", "exit") == "226")
+        #expect(!run.errors.contains("failed "))
+    }
+
+    @Test(arguments: Who.available) func `sixty attempts leave nothing behind`(_ who: Who) {
+        let before = Processes.mounts()
+        let run = Probe.run(
+            who, ["--repeat", "60", "--slots", "4", "--quiet", "--user", "nobody"], ["/bin/true"])
+        #expect(run.status == 0)
+        #expect(Processes.mounts() == before)
+        #expect(!Processes.hasCgroups())
+    }
+
+    static func isRunning(_ mark: String) -> Bool {
+        for name in names("/proc") where Int(name) != nil {
+            if text("/proc/\(name)/cmdline").contains(mark) { return true }
+        }
+        return false
+    }
+
+    static func mounts() -> Int { text("/proc/self/mountinfo").split(separator: "\n").count }
+
+    /// Pools whose process is gone but whose directory is not.
+    static func hasCgroups() -> Bool {
+        for name in names("/sys/fs/cgroup/unified") + names("/sys/fs/cgroup")
+        where name.hasPrefix("taskrun-") {
+            if kill(Int32(name.dropFirst(8)) ?? 0, 0) < 0 { return true }
+        }
+        return false
+    }
+}
