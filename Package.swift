@@ -35,6 +35,13 @@ let package = Package(
             swiftSettings: strict),
         // Values: ids, states, spans, sizes, event lines, the plan format.
         .target(name: "TaskModel", dependencies: [], swiftSettings: strict),
+        // Unit files, scripts, pipelines, calendars to values.
+        .systemLibrary(
+            name: "CYaml", path: "Sources/CYaml", pkgConfig: "yaml-0.1",
+            providers: [.apt(["libyaml-dev"])]),
+        .target(name: "TaskUnit", dependencies: ["CYaml", "TaskModel"], swiftSettings: strict),
+        // Units to a plan; order, levels, cycles.
+        .target(name: "TaskPlan", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: strict),
         // Segments of the journal and of output: writing, reading, recovery; the spool's owner.
         .target(
             name: "TaskJournal",
@@ -137,6 +144,11 @@ let package = Package(
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(
             name: "TaskEngineTests", dependencies: ["TaskEngine", "TaskModel"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TaskUnitTests", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: strict),
+        .testTarget(
+            name: "TaskPlanTests", dependencies: ["TaskModel", "TaskPlan", "TaskUnit"],
             swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
         .testTarget(

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+import TaskUnit
+
+extension PlanCompiler {
+    /// Puts into the plan what a task carries: relative programs, Files=, its script, its items.
+    mutating func carry(_ index: Int) {
+        guard let unit = nodes[index].unit else { return }
+        let directory = nodes[index].spec.text(.dir) ?? nodes[index].directory
+        if let script = unit.script { carryScript(script, index) }
+        var usesDirectory = false
+        for (program, place) in programs(unit) {
+            usesDirectory = true
+            carryProgram(program, directory, place, index)
+        }
+        var left = CarryLimits.files
+        for setting in unit.settings(.files) {
+            usesDirectory = true
+            carryFile(setting, directory, &left, index)
+        }
+        nodes[index].spec[.files] = []
+        if usesDirectory, let directory { nodes[index].spec[.dir] = [directory] }
+        readItems(unit, directory, index)
+    }
+
+    /// The relative programs of command and checks: those with a `/` that is not the first byte.
+    private mutating func programs(_ unit: UnitDefinition) -> [(path: String, place: Place)] {
+        var found: [(path: String, place: Place)] = []
+        for setting in unit.settings
+        where setting.directive == .command || setting.directive == .check {
+            var line = setting.value
+            if setting.directive == .check { line = String(line.drop { $0 != "=" }.dropFirst()) }
+            guard let program = (try? ShellWords.split(line))?.first, program.contains("/"),
+                !program.hasPrefix("/")
+            else { continue }
+            do throws(ValueProblem) {
+                found.append((try DirectiveType.relativePath.canonical(program), setting.place))
+            } catch {
+                self.error(setting.place, "\(program) leaves Dir=", error.allowed)
+            }
+        }
+        return found
+    }
+
+    private mutating func carryProgram(
+        _ path: String, _ directory: String?, _ place: Place, _ index: Int
+    ) {
+        guard let directory else { return }
+        switch inputs.file(directory, path, CarryLimits.command) {
+        case .found(let bytes, let mode): attach(path, bytes, mode, index, place)
+        case .absent, .tooLarge: break
+        case .refused(let why): warn(place, "\(path) does not travel: \(why)", "a file to read")
+        }
+    }
+
+    private mutating func carryFile(
+        _ setting: UnitDefinition.Setting, _ directory: String?, _ left: inout Int, _ index: Int
+    ) {
+        let words = Self.words(setting)
+        guard let directory else {
+            error(setting.place, "\(words) without a directory", "Dir= beside it")
+            return
+        }
+        switch inputs.file(directory, setting.value, left) {
+        case .found(let bytes, let mode):
+            left -= bytes.count
+            attach(setting.value, bytes, mode, index, setting.place)
+        case .absent: error(setting.place, "\(words): no such file in \(directory)", "a file there")
+        case .tooLarge:
+            error(setting.place, "\(words) is too large", "\(CarryLimits.files) bytes of Files=")
+        case .refused(let why): error(setting.place, "\(words): \(why)", "a file to read")
+        }
+    }
+
+    private mutating func carryScript(_ script: UnitFile, _ index: Int) {
+        let place = Place(file: script.file, line: 1)
+        guard script.bytes.count <= CarryLimits.files else {
+            error(
+                place, "a script of \(script.bytes.count) bytes",
+                "at most \(CarryLimits.files); a unit can name a larger one")
+            return
+        }
+        let name = script.file.split(separator: "/").last.map(String.init) ?? "script"
+        nodes[index].spec[.command] = ["./" + name]
+        attach(name, script.bytes, 0o755, index, place)
+    }
+
+    private mutating func attach(
+        _ path: String, _ bytes: [UInt8], _ mode: Int, _ index: Int, _ place: Place
+    ) {
+        guard carriedBytes + bytes.count <= PlanLimits.blobs / 2 else {
+            error(place, "too many bytes to carry", "\(PlanLimits.blobs / 2) in a plan")
+            return
+        }
+        let blob = PlanBlob(kind: .file, name: path, bytes: bytes)
+        if carried.insert(blob.digest).inserted {
+            blobs.append(blob)
+            carriedBytes += bytes.count
+        }
+        let value = "\(path):\(String(mode & 0o777, radix: 8)):\(blob.digest)"
+        if !nodes[index].spec[.file].contains(value) { nodes[index].spec[.file].append(value) }
+    }
+
+    private mutating func readItems(_ unit: UnitDefinition, _ directory: String?, _ index: Int) {
+        let items = unit.settings(.items)
+        let count = unit.settings(.count).first.flatMap { Int($0.value) }
+        nodes[index].spec[.items] = []
+        nodes[index].spec[.count] = []
+        if let count { nodes[index].items = NodeItems(count: count, list: nil) }
+        guard !items.isEmpty else { return }
+        let problems = diagnostics.count
+        var list: [UInt8] = []
+        for setting in items {
+            if setting.value.hasPrefix("@") {
+                list += itemFile(setting, directory)
+            } else {
+                list += setting.value.utf8 + [0x0a]
+            }
+        }
+        let lines = list.reduce(0) { $1 == 0x0a ? $0 + 1 : $0 }
+        if diagnostics.count == problems, lines == 0 || lines > PlanLimits.items {
+            error(items[0].place, "\(lines) items", "1 to \(PlanLimits.items)")
+        }
+        nodes[index].items = NodeItems(count: lines, list: list)
+    }
+
+    /// The lines of a file, empty ones left out.
+    private mutating func itemFile(
+        _ setting: UnitDefinition.Setting, _ directory: String?
+    ) -> [UInt8] {
+        let name = String(setting.value.dropFirst())
+        do throws(ValueProblem) {
+            let path = try DirectiveType.relativePath.canonical(name)
+            guard let directory,
+                case .found(let bytes, _) = inputs.file(directory, path, CarryLimits.items)
+            else {
+                error(
+                    setting.place,
+                    "Items=\(setting.value): no file of at most "
+                        + "\(CarryLimits.items) bytes there", "a file below Dir=, an item a line")
+                return []
+            }
+            guard String(validating: bytes, as: UTF8.self) != nil, !bytes.contains(0) else {
+                error(setting.place, "Items=\(setting.value) is no text", "text in UTF-8")
+                return []
+            }
+            return bytes.split(separator: 0x0a).flatMap { $0 + [0x0a] }
+        } catch {
+            self.error(setting.place, "Items=\(setting.value): \(error.what)", error.allowed)
+            return []
+        }
+    }
+}

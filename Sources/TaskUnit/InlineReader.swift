@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// Reads a task that is written out in a pipeline: the directives' own names as keys.
+struct InlineReader {
+    let yaml: [YAMLNode]
+    let pipeline: String
+    let place: Place
+    var problems: DiagnosticList
+
+    /// The task, named `name:` or after the pipeline and the program.
+    mutating func read(_ pairs: [YAMLPair]) -> UnitDefinition {
+        let name = name(pairs)
+        var unit = UnitDefinition(name: name, place: place)
+        let isArray = pairs.contains { $0.key == "Items" || $0.key == "Count" }
+        let specifiers = Specifiers(name: name, instance: nil, isArray: isArray)
+        for pair in pairs where pair.key != "name" && !pair.key.hasPrefix("X-") {
+            switch pair.key {
+            case "Environment": mapping(pair, .env, specifiers, &unit)
+            case "Checks": mapping(pair, .check, specifiers, &unit)
+            default: directive(pair, specifiers, &unit)
+            }
+        }
+        UnitRules.check(unit, isScript: false, &problems)
+        return unit
+    }
+
+    private mutating func name(_ pairs: [YAMLPair]) -> String {
+        if let pair = pairs.first(where: { $0.key == "name" }) {
+            if case .scalar(let text) = yaml[pair.value].content, DirectiveType.isUnitName(text) {
+                return UnitText.taskName(text)
+            }
+            problems.error(yaml[pair.value].place, "bad name", DirectiveType.unitName.allowed)
+        }
+        guard let pair = pairs.first(where: { $0.key == "command" }),
+            case .scalar(let line) = yaml[pair.value].content,
+            let words = try? ShellWords.split(line),
+            let base = words.first?.split(separator: "/").last
+        else { return pipeline + ".group" }
+        let plain = base.utf8.filter { $0.isNameByte }.prefix(60)
+        return pipeline.prefix(60) + "." + String(decoding: plain, as: UTF8.self)
+    }
+
+    private static let sections: [UnitSection] = [
+        .dependencies, .service, .jail, .args, .command, .array,
+    ]
+
+    private mutating func directive(
+        _ pair: YAMLPair, _ specifiers: Specifiers, _ unit: inout UnitDefinition
+    ) {
+        let found = Self.sections.lazy.compactMap { Directive(section: $0, key: pair.key) }.first
+        guard let found else {
+            let near = Spelling.key(pair.key, in: nil)
+            problems.error(pair.place, "unknown key \(pair.key):", near)
+            return
+        }
+        let reader = SettingReader(directive: found, key: pair.key, specifiers: specifiers)
+        switch yaml[pair.value].content {
+        case .scalar(let text): report(pair, reader.read(text, at: place(pair), into: &unit))
+        case .sequence(let members) where found.traits.isList:
+            for member in members {
+                guard case .scalar(let word) = yaml[member].content else {
+                    problems.error(yaml[member].place, "no text in \(pair.key):", "a list of texts")
+                    continue
+                }
+                let problem = reader.read(word: word, at: yaml[member].place, into: &unit)
+                report(pair, problem, yaml[member].place)
+            }
+        default:
+            problems.error(
+                place(pair), "\(pair.key): is not a text",
+                found.traits.isList ? "a text or a list of texts" : found.traits.type.allowed)
+        }
+    }
+
+    private mutating func mapping(
+        _ pair: YAMLPair, _ directive: Directive, _ specifiers: Specifiers,
+        _ unit: inout UnitDefinition
+    ) {
+        guard case .mapping(let entries) = yaml[pair.value].content else {
+            problems.error(place(pair), "\(pair.key): is no mapping", "NAME: VALUE lines below it")
+            return
+        }
+        for entry in entries {
+            guard case .scalar(let text) = yaml[entry.value].content else {
+                problems.error(entry.place, "\(entry.key): is not a text", "NAME: VALUE")
+                continue
+            }
+            let reader = SettingReader(directive: directive, key: entry.key, specifiers: specifiers)
+            report(entry, reader.read(text, at: entry.place, into: &unit))
+        }
+    }
+
+    private func place(_ pair: YAMLPair) -> Place { yaml[pair.value].place }
+
+    private mutating func report(_ pair: YAMLPair, _ problem: ValueProblem?, _ at: Place? = nil) {
+        guard let problem else { return }
+        problems.error(at ?? place(pair), "\(pair.key): \(problem.what)", problem.allowed)
+    }
+}

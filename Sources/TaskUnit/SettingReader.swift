@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// Turns the text after `KEY=` into the values of a directive.
+struct SettingReader {
+    let directive: Directive
+    let key: String
+    let specifiers: Specifiers
+
+    /// Adds the values to a unit; what is wrong with them, if anything.
+    func read(_ text: String, at place: Place, into unit: inout UnitDefinition) -> ValueProblem? {
+        do throws(ValueProblem) {
+            let values = try values(text)
+            if values.isEmpty || (values == [""] && directive.traits.isList) {
+                unit.reset(directive, name: directive == .check ? key : nil)
+            } else {
+                for value in values { unit.add(directive, try canonical(value), place) }
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Adds one value that stands by itself, as an element of a YAML list.
+    func read(word: String, at place: Place, into unit: inout UnitDefinition) -> ValueProblem? {
+        do throws(ValueProblem) {
+            unit.add(directive, try canonical(try specifiers.expand(word)), place)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func values(_ text: String) throws(ValueProblem) -> [String] {
+        switch directive {
+        case .env, .check:
+            if text.isEmpty && directive == .check { return [] }
+            return [key + "=" + (try specifiers.expand(text))]
+        case .arg: return try words(text)
+        default:
+            if directive.traits.arity == .words { return try words(text) }
+            if text.isEmpty && directive.traits.defaultText != nil { return [] }
+            return [try specifiers.expand(text)]
+        }
+    }
+
+    private func words(_ text: String) throws(ValueProblem) -> [String] {
+        let words: [String]
+        do throws(ShellWords.Problem) {
+            words = try ShellWords.split(text)
+        } catch {
+            throw ValueProblem(what: error.what, allowed: error.allowed)
+        }
+        var expanded: [String] = []
+        for word in words { expanded.append(try specifiers.expand(word)) }
+        return expanded
+    }
+
+    private func canonical(_ value: String) throws(ValueProblem) -> String {
+        if directive == .cron { return try CronExpression(value).text }
+        if directive == .command {
+            let problem: ValueProblem
+            do throws(ShellWords.Problem) {
+                if try !ShellWords.split(value).isEmpty { return value }
+                problem = ValueProblem(what: "no program", allowed: "a path, or a name on PATH")
+            } catch {
+                problem = ValueProblem(what: error.what, allowed: error.allowed)
+            }
+            throw problem
+        }
+        return try directive.traits.type.canonical(value)
+    }
+}

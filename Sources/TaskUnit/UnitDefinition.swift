@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+public import TaskModel
+
+/// A unit as it was read: its settings in the order in which they count, each with its place.
+public struct UnitDefinition: Equatable, Sendable {
+    /// One value of one directive.
+    public struct Setting: Equatable, Sendable {
+        public let directive: Directive
+        /// In canonical spelling.
+        public let value: String
+        public let place: Place
+    }
+
+    /// TASK_NAME.
+    public var name: String
+    /// Where the unit begins.
+    public var place: Place
+    public private(set) var settings: [Setting] = []
+    /// Whether the file ends with `[End]`.
+    public var isEnded = false
+    /// The file that a script unit is; the command then is `./NAME`.
+    public var script: UnitFile?
+
+    public init(name: String, place: Place) {
+        self.name = name
+        self.place = place
+    }
+
+    /// How a pipeline's member names a unit: as if it required it.
+    public static func member(_ name: String, _ place: Place) -> Setting {
+        Setting(directive: .requires, value: name, place: place)
+    }
+
+    /// The settings of one directive.
+    public func settings(_ directive: Directive) -> [Setting] {
+        settings.filter { $0.directive == directive }
+    }
+
+    /// Whether it only groups what it depends on.
+    public var isGroup: Bool { settings(.command).isEmpty && script == nil }
+
+    /// Whether it says by itself when to run: its drop is an installation.
+    public var isInstallation: Bool {
+        settings.contains { $0.directive == .cron || $0.directive == .runIfRequires }
+    }
+
+    /// Adds one value: appends to a list, replaces what is single, and a check or variable of the
+    /// same name in its place.
+    mutating func add(_ directive: Directive, _ value: String, _ place: Place) {
+        let setting = Setting(directive: directive, value: value, place: place)
+        let slot = Slot(directive, value)
+        if let slot, let old = slots[slot] {
+            settings[old] = setting
+        } else {
+            if let slot { slots[slot] = settings.count }
+            settings.append(setting)
+        }
+    }
+
+    /// Takes back all values of a directive; of checks, those of one name.
+    mutating func reset(_ directive: Directive, name: String? = nil) {
+        settings.removeAll {
+            $0.directive == directive
+                && (name == nil || $0.value.prefix { $0 != "=" } == name ?? "")
+        }
+        slots = [:]
+        for (index, setting) in settings.enumerated() {
+            if let slot = Slot(setting.directive, setting.value) { slots[slot] = index }
+        }
+    }
+
+    /// What only one setting can fill: a single directive, a check's or a variable's name.
+    private struct Slot: Hashable {
+        let directive: Directive
+        let name: Substring
+
+        init?(_ directive: Directive, _ value: String) {
+            let isNamed = directive == .check || directive == .env
+            guard isNamed || !directive.traits.isList else { return nil }
+            self.directive = directive
+            name = isNamed ? value.prefix { $0 != "=" } : ""
+        }
+    }
+
+    private var slots: [Slot: Int] = [:]
+
+    /// The task that the settings make, as far as they go: files are not looked up.
+    ///
+    /// `[Command]`'s further words stand before `[Args]`.
+    public var spec: TaskSpec {
+        var spec = TaskSpec(name: name)
+        for directive in Directive.allCases where directive != .command && directive != .arg {
+            let values = settings(directive).map(\.value)
+            if !values.isEmpty { spec[directive] = values }
+        }
+        let words = settings(.command).flatMap { Self.words($0.value) }
+        spec[.command] = Array(words.prefix(1))
+        spec[.arg] = words.dropFirst() + settings(.arg).map(\.value)
+        return spec
+    }
+
+    private static func words(_ line: String) -> [String] {
+        (try? ShellWords.split(line)) ?? []
+    }
+}

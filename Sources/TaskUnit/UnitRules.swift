@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// What must hold between the settings of one unit.
+enum UnitRules {
+    static func check(_ unit: UnitDefinition, isScript: Bool, _ problems: inout DiagnosticList) {
+        for setting in unit.settings { notYet(setting, &problems) }
+        if isScript, let setting = unit.settings(.command).first {
+            problems.error(
+                setting.place, "command= in a script", "the script itself is the command")
+        }
+        if unit.isGroup, let setting = unit.settings(.arg).first ?? unit.settings(.items).first {
+            problems.error(setting.place, "no [Command] for this", "[Command] with command=")
+        }
+        if let require = unit.settings(.requireEnd).first, require.value == "yes", !unit.isEnded {
+            problems.error(
+                require.place, "the file does not end with [End]",
+                "RequireEnd=yes asks for it: the file may be cut off")
+        }
+        runIf(unit, &problems)
+        array(unit, &problems)
+    }
+
+    /// Refuses what this version reads and does not do.
+    private static func notYet(
+        _ setting: UnitDefinition.Setting, _ problems: inout DiagnosticList
+    ) {
+        let traits = setting.directive.traits
+        guard !traits.isCarriedOut, setting.value != traits.defaultText else { return }
+        problems.error(
+            setting.place, "\(traits.name)=\(setting.value) is not carried out by this version",
+            "leave it out; a unit is not run without what it asks for")
+    }
+
+    private static func runIf(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        let needs: [(Directive, Directive)] = [
+            (.timeZone, .cron), (.misfire, .cron), (.every, .runIfRequires),
+        ]
+        for (key, base) in needs where unit.settings(base).isEmpty {
+            guard let setting = unit.settings(key).first else { continue }
+            problems.error(
+                setting.place, "\(key.traits.name)= without \(base.traits.name)=",
+                "both, or neither, in [RunIf]")
+        }
+    }
+
+    private static func array(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        if let count = unit.settings(.count).first, !unit.settings(.items).isEmpty {
+            problems.error(count.place, "Count= beside Items=", "one of them")
+        }
+        if let limit = unit.settings(.maxParallel).first, unit.settings(.items).isEmpty,
+            unit.settings(.count).isEmpty
+        {
+            problems.error(limit.place, "MaxParallel= without items", "Items= or Count= beside it")
+        }
+        for item in unit.settings(.items) where item.value.utf8.contains(0x0a) {
+            problems.error(item.place, "an item with a line end", "items are lines of text")
+        }
+    }
+}
