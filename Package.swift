@@ -104,7 +104,7 @@ let package = Package(
         .executableTarget(
             name: "taskrun",
             dependencies: [
-                "Linux", "TaskModel", "TaskEngine", "TaskJournal",
+                "Linux", "TaskModel", "TaskEngine", "TaskJournal", "TaskJail",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],

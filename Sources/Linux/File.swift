@@ -286,6 +286,16 @@ public enum File {
         _ = try checked { cl_lease_release(descriptor) }
     }
 
+    /// Whether a child gets the descriptor (FD_CLOEXEC): for those that came from outside.
+    public static func setInherited(_ descriptor: Int32, _ isOn: Bool) throws(Errno) {
+        _ = try checked { cl_set_cloexec(descriptor, isOn ? 0 : 1) }
+    }
+
+    /// O_NONBLOCK, for descriptors that came from outside.
+    public static func setNonBlocking(_ descriptor: Int32) throws(Errno) {
+        _ = try checked { cl_set_nonblocking(descriptor) }
+    }
+
     /// Free space of the descriptor's file system.
     public static func freeSpace(
         _ descriptor: Int32

@@ -13,6 +13,8 @@ final class Attempt: SessionDelegate {
     private var session: (any Session)?
 
     private var step = 0
+    private var hasStarted = false
+    private var isPutBack = false
     private let began = Clock.boot()
     private var cpu: Int64 = 0
     private var memory: Int64 = 0
@@ -51,23 +53,23 @@ final class Attempt: SessionDelegate {
         do throws(SessionFailure) {
             if let problem = recipe.problem { throw problem }
             if recipe.steps.isEmpty {
+                sessionStarted()
                 return finish(AttemptResult(state: .success, exit: 0))
             }
             let session = try executor.makeSession(job, slot: slot, delegate: self)
             self.session = session
             try session.start()
-            reportStart(session)
         } catch {
             session = nil
             if error.isTransient { throw error }
-            reportStart(nil)
             refuse(error)
             return finish()
         }
         if let longest = recipe.longest { deadline = began + longest }
     }
 
-    private func reportStart(_ session: (any Session)?) {
+    func sessionStarted() {
+        hasStarted = true
         var line = LineBuilder("start", job.ref, attempt: job.attempt)
         line.field("name", recipe.spec.name)
         if let session { addJail(of: session, to: &line) }
@@ -139,11 +141,16 @@ final class Attempt: SessionDelegate {
 
     func sessionFailed(_ failure: SessionFailure) {
         slot.drain()
+        isPutBack = failure.isTransient && !hasStarted && stopped == nil
         refuse(failure)
     }
 
     func sessionFinished() {
         slot.drain()
+        if isPutBack {
+            session = nil
+            return executor.putBack(job, slot)
+        }
         finish()
     }
 
@@ -211,12 +218,14 @@ final class Attempt: SessionDelegate {
 
     private func finish(_ decided: AttemptResult? = nil) {
         deadline = .max
+        if !hasStarted { sessionStarted() }
         if dropped > 0 { reportDropped() }
         let result = judge(decided ?? result ?? AttemptResult(state: .failure, reason: .jail))
         var line = LineBuilder("end", job.ref, attempt: job.attempt)
         Self.add(result, to: &line)
         line.field("us", Clock.boot() - began)
         line.field("cpu", cpu)
+        memory = max(memory, session?.peakMemory ?? 0)
         if memory > 0 { line.field("mem", memory) }
         if let session { addJail(of: session, to: &line) }
         for place in logPlaces { line.field("log", place.text) }
@@ -241,7 +250,9 @@ final class Attempt: SessionDelegate {
         case nil:
             break
         }
-        guard let breach = session?.breach(), breach.isFatal || result.state == .failure else {
+        guard let breach = session?.breach() else { return result }
+        if !breach.isFatal, result.state != .failure {
+            reportNote(breach)
             return result
         }
         result.state = .failure
@@ -257,6 +268,13 @@ final class Attempt: SessionDelegate {
         if let signal = result.signal { line.field("signal", SignalName.name(of: signal)) }
         if let check = result.check { line.field("name", check) }
         if let what = result.what { line.field("what", what) }
+    }
+
+    /// A limit was met, and the attempt succeeded all the same.
+    private func reportNote(_ breach: Breach) {
+        var line = LineBuilder("note", job.ref, attempt: job.attempt)
+        line.field("what", breach.note)
+        job.owner.report(line.bytes)
     }
 
     private func reportDropped() {

@@ -47,8 +47,12 @@ final class DirectSession: Session {
     }
 
     var identity: String? { nil }
+    var peakMemory: Int64 { 0 }
 
-    func start() throws(SessionFailure) { try launch() }
+    func start() throws(SessionFailure) {
+        try launch()
+        delegate.sessionStarted()
+    }
 
     func proceed() throws(SessionFailure) {
         step += 1

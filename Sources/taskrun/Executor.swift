@@ -47,14 +47,18 @@ final class Executor {
             do throws(SessionFailure) {
                 try attempt.begin()
             } catch {
-                // No room for a process or a descriptor just now: no attempt was made.
-                slot.attempt = nil
-                free.append(index)
-                queue.prepend(job)
-                retryAt = Clock.boot() + 100_000
+                putBack(job, slot)
                 return
             }
         }
+    }
+
+    /// No room for a process or a descriptor just now: no attempt was made, the job waits.
+    func putBack(_ job: Job, _ slot: Slot) {
+        slot.attempt = nil
+        free.append(slot.index)
+        queue.prepend(job)
+        retryAt = Clock.boot() + 100_000
     }
 
     /// When `tick` has something to do: CLOCK_BOOTTIME in microseconds.
@@ -92,9 +96,11 @@ final class Executor {
         job.owner.ended(job, line.bytes, AttemptResult(state: .cancelled))
     }
 
-    /// Stops or continues reading what the tasks write.
-    func setReading(_ isOn: Bool) {
-        for slot in slots { try? slot.setReading(isOn, in: loop) }
+    /// Reads what tasks write where their sink takes it. Call it once a turn.
+    func balanceReading() {
+        for slot in slots {
+            slot.setReading(!(slot.attempt?.job.owner.sink.isFull ?? false), in: loop)
+        }
     }
 
     // MARK: For attempts
@@ -103,7 +109,8 @@ final class Executor {
         _ job: Job, slot: Slot, delegate: any SessionDelegate
     ) throws(SessionFailure) -> any Session {
         if job.recipe.isJailed {
-            return try jails.session(job, slot: slot, loop: loop, delegate: delegate)
+            return try JailedSession(
+                job, slot: slot, loop: loop, house: jails, delegate: delegate)
         }
         return try DirectSession(job, slot: slot, loop: loop, delegate: delegate)
     }

@@ -8,6 +8,12 @@ protocol OutputSink: AnyObject {
     /// Bytes that a step of the attempt wrote to descriptor 1 or 2. Step 0 is the command, n the
     /// n-th check.
     func take(_ bytes: ArraySlice<UInt8>, of attempt: Attempt, step: Int, fd: Int)
+    /// Takes no more just now: what tasks write is left in their pipes.
+    var isFull: Bool { get }
+}
+
+extension OutputSink {
+    var isFull: Bool { false }
 }
 
 /// Output as event lines: `note RUN.K a=N what=output step=N fd=1|2 data=…`.

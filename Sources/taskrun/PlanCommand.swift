@@ -24,6 +24,7 @@ enum PlanCommand {
         let interrupts = try Interrupts(loop) { _ in run.cancel() }
         run.begin(name: plan.tasks.last?.spec.name ?? "-", bytes: bytes)
         try run.complete()
+        jails.close()
         if let failure = writer.failure {
             Message.quit(Status.inputOutput, "unable to write event lines: \(failure)")
         }

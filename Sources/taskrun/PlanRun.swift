@@ -2,6 +2,7 @@
 import Linux
 import SystemPackage
 import TaskEngine
+import TaskJail
 import TaskModel
 
 /// One plan from its first task to its last, without a daemon: the scheduler decides, the executor
@@ -96,7 +97,7 @@ final class PlanRun: AttemptOwner {
         let index = index(of: ref.task ?? 0)
         if let known = recipes[index] { return known }
         let task = plan.tasks[index]
-        let recipe = Recipe(task.spec, files: CarriedFile.files(of: task, in: plan))
+        let recipe = Recipe(task.spec, files: JailFile.files(of: task, in: plan))
         recipes[index] = recipe
         return recipe
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Linux
+import TaskJail
 import TaskModel
 
 /// What all attempts of a task share: its spec, with the values that an attempt needs at hand.
@@ -13,7 +15,7 @@ final class Recipe {
 
     let spec: TaskSpec
     /// The carried files that its `file=` values name.
-    let files: [CarriedFile]
+    let files: [JailFile]
     let steps: [Step]
     /// Why it can't be executed at all: every attempt ends with it.
     let problem: SessionFailure?
@@ -26,14 +28,25 @@ final class Recipe {
     let logLimit: Int
     private let goodExits: [Int32]
     private let goodSignals: [Int32]
+    /// The jail, and until when it is believed (CLOCK_BOOTTIME).
+    private var resolved: (request: JailRequest, until: Int64)?
     /// Programs found on PATH for unjailed steps, by step.
     var found: [String?]
 
-    init(_ spec: TaskSpec, files: [CarriedFile]) {
+    /// A job that is refused, with the sentence that says why.
+    convenience init(refusing name: String, _ what: String) {
+        self.init(
+            TaskSpec(name: name), files: [],
+            problem: SessionFailure(reason: .jail, exit: 202, what: what))
+    }
+
+    init(_ spec: TaskSpec, files: [JailFile], problem: SessionFailure? = nil) {
         self.spec = spec
         self.files = files
-        (steps, problem) = Self.steps(of: spec)
-        found = Array(repeating: nil, count: steps.count)
+        let (steps, found) = Self.steps(of: spec)
+        self.steps = steps
+        self.problem = problem ?? found
+        self.found = Array(repeating: nil, count: steps.count)
         isJailed = spec.text(.jail) != "no"
         longest = spec.span(.maxTime).finite
         stopGrace = spec.span(.timeoutStopSec).microseconds
@@ -42,6 +55,18 @@ final class Recipe {
         let good = spec.values(.successExitStatus)
         goodExits = [0] + good.compactMap { Int32($0) }
         goodSignals = good.compactMap { Int32($0) == nil ? SignalName.number(of: $0) : nil }
+    }
+
+    /// The jail to build, but for the environment. A name service is asked who the task is every
+    /// few seconds, not for every attempt.
+    func jail() throws(JailError) -> JailRequest {
+        if let resolved, Clock.boot() < resolved.until { return resolved.request }
+        let request = try JailRequest(
+            spec: spec,
+            programs: steps.map { JailProgram(check: $0.check, arguments: $0.argv) },
+            environment: [], owner: geteuid(), files: files)
+        resolved = (request, Clock.boot() + 5_000_000)
+        return request
     }
 
     /// Whether the command's end counts as a success.

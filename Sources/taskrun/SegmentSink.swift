@@ -23,16 +23,19 @@ final class SegmentSink: OutputSink {
     /// Beyond this nothing is read any more: tasks wait in their writes until the next segment.
     var isFull: Bool { offset + Int64(buffer.count) >= LogSegment.largest }
 
+    /// The next segment is due.
+    var wantsNext: Bool { offset + Int64(buffer.count) >= LogSegment.full }
+
     /// Goes on in another segment.
     ///
-    /// - Returns: false for a descriptor that is none of a regular file; it is closed.
-    func open(_ name: SegmentName, _ descriptor: consuming Descriptor) throws(Errno) -> Bool {
+    /// - Returns: false for a descriptor that is none of a regular file.
+    func open(_ name: SegmentName, _ file: OpenFile) throws(Errno) -> Bool {
         flush()
-        let status = try File.status(of: descriptor.number)
+        let status = try File.status(of: file.number)
         guard status.isRegular else { return false }
         offset = status.size
         segment = name
-        file = OpenFile(descriptor)
+        self.file = file
         return true
     }
 

@@ -16,7 +16,9 @@ protocol Session: AnyObject {
     func breach() -> Breach?
     /// Names of limits that can't be had here.
     var weak: [String] { get }
-    /// Who the task is, where that is not the pool's own user.
+    /// Bytes that all its processes together had at most; 0 where nobody counts.
+    var peakMemory: Int64 { get }
+    /// Who the task is, where that is not who it looks like.
     var identity: String? { get }
 }
 
@@ -25,13 +27,17 @@ struct Breach {
     /// The reason when it is why the attempt failed.
     var reason: FailureReason
     var what: String
+    /// Its name in the note of an attempt that succeeded all the same.
+    var note: String
     /// It failed the attempt, whatever its exit status.
     var isFatal: Bool
 }
 
 /// What hears of a session's steps.
 protocol SessionDelegate: AnyObject {
-    /// The step that ran has ended, and nothing of it is left. `isLast`: the session will finish.
+    /// The first step runs, or is about to.
+    func sessionStarted()
+    /// The step that ran has ended, and nothing of it is left.
     func stepEnded(_ end: ProcessEnd)
     /// The session can't go on. `sessionFinished` follows, unless `start` or `proceed` threw it.
     func sessionFailed(_ failure: SessionFailure)

@@ -27,11 +27,14 @@ final class Slot {
         }
     }
 
+    private var isReading = true
+
     /// Stops or continues reading, as when the log is full: then the tasks wait in their writes.
-    func setReading(_ isOn: Bool, in loop: EventLoop) throws(Errno) {
+    func setReading(_ isOn: Bool, in loop: EventLoop) {
+        if isOn == isReading { return }
+        isReading = isOn
         for capture in [out, err] {
-            guard let token = capture.token else { continue }
-            try loop.modify(token, isOn ? .readable : [])
+            if let token = capture.token { try? loop.modify(token, isOn ? .readable : []) }
         }
     }
 

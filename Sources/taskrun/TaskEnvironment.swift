@@ -8,17 +8,28 @@ enum TaskEnvironment {
 
     /// `NAME=VALUE`, those of the unit last: they win where a program reads the last.
     static func variables(of job: Job) -> [String] {
-        let spec = job.recipe.spec
-        let id = job.ref.description
-        var variables = own.filter { variable in
-            !spec[.env].contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
+        let set = job.recipe.spec[.env]
+        let base = own.filter { variable in
+            !set.contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
         }
-        variables.append("TASK_ID=\(id)")
+        return base + identifying(job) + set
+    }
+
+    /// What a jail adds to (PATH, HOME and the like are its own).
+    static func jailed(_ job: Job) -> [String] {
+        let set = job.recipe.spec[.env]
+        let language = set.contains { $0.hasPrefix("LANG=") } ? [] : ["LANG=C.UTF-8"]
+        return language + identifying(job) + set
+    }
+
+    private static func identifying(_ job: Job) -> [String] {
+        let spec = job.recipe.spec
+        var variables = ["TASK_ID=\(job.ref)"]
         variables.append("TASK_NAME=\(spec.name)")
         variables.append("TASK_RUN=\(job.ref.run)")
         variables.append("TASK_ATTEMPT=\(job.attempt)")
         if let item = job.ref.item { variables.append("TASK_INDEX=\(item)") }
-        return variables + spec[.env]
+        return variables
     }
 
     /// Where a command without a slash is looked for.

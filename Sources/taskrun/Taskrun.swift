@@ -6,13 +6,9 @@ import TaskModel
 
 /// taskrun(1): executes tasks, each in its jail. One thread, one loop.
 @main struct Taskrun {
-    static let version = "0.1.0"
-
     static func main() {
         // A parent may have ignored SIGCHLD: then the ends of children could not be seen.
         SignalSource.restoreDefaults()
-        // Before the heap grows: each jail is a fork of the launcher (JailHouse).
-        let jails = JailHouse()
         let options: Options
         do throws(Options.Problem) {
             options = try Options(Array(CommandLine.arguments.dropFirst()))
@@ -20,21 +16,24 @@ import TaskModel
             Message.quit(Status.usage, error.what)
         }
         do throws(Errno) {
-            exit(try run(options, jails))
+            exit(try run(options))
         } catch {
             Message.quit(Status.tool, "unable to go on: \(error), what ran is lost")
         }
     }
 
-    private static func run(_ options: Options, _ jails: JailHouse) throws(Errno) -> Int32 {
+    private static func run(_ options: Options) throws(Errno) -> Int32 {
+        // The launcher is forked first of all: each jail is a fork of it, and copies its heap.
         switch options.mode {
         case .help:
             try File.writeAll(Array(Options.help.utf8), to: 1)
         case .version:
-            try File.writeAll(Array("taskrun \(version)\n".utf8), to: 1)
+            try File.writeAll(Array("taskrun \(Version.text)\n".utf8), to: 1)
         case .plan:
-            return try PlanCommand.run(options, jails)
-        case .unit, .show, .pool:
+            return try PlanCommand.run(options, JailHouse())
+        case .pool:
+            return try PoolCommand.run(options, JailHouse())
+        case .unit, .show:
             Message.quit(Status.usage, "not there yet")
         }
         return 0

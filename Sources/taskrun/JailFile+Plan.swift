@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import TaskJail
 import TaskModel
 
-/// A file that travels with the task.
-struct CarriedFile: Equatable {
-    var path: String
-    /// Permission bits.
-    var mode: UInt32
-    var bytes: [UInt8]
-}
-
-extension CarriedFile {
+extension JailFile {
     /// The files that a task's `file=` values name, with their bytes out of the plan.
-    static func files(of task: PlanTask, in plan: Plan) -> [CarriedFile] {
+    static func files(of task: PlanTask, in plan: Plan) -> [JailFile] {
         task.spec[.file].compactMap { value in
             guard let name = FileName(value),
                 let blob = plan.blob(.file, digest: name.digest)
             else { return nil }
-            return CarriedFile(path: name.path, mode: name.mode, bytes: blob.bytes)
+            return JailFile(
+                path: name.path, mode: name.mode, bytes: blob.bytes, digest: name.digest)
         }
     }
 

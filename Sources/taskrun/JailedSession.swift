@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+import SystemPackage
+import TaskJail
+import TaskModel
+
+/// An attempt in a jail: one init for all its steps (TaskJail).
+final class JailedSession: Session {
+    private let job: Job
+    private let loop: EventLoop
+    private let house: JailHouse
+    private let slot: Slot
+    private let streams: Streams
+    private let plan: JailPlan
+    private unowned let delegate: any SessionDelegate
+    private var inner: JailSession?
+    private var control: WatchToken?
+    private var process: WatchToken?
+    private var ended = JailBreach()
+
+    init(
+        _ job: Job, slot: Slot, loop: EventLoop, house: JailHouse,
+        delegate: any SessionDelegate
+    ) throws(SessionFailure) {
+        self.job = job
+        self.loop = loop
+        self.house = house
+        self.slot = slot
+        self.delegate = delegate
+        streams = try Streams(job.recipe.spec, slot)
+        plan = try house.plan(of: job)
+    }
+
+    var weak: [String] { plan.weak }
+
+    var identity: String? {
+        let who = plan.request.identity
+        guard let outside = who.outside, outside.uid != who.uid else { return nil }
+        return "\(who.user) outside=\(outside.uid)"
+    }
+
+    func start() throws(SessionFailure) {
+        let inner = try house.start(plan, slot: slot, streams: streams)
+        self.inner = inner
+        do throws(Errno) {
+            control = try loop.add(inner.control, .readable) { _ in self.read() }
+        } catch {
+            throw SessionFailure(
+                reason: .jail, exit: 202, what: "unable to watch a process: \(error)")
+        }
+    }
+
+    func proceed() throws(SessionFailure) { inner?.proceed() }
+    func signal(_ number: Int32) { inner?.signal(number) }
+    func kill() { inner?.kill() }
+
+    private func read() {
+        guard let inner else { return }
+        for report in inner.reports() { take(report, inner) }
+    }
+
+    private func take(_ report: JailReport, _ inner: JailSession) {
+        switch report {
+        case .started:
+            process = try? loop.add(inner.pidfd, .readable) { _ in self.read() }
+            delegate.sessionStarted()
+        case .failed(let failure):
+            delegate.sessionFailed(meaning(of: failure))
+        case .programEnded(let program):
+            delegate.stepEnded(program.end)
+        case .finished(let end):
+            ended = end.breach
+            // Before the session goes: it closes the one and gives back the other.
+            if let process { loop.remove(process) }
+            if let control { loop.remove(control) }
+            process = nil
+            control = nil
+            self.inner = nil
+            delegate.sessionFinished()
+        }
+    }
+
+    private func meaning(of failure: JailFailure) -> SessionFailure {
+        let isBusy = [EAGAIN, ENOMEM, EMFILE, ENFILE].contains(failure.errno) && failure.line == 0
+        var result = SessionFailure(
+            reason: .jail, exit: failure.code, what: "\(failure.message), task not started",
+            isTransient: isBusy)
+        guard failure.code == JailCode.execute.rawValue else { return result }
+        let steps = job.recipe.steps
+        let isCheck = steps.indices.contains(failure.program) && steps[failure.program].check != nil
+        switch failure.errno {
+        case ENOENT, ENOTDIR: result.exit = 127
+        case EACCES, ENOEXEC: result.exit = 126
+        default: return result
+        }
+        result.reason = isCheck ? .check : .missing
+        result.what = failure.message
+        return result
+    }
+
+    var peakMemory: Int64 { ended.peakMemory ?? 0 }
+
+    func breach() -> Breach? {
+        let spec = job.recipe.spec
+        if ended.oomKills > 0 {
+            let limit = spec.size(.limitMem)
+            return Breach(
+                reason: .oom,
+                what: limit.isInfinite
+                    ? "the machine ran out of memory and the kernel killed a process of the task: "
+                        + "set LimitMem=, or run fewer at once"
+                    : "the kernel killed a process of the task at LimitMem=\(limit): raise it, or "
+                        + "use less",
+                note: "limit.memory", isFatal: true)
+        }
+        if ended.isDiskFull {
+            let limit = spec.size(.limitDisk)
+            return Breach(
+                reason: .disk,
+                what: "/tmp and scratch were full at LimitDisk=\(limit): raise it, or write to "
+                    + "WorkingDirectory=",
+                note: "limit.disk", isFatal: false)
+        }
+        if ended.forksRefused > 0 {
+            return Breach(
+                reason: .limit,
+                what: "no further process was allowed at LimitTasks=\(spec.number(.limitTasks)): "
+                    + "raise it, or start fewer",
+                note: "limit.tasks", isFatal: false)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Linux
+import SystemPackage
+import TaskModel
+
+/// One connection of a taskd: packets in, packets out. Knows messages, not tasks.
+final class PoolConnection {
+    private struct Packet {
+        var bytes: [UInt8]
+        /// The number of the last event in it.
+        var lastEvent: Int
+    }
+
+    private let socket: Descriptor
+    private var outgoing: Deque<Packet> = []
+    private var buffer = [UInt8](repeating: 0, count: PoolMessage.largestPacket)
+    var token: WatchToken?
+    private(set) var isBlocked = false
+    /// The number of the last event that was handed to the kernel.
+    private(set) var sentEvent = 0
+
+    init(_ socket: consuming Descriptor) { self.socket = socket }
+
+    var number: Int32 { socket.number }
+
+    /// Queues a message; messages of one turn share packets.
+    func send(_ message: PoolMessage) {
+        let bytes = message.bytes
+        var event = 0
+        if case .event(let sequence, _) = message { event = sequence }
+        if let last = outgoing.indices.last,
+            outgoing[last].bytes.count + bytes.count <= PoolMessage.largestPacket
+        {
+            outgoing[last].bytes.append(contentsOf: bytes)
+            outgoing[last].lastEvent = max(outgoing[last].lastEvent, event)
+        } else {
+            outgoing.append(Packet(bytes: bytes, lastEvent: event))
+        }
+    }
+
+    /// Sends what the socket takes; `isBlocked` tells whether something is left.
+    ///
+    /// - Throws: the errno when the peer is gone.
+    func flush() throws(Errno) {
+        while let packet = outgoing.first {
+            guard try MessageSocket.send(packet.bytes[...], to: socket.number) else {
+                isBlocked = true
+                return
+            }
+            sentEvent = max(sentEvent, packet.lastEvent)
+            outgoing.removeFirst()
+        }
+        isBlocked = false
+    }
+
+    enum Received {
+        case messages, nothing, closed
+    }
+
+    /// Receives one packet and hands over its messages in order, with the descriptor that came.
+    func receive(
+        _ handle: (PoolMessage, OpenFile?) throws(PoolFault) -> Void
+    ) throws(PoolFault) -> Received {
+        let received: MessageSocket.Received
+        do throws(Errno) {
+            received = try MessageSocket.receive(from: socket.number, into: &buffer)
+        } catch {
+            throw PoolFault(sentence: error.description)
+        }
+        switch received {
+        case .nothing: return .nothing
+        case .closed: return .closed
+        case .message(let count, let descriptor):
+            let file = descriptor.map { OpenFile(Descriptor(owning: $0)) }
+            try Self.handOver(buffer[..<count], file, handle)
+            return .messages
+        }
+    }
+
+    private static func handOver(
+        _ bytes: ArraySlice<UInt8>, _ file: OpenFile?,
+        _ handle: (PoolMessage, OpenFile?) throws(PoolFault) -> Void
+    ) throws(PoolFault) {
+        var packet = bytes
+        while let message = try next(from: &packet) {
+            guard case .sealed = message else {
+                try handle(message, file)
+                continue
+            }
+            var inner = try unseal(file)[...]
+            while let message = try next(from: &inner) { try handle(message, nil) }
+        }
+    }
+
+    private static func next(
+        from packet: inout ArraySlice<UInt8>
+    ) throws(PoolFault) -> PoolMessage? {
+        do throws(PoolProtocolError) {
+            return try PoolMessage.next(from: &packet)
+        } catch {
+            throw PoolFault(sentence: error.sentence)
+        }
+    }
+
+    private static func unseal(_ file: OpenFile?) throws(PoolFault) -> [UInt8] {
+        guard let file,
+            let bytes = try? SealedMemory.read(file.number, limit: PoolMessage.largestSealed)
+        else {
+            throw PoolFault(sentence: "a sealed message without sealed memory of at most 16 MiB")
+        }
+        return bytes
+    }
+}
+
+/// Why a connection cannot go on.
+struct PoolFault: Error {
+    var sentence: String
+}
