@@ -121,7 +121,8 @@ let package = Package(
         .executableTarget(
             name: "task",
             dependencies: [
-                "Linux", "TaskModel", "TaskJournal", "TaskSpool", "TaskTool", "TaskOptions",
+                "Linux", "TaskModel", "TaskUnit", "TaskPlan", "TaskJournal", "TaskSpool",
+                "TaskTool", "TaskOptions",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -101,31 +101,22 @@ struct LiveRuns {
     /// How often a file that moves is looked for again.
     static let tries = 50
 
-    /// TASK_NAME of a plan: its last task is what was submitted, the others are its dependencies.
+    /// TASK_NAME of a plan: its last task that the run needs is what was submitted; see `Plan.root`.
+    /// Reads no further than the tasks' lines, and parses none.
     static func unitName(ofPlan bytes: [UInt8]) -> String? {
-        var name: String?
+        var name: ArraySlice<UInt8>?
+        var last: ArraySlice<UInt8>?
         for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             let words = line.split(separator: UInt8(ascii: " "), maxSplits: 3)
             if words.first?.elementsEqual("blob".utf8) == true { break }
             guard words.count >= 3, words[0].elementsEqual("task".utf8) else { continue }
-            name = PercentCoding.decodeText(words[2])
+            last = words[2]
+            let isOptional =
+                words.count > 3
+                && words[3].split(separator: UInt8(ascii: " ")).contains(
+                    Array("optional=yes".utf8)[...])
+            if !isOptional { name = words[2] }
         }
-        return name
-    }
-
-    /// Every live run with its unit's name: reads each plan, so only for words that no id ends in.
-    func named() throws(ToolError) -> [KnownRun] {
-        var known: [KnownRun] = []
-        try each { place in
-            var name = place.name
-            if name == nil,
-                let bytes = try? spool.read(
-                    place.file, place.directory, limit: Spool.longestPlan)
-            {
-                name = Self.unitName(ofPlan: bytes)
-            }
-            known.append(KnownRun(run: place.run, name: name))
-        }
-        return known
+        return (name ?? last).flatMap { PercentCoding.decodeText($0) }
     }
 }

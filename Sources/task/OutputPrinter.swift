@@ -15,7 +15,7 @@ final class OutputPrinter {
     private var open: [String: [UInt8]] = [:]
 
     init(_ plan: Plan, run: TaskID) {
-        root = TaskRef(run: run, task: plan.tasks.last?.number)
+        root = TaskRef(run: run, task: plan.root?.number)
         names = Dictionary(
             plan.tasks.map { ($0.number, $0.spec.name) }, uniquingKeysWith: { first, _ in first })
     }

@@ -61,6 +61,11 @@ struct TaskOutcome {
         message = line["what"]
     }
 
+    /// `site: failure (exit 3): what to do`.
+    var sentence: String {
+        (name ?? "\(ref)") + ": " + words + (message.map { ": \($0)" } ?? "")
+    }
+
     /// `failure (exit 3)`, `failure (check check-pandoc, exit 1)`, `success`.
     var words: String {
         var details: [String] = []
@@ -78,16 +83,27 @@ struct TaskOutcome {
 struct RunOutcome {
     let run: TaskID
     private(set) var tasks: [TaskOutcome]
+    private let rootNumber: Int?
 
     init(_ run: TaskID, plan: Plan) {
         self.run = run
+        rootNumber = plan.root?.number
         tasks = plan.tasks.map {
             TaskOutcome(TaskRef(run: run, task: $0.number), name: $0.spec.name)
         }
     }
 
-    /// The task that was asked for: the last one; the others are its dependencies.
-    var root: TaskOutcome? { tasks.last }
+    /// The task that was asked for; the others are its dependencies, or hang on it.
+    var root: TaskOutcome? { tasks.first { $0.ref.task == rootNumber } }
+
+    /// The root, and before it those that failed it: a `dependency` failure alone says little.
+    var culprits: [TaskOutcome] {
+        guard let root else { return [] }
+        guard root.reason == .dependency else { return [root] }
+        return tasks.filter {
+            $0.state == .failure && $0.reason != .dependency && $0.ref != root.ref
+        } + [root]
+    }
 
     mutating func add(_ line: EventLine) {
         guard let ref = line.ref, ref.run == run, ref.item == nil, let number = ref.task,

@@ -17,6 +17,9 @@ struct TaskProgram: ParsableCommand {
         version: ToolMain.version,
         groupedSubcommands: [
             CommandGroup(
+                name: "Running",
+                subcommands: [SubmitCommand.self, RunCommand.self]),
+            CommandGroup(
                 name: "Moving",
                 subcommands: [
                     CancelCommand.self, HoldCommand.self, ReleaseCommand.self, RetryCommand.self,

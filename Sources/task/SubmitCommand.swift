@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Linux
+import SystemPackage
+import TaskModel
+import TaskOptions
+import TaskTool
+
+/// What an acknowledgement promises.
+enum Acknowledgement: String, CaseIterable, ExpressibleByArgument {
+    /// The drop survives this machine's power failure.
+    case local
+}
+
+struct SubmitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "submit", abstract: "Hands units to taskd and prints their ids.",
+        discussion: """
+            Each file is checked and compiled with all that it depends on, then dropped into \
+            incoming/ so that it survives a power failure: what was compiled is what runs. All \
+            files are submitted, or none. With - units are read from standard input, divided by \
+            lines of ---; together they are one run, and a unit's id is RUN.K. Works with and \
+            without a running taskd.
+            """)
+
+    @OptionGroup var spool: SpoolOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Name of the unit on standard input, with its suffix.", valueName: "name"))
+    var name: String = "stdin.task"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "What a printed id promises: local (safe on this disk).", valueName: "how"))
+    var ack: Acknowledgement = .local
+
+    @Argument(
+        help: ArgumentHelp(
+            "Unit files, scripts, pipelines, names of installed units, or -.", valueName: "file"),
+        completion: .file())
+    var files: [String]
+
+    func run() throws {
+        let runs = try LiveRuns(spool.choice)
+        let submitted = try Submitter(spool: spool.choice, runs: runs).submit(files, name: name)
+        let output = Output(paged: false)
+        for ref in submitted { try output.write("\(ref)\n") }
+        try output.finish()
+    }
+}
+
+/// Compiles operands and drops them: all, or none.
+struct Submitter {
+    let spool: SpoolPath
+    let runs: LiveRuns
+
+    init(spool: SpoolPath, runs: LiveRuns) {
+        self.spool = spool
+        self.runs = runs
+    }
+
+    /// - Parameter name: what standard input is called.
+    /// - Returns: an id for each operand, and one for each unit of standard input.
+    func submit(_ operands: [String], name: String) throws(ToolError) -> [TaskRef] {
+        let compiler = UnitCompiler(spool: spool)
+        var drops: [Drop] = []
+        var tasks: [[Int?]] = []
+        var isWrong = false
+        for operand in operands {
+            do throws(ToolError) {
+                let (drop, numbers) = try compile(operand, name, compiler)
+                drops.append(drop)
+                tasks.append(numbers)
+            } catch {
+                if error.status != ExitStatus.usage { throw error }
+                if !error.sentence.isEmpty { reporter.error(error.sentence) }
+                isWrong = true
+            }
+        }
+        if isWrong {
+            throw ToolError("nothing was submitted: correct what stands above", status: 2)
+        }
+        let ids = try Submission(spool: runs.spool).publish(drops)
+        return zip(ids, tasks).flatMap { id, numbers in
+            numbers.map { TaskRef(run: id, task: $0) }
+        }
+    }
+
+    /// One drop, and the numbers of the tasks that were asked for: nil is the whole run.
+    private func compile(
+        _ operand: String, _ name: String, _ compiler: UnitCompiler
+    ) throws(ToolError) -> (Drop, [Int?]) {
+        if operand == "-" {
+            let stream = try UnitStream(reading: name, compiler)
+            return (stream.drop, stream.tasks)
+        }
+        guard let compiled = try compiler.compile(operand) else { throw Self.wrong }
+        if let problem = DropFileName.problem(compiled.file) {
+            throw ToolError(
+                "unable to submit \(operand): \(problem); rename it, or submit it by standard input "
+                    + "and --name",
+                status: ExitStatus.usage)
+        }
+        return (compiled.drop, [nil])
+    }
+
+    // Its diagnostics are printed.
+    private static let wrong = ToolError("", status: ExitStatus.usage)
+}
