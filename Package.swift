@@ -61,7 +61,8 @@ let package = Package(
         .executableTarget(
             name: "taskd",
             dependencies: [
-                "Linux", "TaskEngine", "TaskJournal", "TaskModel", "TaskSpool", "TaskTool",
+                "Linux", "TaskEngine", "TaskJournal", "TaskModel", "TaskPlan", "TaskSpool",
+                "TaskTool", "TaskUnit",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -70,7 +71,8 @@ let package = Package(
         .target(
             name: "TaskSpool",
             dependencies: [
-                "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
+                "Linux", "TaskModel", "TaskPlan", "TaskUnit",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
         // libseccomp names and numbers the system calls, and compiles filters.

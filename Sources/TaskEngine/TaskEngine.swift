@@ -47,6 +47,25 @@ public struct TaskEngine {
     /// Whether a run of that id is live.
     public func contains(_ id: TaskID) -> Bool { index[id] != nil }
 
+    /// The past of a live run's tasks, as `RunInput` takes it; tasks as new as at acceptance are left
+    /// out. O(tasks).
+    public func progress(of id: TaskID) -> [RunInput.Progress] {
+        guard let slot = index[id], let run = slots[slot].run else { return [] }
+        return run.tasks.compactMap { task in
+            let standing: RunInput.Progress.Standing
+            switch task.standing {
+            case .final(let state, let reason): standing = .final(state, reason)
+            case .running: standing = .running
+            case .due(let time): standing = .due(time)
+            case .blocked, .ready: standing = .open
+            }
+            if standing == .open, task.attempt == 0 { return nil }
+            return RunInput.Progress(
+                task: task.input.number, standing: standing, attempt: task.attempt,
+                failures: task.failures, losses: task.losses)
+        }
+    }
+
     /// When something becomes due, in the engine's clock; nil when nothing waits for a time.
     public var nextDeadline: Int64? { due.min?.due }
 

@@ -44,9 +44,13 @@ public struct JournalFold {
     /// - Parameters:
     ///   - interesting: ids that have files in the spool: their ends are kept.
     ///   - inodes: inodes of the files in incoming/, for drops that a power failure brought back.
-    public init(interesting: Set<TaskID>, inodes: Set<UInt64>) {
+    ///   - runs: what a checkpoint says of the time before the first record.
+    public init(
+        interesting: Set<TaskID>, inodes: Set<UInt64>, runs: [TaskID: RunPast] = [:]
+    ) {
         self.interesting = interesting
         self.inodes = inodes
+        self.runs = runs
     }
 
     /// - Parameter isThisBoot: whether the record's segment was written since the machine started.

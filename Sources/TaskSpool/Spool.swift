@@ -192,7 +192,8 @@ extension Spool {
 
     /// The bytes of a file that is there already reach the disk.
     public func syncFile(_ name: String, _ directory: SpoolDirectory) throws(Errno) {
-        try File.sync(try File.openBeneath(name, at: number(directory)).number)
+        let file = try File.openBeneath(name, at: number(directory))
+        try File.sync(file.number)
     }
 
     /// Sets a file's modification time, in microseconds since 1970.
@@ -210,6 +211,24 @@ extension Spool {
         let file = try File.openBeneath(
             name, at: number(directory), flags: [.noFollow, .nonBlocking])
         return try File.readAll(file.number, limit: limit)
+    }
+
+    /// Replaces a file of the spool itself (`checkpoint`): durable when this returns.
+    public func publish(_ bytes: [UInt8], as name: String) throws(Errno) {
+        let temporary = "\(name).new"
+        try write(bytes, to: temporary, .tmp, durable: true)
+        try File.rename(temporary, at: number(.tmp), to: name, at: rootNumber)
+        try File.sync(rootNumber)
+    }
+
+    /// A file of the spool itself; nil where there is none, or it is longer than the limit.
+    public func readPublished(_ name: String, limit: Int) throws(Errno) -> [UInt8]? {
+        do {
+            let file = try File.openBeneath(name, at: rootNumber, flags: .noFollow)
+            return try File.readAll(file.number, limit: limit)
+        } catch Errno.noSuchFileOrDirectory {
+            return nil
+        }
     }
 
     /// Calls the body with each name of a directory.

@@ -120,7 +120,7 @@ extension Daemon {
 
     /// Step 2 and 3: compiles what was taken and puts its plan into ready/.
     func compileTaken(_ taken: TakenName, _ bytes: [UInt8], _ identity: DropIdentity?) {
-        switch compile(name: taken.name, bytes, spool) {
+        switch compiler.compile(name: taken.name, bytes) {
         case .bad(let text): reject(taken, text)
         case .definition(let name):
             let sequence = record(
@@ -146,6 +146,7 @@ extension Daemon {
         let sequence = recordAccept(
             taken.id, name: taken.name, plan, encoded, identity, isRecovered: false)
         after(sequence, .removeTaken(taken))
+        if !isLarge { checkpoint.unsynced.append(taken.id) }
         enter(taken.id, plan, name: UnitName.of(taken.name), .ready, RunFileName(run: taken.id))
     }
 
@@ -207,7 +208,7 @@ extension Daemon {
     private func acceptAgain(_ drop: Drop, _ taken: TakenName) {
         let other = TakenName(id: newID(), name: drop.name)
         guard (try? spool.take(drop.name, as: other, drop.identity)) == true else { return }
-        if case .plan(let plan, _) = compile(name: taken.name, drop.bytes, spool),
+        if case .plan(let plan, _) = compiler.compile(name: taken.name, drop.bytes),
             plan == runs[taken.id]?.plan
         {
             let sequence = record(.note, taken.id.description, [.init("what", "dup")])

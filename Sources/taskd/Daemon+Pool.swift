@@ -17,8 +17,10 @@ extension Daemon {
         do {
             adopt(try PoolConnection(spool: spool.rootNumber))
         } catch {
+            // A pool that cannot start or live is started again after 1, 2, 4 … 32 s.
+            let pause: Int64 = 500_000 << Int64(min(pool.failures, 6))
             if pool.child == nil { startPool() }
-            pool.nextAttempt = Clock.boot() + 20_000
+            pool.nextAttempt = Clock.boot() + (pool.child == nil ? pause : 20_000)
         }
     }
 
@@ -73,10 +75,19 @@ extension Daemon {
             }
             pool.child = holder
             pool.startedAt = Clock.boot()
+        } catch let error as SpawnError {
+            startFailed(error.errno)
         } catch {
-            pool.failures += 1
+            startFailed((error as? Errno) ?? .ioError)
+        }
+    }
+
+    private func startFailed(_ error: Errno) {
+        pool.failures += 1
+        if pool.failures == 1 {
             report.error(
-                "unable to start \(options.taskrun): \(error), nothing runs until it can be")
+                "unable to start \(options.taskrun): \(error), nothing runs until it can be started"
+            )
         }
     }
 
@@ -93,7 +104,6 @@ extension Daemon {
         let how =
             end.signal.map { "signal \(SignalName.name(of: $0))" } ?? "status \(end.exitCode ?? 0)"
         report.error("the pool ended by \(how): its attempts are lost and start again")
-        // A pool that cannot live is started again after 1, 2, 4 … 32 s.
         if pool.connection == nil, pool.failures > 1 {
             pool.nextAttempt = Clock.boot() + 500_000 << Int64(min(pool.failures, 6))
         }

@@ -83,22 +83,21 @@ extension Daemon {
     }
 
     private func replay(_ inventory: Inventory) -> JournalFold {
+        let start = readCheckpoint()
+        hasCheckpoint = start != nil
         var fold = JournalFold(
-            interesting: inventory.ids, inodes: Set(inventory.incoming.map(\.identity.inode)))
+            interesting: inventory.ids, inodes: Set(inventory.incoming.map(\.identity.inode)),
+            runs: start?.content.runs ?? [:])
         var boots: [SegmentName: Bool] = [:]
-        let here = owner.record.boot
+        if let segment = start?.position.segment { boots[segment] = isOfThisBoot(segment) }
         do {
-            let reader = try JournalReader(at: spool.number(.journal))
+            let reader = try JournalReader(at: spool.number(.journal), after: start?.position)
             while let event = try reader.nextEvent() {
                 let segment = event.at.segment
-                let isHere: Bool
-                if let known = boots[segment] {
-                    isHere = known
-                } else {
-                    let cursor = try SegmentCursor(segment, at: spool.number(.journal))
-                    isHere = cursor?.header.boot == here
-                    boots[segment] = isHere
-                }
+                // `tasklog append` writes of runs that are not this spool's to schedule.
+                guard segment.writer == "taskd" else { continue }
+                let isHere = boots[segment] ?? isOfThisBoot(segment)
+                boots[segment] = isHere
                 fold.add(event.line, isThisBoot: isHere)
             }
             for damage in reader.takeDamages() {
@@ -108,13 +107,17 @@ extension Daemon {
         } catch {
             report.error("unable to \(error.sentence), the directories alone decide")
         }
-        isCleanBoot =
-            boots.isEmpty || boots.contains { $0.key.writer == "taskd" && $0.value }
+        isCleanBoot = boots.isEmpty || boots.values.contains(true)
         if !isCleanBoot {
             cautiousUntil = Clock.boot() + 600_000_000
             carriedPlans = findCarriedPlans(fold)
         }
         return fold
+    }
+
+    private func isOfThisBoot(_ segment: SegmentName) -> Bool {
+        let cursor = try? SegmentCursor(segment, at: spool.number(.journal))
+        return cursor?.header.boot == owner.record.boot
     }
 
     // Plans that another accept of the segment carries, for runs that may need them.
@@ -162,11 +165,13 @@ extension Daemon {
         }
         let dropName = taken?.name ?? past.accept?["name"] ?? plan.tasks.last?.spec.name ?? ""
         var sequence = journal.lastSequence
-        if past.accept == nil {
+        // Before a checkpoint's position it has its accept, unless its drop still lies in tmp/.
+        if past.accept == nil, !hasCheckpoint || taken != nil {
             sequence = recordAccept(id, name: dropName, plan, encoded, nil, isRecovered: true)
         }
         if let taken { after(sequence, .removeTaken(taken)) }
         let name = past.accept?["unit"] ?? UnitName.of(dropName)
+        checkpoint.unsynced.append(id)
         if directory == .active {
             reconcile?.suspects.append(
                 .init(id: id, plan: plan, name: name, file: file, past: past))
@@ -247,7 +252,7 @@ extension Daemon {
         let file = RunFileName(run: id)
         let encoded = plan.encode()
         do {
-            try spool.write(encoded, to: file.description, .tmp, durable: false)
+            try spool.write(encoded, to: file.description, .tmp, durable: true)
             try spool.move(file.description, .tmp, to: file.description, .ready)
         } catch {
             report.error("unable to write ready/\(id) from its accept record: \(error)")

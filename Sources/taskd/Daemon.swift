@@ -18,6 +18,7 @@ final class Daemon {
     let loop: EventLoop
     let watcher: Watcher
     let report: Report
+    let compiler: DropCompiler
     var engine = TaskEngine(lookAhead: 16)
     var runs: [TaskID: RunRecord] = [:]
     var incoming: IncomingQueue
@@ -40,6 +41,9 @@ final class Daemon {
     /// After an unclean boot: plans by digest, where an accept record does not carry its own.
     var carriedPlans: [String: String] = [:]
     var journald = JournaldSender()
+    var checkpoint = CheckpointState()
+    /// Recovery began at a checkpoint.
+    var hasCheckpoint = false
     /// Said once, until there is space again.
     var isShortOfSpace = false
     private var highWater: Int64 = 0
@@ -54,6 +58,7 @@ final class Daemon {
         self.journal = journal
         self.reserve = reserve
         self.report = report
+        compiler = DropCompiler(spool)
         loop = try EventLoop()
         incoming = IncomingQueue()
         watcher = try Watcher(spool)
@@ -71,6 +76,7 @@ final class Daemon {
         _ = try loop.add(signals.descriptor.number, .readable) { [self] _ in isStopping = true }
         _ = try loop.add(watcher.number, .readable) { [self] _ in readWatcher() }
         incoming.isScanWanted = true
+        checkpoint.writtenAt = Clock.boot()
         report.ready()
         while !isStopping { try turn() }
         withExtendedLifetime(signals) {}
@@ -89,6 +95,7 @@ final class Daemon {
         // What a start stands on is written before its job line goes out (models/link.pml, F_MARK).
         settleJournal(force: events == 0)
         flushPool()
+        maybeCheckpoint()
     }
 
     /// When the next turn is due though nothing happens, in CLOCK_BOOTTIME; nil: never.
@@ -99,6 +106,7 @@ final class Daemon {
         }
         var next = min(incoming.nextLook, pool.nextAttempt ?? .max)
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
+        if let due = checkpointDue { next = min(next, due) }
         if let due = engine.nextDeadline { next = min(next, boot + max(0, due - now())) }
         if pausedUntil > boot { next = max(pausedUntil, boot) }
         return next == .max ? nil : next

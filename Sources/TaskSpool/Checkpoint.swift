@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+public import TaskModel
+
+/// What start-up need not read from the journal again: the file `checkpoint` of a spool.
+///
+///     taskcheckpoint 1 EPOCH
+///     pos SEGMENT SEQ
+///     run ID g=G name=NAME digest=DIGEST
+///     att ID.K a=N failures=N losses=N open=yes due=US state=WORD reason=WORD
+///     digest SHA256
+///
+/// Only runs of several tasks, of a generation above 0, or with a past are in it; the state of
+/// others is in their file's name. A bad checkpoint is ignored: the whole journal is replayed.
+public struct Checkpoint: Equatable, Sendable {
+    public var epoch: Int
+    /// The segment's stem and the number of the last record that is accounted for.
+    public var segment: String
+    public var sequence: UInt64
+    public var runs: [TaskID: RunPast]
+
+    public init(epoch: Int, segment: String, sequence: UInt64, runs: [TaskID: RunPast]) {
+        self.epoch = epoch
+        self.segment = segment
+        self.sequence = sequence
+        self.runs = runs
+    }
+
+    /// The longest checkpoint that is read, in bytes.
+    public static let longest = 64 << 20
+
+    public func encode() -> [UInt8] {
+        var bytes = Array("taskcheckpoint 1 \(epoch)\npos \(segment) \(sequence)\n".utf8)
+        for (id, past) in runs.sorted(by: { $0.key < $1.key }) {
+            bytes.append(contentsOf: "run \(id) g=\(past.generation)".utf8)
+            for key in ["name", "unit", "digest"] {
+                guard let value = past.accept?[key] else { continue }
+                bytes.append(contentsOf: " \(key)=\(PercentCoding.encode(value))".utf8)
+            }
+            bytes.append(UInt8(ascii: "\n"))
+            for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
+                attempts.append(TaskRef(run: id, task: task), to: &bytes)
+            }
+        }
+        let digest = SHA256.hex(bytes)
+        bytes.append(contentsOf: "digest \(digest)\n".utf8)
+        return bytes
+    }
+
+    /// Parses a checkpoint; nil when it is not whole.
+    public init?(parsing bytes: [UInt8]) {
+        let trailer = 7 + 64 + 1
+        guard bytes.count > trailer, bytes.last == UInt8(ascii: "\n") else { return nil }
+        let body = bytes.dropLast(trailer)
+        let digest = String(decoding: bytes.suffix(trailer).dropLast(), as: UTF8.self)
+        guard digest == "digest \(SHA256.hex(body))" else { return nil }
+        self.init(epoch: 0, segment: "", sequence: 0, runs: [:])
+        var isFirst = true
+        for line in body.split(separator: UInt8(ascii: "\n")) {
+            let words = line.split(separator: UInt8(ascii: " ")).map {
+                String(decoding: $0, as: UTF8.self)
+            }
+            guard let verb = words.first else { return nil }
+            if isFirst {
+                guard verb == "taskcheckpoint", words.count == 3, words[1] == "1",
+                    let epoch = Int(words[2])
+                else { return nil }
+                self.epoch = epoch
+                isFirst = false
+                continue
+            }
+            guard take(verb, Array(words.dropFirst())) else { return nil }
+        }
+        if isFirst || segment.isEmpty { return nil }
+    }
+
+    private mutating func take(_ verb: String, _ words: [String]) -> Bool {
+        switch verb {
+        case "pos":
+            guard words.count == 2, let sequence = UInt64(words[1]) else { return false }
+            segment = words[0]
+            self.sequence = sequence
+        case "run":
+            guard let id = words.first.flatMap({ TaskID($0) }) else { return false }
+            let fields = Self.fields(words.dropFirst())
+            var past = RunPast()
+            past.generation = fields["g"].flatMap { Int($0) } ?? 0
+            past.accept = EventLine(
+                0, .accept, id.description,
+                ["name", "unit", "digest"].compactMap { key in
+                    fields[key].map { EventLine.Field(key, $0) }
+                })
+            runs[id] = past
+        case "att":
+            guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task else {
+                return false
+            }
+            runs[ref.run, default: RunPast()].tasks[task] = RunPast.TaskPast(
+                Self.fields(words.dropFirst()))
+        default: return false
+        }
+        return true
+    }
+
+    private static func fields(_ words: ArraySlice<String>) -> [String: String] {
+        var fields: [String: String] = [:]
+        for word in words {
+            let pair = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2 {
+                fields[String(pair[0])] = PercentCoding.decodeText(Array(pair[1].utf8)[...])
+            }
+        }
+        return fields
+    }
+}
+
+extension RunPast.TaskPast {
+    func append(_ ref: TaskRef, to bytes: inout [UInt8]) {
+        var line = "att \(ref) a=\(attempt)"
+        if failures > 0 { line += " failures=\(failures)" }
+        if losses > 0 { line += " losses=\(losses)" }
+        if isOpen { line += " open=yes" }
+        if let due { line += " due=\(due)" }
+        if let final { line += " state=\(final.word)" }
+        if let reason { line += " reason=\(reason.rawValue)" }
+        bytes.append(contentsOf: "\(line)\n".utf8)
+    }
+
+    init(_ fields: [String: String]) {
+        self.init()
+        attempt = fields["a"].flatMap { Int($0) } ?? 0
+        failures = fields["failures"].flatMap { Int($0) } ?? 0
+        losses = fields["losses"].flatMap { Int($0) } ?? 0
+        isOpen = fields["open"] == "yes"
+        due = fields["due"].flatMap { Int64($0) }
+        final = fields["state"].flatMap { TaskState(word: $0) }
+        reason = fields["reason"].flatMap { FailureReason(rawValue: $0) }
+    }
+}

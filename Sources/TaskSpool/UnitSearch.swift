@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+public import TaskPlan
+public import TaskUnit
+
+/// The search path on disk: what the compiler, which is pure, asks for.
+///
+/// Definitions are read only from regular files of root or the owner that others cannot write:
+/// who may change a definition decides what runs as the owner. Files that travel are read beneath
+/// the unit's directory, following no link.
+public struct UnitSearch {
+    /// The directories that every program has, after the unit's own and the spool's units/.
+    public static let system = [
+        "/etc/task/units", "/usr/local/lib/task/units", "/usr/lib/task/units",
+    ]
+
+    /// The directory of the unit itself; nil for a drop. Its group may write there.
+    public let own: String?
+    /// Whose files count beside root's.
+    public let owner: UInt32
+    /// All directories, in the order in which they are looked at.
+    public let directories: [String]
+
+    /// - Parameters:
+    ///   - own: the absolute path of the directory that the root unit is in.
+    ///   - units: the spool's units/, where there is a spool.
+    public init(
+        own: String?, units: String?, owner: UInt32, system: [String] = UnitSearch.system
+    ) {
+        self.own = own
+        self.owner = owner
+        var seen: Set<String> = []
+        directories = ([own, units].compactMap { $0 } + system).filter { seen.insert($0).inserted }
+    }
+
+    /// The closures for `PlanCompiler`.
+    public var inputs: PlanInputs {
+        PlanInputs(
+            unit: { find($0) }, file: { Self.file($1, in: $0, limit: $2) },
+            places: directories.joined(separator: ", "))
+    }
+
+    /// A unit by its exact file name, with its drop-ins: the first directory's that has it.
+    public func find(_ name: String) -> PlanInputs.UnitLookup {
+        for directory in directories {
+            switch read("\(directory)/\(name)", in: directory) {
+            case .absent: continue
+            case .refused(let what, let allowed): return .refused(what: what, allowed: allowed)
+            case .file(let file): return text(name, file, directory)
+            }
+        }
+        return .absent
+    }
+
+    /// The text of a root: bytes that were read already, with the drop-ins for its name.
+    public func text(
+        _ name: String, _ file: UnitFile, _ directory: String?
+    ) -> PlanInputs.UnitLookup {
+        var text = UnitText(name: name, main: file, directory: directory)
+        for drop in dropIns(name) {
+            switch drop {
+            case .absent: break
+            case .refused(let what, let allowed): return .refused(what: what, allowed: allowed)
+            case .file(let file): text.dropIns.append(file)
+            }
+        }
+        return .found(text)
+    }
+
+    private enum Found {
+        case file(UnitFile)
+        case absent
+        case refused(what: String, allowed: String)
+    }
+
+    private func read(_ path: String, in directory: String) -> Found {
+        do {
+            let descriptor = try File.open(path, flags: .nonBlocking)
+            let status = try File.status(of: descriptor.number)
+            if let refusal = refusal(path, status, isOwn: directory == own) { return refusal }
+            guard let bytes = try File.readAll(descriptor.number, limit: UnitLimits.bytes) else {
+                return .refused(
+                    what: "\(path) has \(status.size) bytes",
+                    allowed: "at most \(UnitLimits.bytes)")
+            }
+            return .file(UnitFile(file: path, bytes: bytes))
+        } catch Errno.noSuchFileOrDirectory, Errno.notDirectory {
+            return .absent
+        } catch {
+            return .refused(what: "\(path): \(error)", allowed: "a file that can be read")
+        }
+    }
+
+    private func refusal(_ path: String, _ status: File.Status, isOwn: Bool) -> Found? {
+        guard status.isRegular else {
+            return .refused(what: "\(path) is \(status.kind)", allowed: "a regular file")
+        }
+        if status.mode & (isOwn ? 0o002 : 0o022) != 0 {
+            return .refused(
+                what: "others may write \(path)",
+                allowed: "a file that only its owner may write: chmod go-w")
+        }
+        if status.uid != 0, status.uid != owner {
+            return .refused(
+                what: "\(path) belongs to uid \(status.uid)",
+                allowed: "a file of root or of uid \(owner)")
+        }
+        return nil
+    }
+
+    /// `NAME.d/*.conf` of all directories by their names; of equal names the first directory's.
+    private func dropIns(_ name: String) -> [Found] {
+        var files: [String: Found] = [:]
+        for directory in directories {
+            let place = "\(directory)/\(name).d"
+            guard let stream = try? DirectoryStream(place, at: File.here) else { continue }
+            while let bytes = (try? stream.next()) ?? nil, files.count < 1000 {
+                let file = String(decoding: bytes, as: UTF8.self)
+                guard file.hasSuffix(".conf"), !file.hasPrefix("."), files[file] == nil else {
+                    continue
+                }
+                files[file] = read("\(place)/\(file)", in: directory)
+            }
+        }
+        return files.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    private static func file(
+        _ path: String, in directory: String, limit: Int
+    ) -> PlanInputs.FileLookup {
+        do {
+            let start = try File.openDirectory(directory)
+            let descriptor = try File.openBeneath(path, at: start.number, flags: .nonBlocking)
+            let status = try File.status(of: descriptor.number)
+            guard status.isRegular else { return .refused("it is \(status.kind)") }
+            guard status.size <= Int64(limit),
+                let bytes = try File.readAll(descriptor.number, limit: limit)
+            else { return .tooLarge }
+            return .found(bytes: bytes, mode: Int(status.mode & 0o777))
+        } catch Errno.noSuchFileOrDirectory, Errno.notDirectory {
+            return .absent
+        } catch Errno.tooManySymbolicLinkLevels {
+            return .refused("it is a symbolic link")
+        } catch {
+            return .refused("\(error)")
+        }
+    }
+}

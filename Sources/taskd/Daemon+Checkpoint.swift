@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// The checkpoint (rule 7): what start-up need not replay.
+struct CheckpointState {
+    /// Live plans that only their accept record holds durably.
+    var unsynced = Deque<TaskID>()
+    /// The last record that the checkpoint on disk accounts for.
+    var sequence: UInt64 = 0
+    var segment: SegmentName?
+    var writtenAt: Int64 = 0
+    /// Tried and failed: not again before the next interval.
+    static let interval: Int64 = 60_000_000
+    static let syncsPerTurn = 8
+}
+
+extension Daemon {
+    /// When the next checkpoint is due, in CLOCK_BOOTTIME; nil when the last one says all.
+    var checkpointDue: Int64? {
+        guard journal.lastSequence != checkpoint.sequence, reconcile == nil else { return nil }
+        if let segment = checkpoint.segment, segment != journal.segment { return 0 }
+        return checkpoint.writtenAt + CheckpointState.interval
+    }
+
+    /// Writes a checkpoint at a moment when every journaled step is done in the directories, too.
+    func maybeCheckpoint() {
+        let boot = Clock.boot()
+        guard let due = checkpointDue, due <= boot, afterSync.isEmpty, !journal.needsSync else {
+            return
+        }
+        do {
+            guard try syncPlans() else { return }
+            for directory in [SpoolDirectory.incoming, .tmp] + SpoolDirectory.states {
+                try spool.sync(directory)
+            }
+            let content = Checkpoint(
+                epoch: owner.record.epoch, segment: journal.segment.stem,
+                sequence: journal.lastSequence, runs: pasts())
+            try spool.publish(content.encode(), as: "checkpoint")
+            checkpoint.sequence = journal.lastSequence
+            checkpoint.segment = journal.segment
+        } catch {
+            report.warning(
+                "unable to write the checkpoint: \(error), the next start replays more of the journal"
+            )
+        }
+        checkpoint.writtenAt = boot
+    }
+
+    /// Syncs some live plans; true when none is left.
+    private func syncPlans() throws(Errno) -> Bool {
+        for _ in 0..<CheckpointState.syncsPerTurn {
+            guard let id = checkpoint.unsynced.popFirst() else { return true }
+            guard let run = runs[id], !run.isRemoved else { continue }
+            do {
+                try spool.syncFile(run.file.description, run.directory)
+            } catch Errno.noSuchFileOrDirectory {
+                continue  // its owner moved it: the next turn hears of it
+            }
+        }
+        return checkpoint.unsynced.isEmpty
+    }
+
+    /// Runs whose file's name does not say all.
+    private func pasts() -> [TaskID: RunPast] {
+        var pasts: [TaskID: RunPast] = [:]
+        for (id, run) in runs {
+            let progress = engine.progress(of: id)
+            if run.isSingle, run.file.generation == 0, progress.isEmpty { continue }
+            var past = RunPast()
+            past.generation = run.file.generation
+            past.accept = EventLine(
+                0, .accept, id.description,
+                [.init("name", run.name), .init("unit", run.name)])
+            for task in progress {
+                var own = RunPast.TaskPast()
+                own.attempt = task.attempt
+                own.failures = task.failures
+                own.losses = task.losses
+                switch task.standing {
+                case .final(let state, let reason): (own.final, own.reason) = (state, reason)
+                case .running: own.isOpen = true
+                case .due(let time): own.due = time
+                case .open: break
+                }
+                past.tasks[task.task] = own
+            }
+            pasts[id] = past
+        }
+        return pasts
+    }
+
+    /// The checkpoint on disk, where it is whole and its segment is still there.
+    func readCheckpoint() -> (content: Checkpoint, position: JournalPosition)? {
+        do {
+            guard
+                let bytes = try spool.readPublished("checkpoint", limit: Checkpoint.longest),
+                let content = Checkpoint(parsing: bytes),
+                let segment = SegmentName(stem: content.segment),
+                try SegmentCursor(segment, at: spool.number(.journal)) != nil
+            else { return nil }
+            return (content, JournalPosition(segment: segment, sequence: content.sequence))
+        } catch {
+            report.warning("unable to use the checkpoint: \(error), the whole journal is replayed")
+            return nil
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+import TaskSpool
+import Testing
+
+@Suite struct CheckpointTests {
+    private func sample() throws -> Checkpoint {
+        let id = try #require(TaskID("01hzy3v7k8m2n4p6q8r0s2t4v6"))
+        var past = RunPast()
+        past.generation = 2
+        past.accept = EventLine(
+            0, .accept, id.description,
+            [.init("name", "a b.task"), .init("unit", "a b"), .init("digest", "00")])
+        var first = RunPast.TaskPast()
+        first.attempt = 3
+        first.failures = 2
+        first.due = 99
+        var second = RunPast.TaskPast()
+        second.attempt = 1
+        second.final = .failure
+        second.reason = .oom
+        past.tasks = [0: first, 7: second]
+        return Checkpoint(
+            epoch: 4, segment: "00000004-taskd-000001", sequence: 17, runs: [id: past])
+    }
+
+    @Test func roundTrips() throws {
+        let checkpoint = try sample()
+        #expect(Checkpoint(parsing: checkpoint.encode()) == checkpoint)
+    }
+
+    @Test func everyFlippedByteIsFound() throws {
+        let bytes = try sample().encode()
+        for index in bytes.indices {
+            var bad = bytes
+            bad[index] ^= 1
+            #expect(Checkpoint(parsing: bad) == nil, "byte \(index)")
+        }
+        for count in 0..<bytes.count { #expect(Checkpoint(parsing: Array(bytes[..<count])) == nil) }
+    }
+}
