@@ -192,18 +192,15 @@ static int attach_tree(struct jail *j, const struct cl_jail_step *s) {
     return error;
 }
 
-// A bind on itself made read-only, or something harmless on top. What is absent needs no cover.
+// Something harmless on top (from), or a bind on itself made read-only. What is absent needs no
+// cover. mount(2) rather than open_tree(2): a tree that finds no place waits for a grace period.
 static int cover(const struct jail *j, const struct cl_jail_step *s) {
     const char *to = jail_text(j, s->to), *from = s->from ? jail_text(j, s->from) : to;
-    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, from,
-                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (s->from ? 0 : AT_RECURSIVE));
-    if (tree < 0) return errno == ENOENT ? 0 : fail();
-    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-                                                MOUNT_ATTR_NOEXEC};
-    int error = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes,
-                        sizeof attributes) < 0 ? fail() : attach(tree, to);
-    close(tree);
-    return error == ENOENT ? 0 : error;
+    unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if (mount(from, to, NULL, MS_BIND | (s->from ? 0 : MS_REC), NULL) < 0)
+        return errno == ENOENT ? 0 : fail();
+    if (s->from) return 0;
+    return mount(NULL, to, NULL, flags, NULL) < 0 ? fail() : 0;
 }
 
 static int plain_mount(const char *type, const char *to, unsigned long flags, const char *options) {
