@@ -35,8 +35,11 @@ public enum Checksum {
     }
 }
 
-/// The machine's memory.
+/// The machine's memory, and this process's.
 public enum Memory {
+    /// Gives freed heap back to the kernel (malloc_trim(3)); after a burst, not in a hot path.
+    public static func trim() { _ = malloc_trim(0) }
+
     /// Bytes of physical memory.
     public static let total =
         Int64(sysconf(Int32(_SC_PHYS_PAGES)))

@@ -92,12 +92,15 @@ extension Daemon {
     private func accept(_ drop: Drop, _ given: TaskID?) {
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
+        // Compiled before it is taken: the mv(1) of coreutils 9 looks at its target once more after
+        // the rename, and would complain that a file which was taken within microseconds is gone.
+        let compiled = compiler.compile(name: taken.name, drop.bytes)
         do {
             guard try spool.take(drop.name, as: taken, drop.identity) else { return }
         } catch {
             return sayStays(drop.name, error)
         }
-        compileTaken(taken, drop.bytes, drop.identity)
+        enter(compiled, taken, drop.identity)
     }
 
     /// Takes what was not read, to be rejected.
@@ -118,9 +121,14 @@ extension Daemon {
             "unable to take incoming/\(name): \(error), it stays there until taskd starts again")
     }
 
-    /// Step 2 and 3: compiles what was taken and puts its plan into ready/.
-    func compileTaken(_ taken: TakenName, _ bytes: [UInt8], _ identity: DropIdentity?) {
-        switch compiler.compile(name: taken.name, bytes) {
+    /// Compiles again what an earlier process had taken.
+    func compileTaken(_ taken: TakenName, _ bytes: [UInt8]) {
+        enter(compiler.compile(name: taken.name, bytes), taken, nil)
+    }
+
+    /// Steps 2 and 3: what was taken gets its plan into ready/, or is rejected.
+    private func enter(_ compiled: Compiled, _ taken: TakenName, _ identity: DropIdentity?) {
+        switch compiled {
         case .bad(let text): reject(taken, text)
         case .definition(let name):
             let sequence = record(
@@ -182,6 +190,7 @@ extension Daemon {
         _ progress: [RunInput.Progress] = []
     ) {
         runs[id] = RunRecord(plan: plan, name: name, directory: directory, file: file)
+        mostRuns = max(mostRuns, runs.count)
         engine.handle(
             .accepted(
                 RunInput(id: id, generation: file.generation, plan: plan, progress: progress)),

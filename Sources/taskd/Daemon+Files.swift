@@ -45,7 +45,9 @@ extension Daemon {
 
     /// Step 6: the run's end is durable, its file goes.
     func finish(_ id: TaskID, _ state: TaskState) {
-        guard let run = runs.removeValue(forKey: id), !run.isRemoved else { return }
+        guard let run = runs.removeValue(forKey: id) else { return }
+        if runs.isEmpty { releaseMemory() }
+        if run.isRemoved { return }
         let name = run.file.description
         do {
             switch state {
@@ -59,6 +61,17 @@ extension Daemon {
                 "unable to finish \(run.directory.rawValue)/\(name): \(error), it is left there; the "
                     + "journal has its end")
         }
+    }
+
+    /// After a burst taskd is as small as before.
+    private func releaseMemory() {
+        if mostRuns >= 1000 {
+            runs = [:]
+            checkpoint.unsynced = []
+            incoming.names = []
+            Memory.trim()
+        }
+        mostRuns = 0
     }
 
     /// The owner moved the file while its end was written: the end wins.

@@ -239,7 +239,7 @@ extension Daemon {
                 let bytes = try spool.read(taken.text, .tmp, limit: Spool.longestPlan),
                 bytes.count <= Spool.longestUnit || Spool.isPlan(bytes)
             else { return reject(taken, "\(taken.name): it is \(status.kind) or too large") }
-            compileTaken(taken, bytes, nil)
+            compileTaken(taken, bytes)
         } catch {
             report.error("unable to read tmp/\(taken.text): \(error), it is left there")
         }

@@ -44,6 +44,8 @@ final class Daemon {
     var checkpoint = CheckpointState()
     /// Recovery began at a checkpoint.
     var hasCheckpoint = false
+    /// The most runs at once since there were none.
+    var mostRuns = 0
     /// Said once, until there is space again.
     var isShortOfSpace = false
     private var highWater: Int64 = 0
