@@ -38,7 +38,7 @@ public enum Checksum {
 /// The machine's memory, and this process's.
 public enum Memory {
     /// Gives freed heap back to the kernel (malloc_trim(3)); after a burst, not in a hot path.
-    public static func trim() { _ = malloc_trim(0) }
+    public static func trim() { cl_memory_trim() }
 
     /// Bytes of physical memory.
     public static let total =

@@ -13,6 +13,7 @@
 #include "cl_socket.h"
 #include "cl_spawn.h"
 #include "cl_checksum.h"
+#include "cl_memory.h"
 #include "cl_jail.h"
 
 #endif
