@@ -115,10 +115,20 @@ let package = Package(
         .target(
             name: "TaskOptions",
             dependencies: [
-                "Linux", "TaskTool",
+                "Linux", "TaskHistory", "TaskModel", "TaskTool",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // The history: writes event lines into the journal, answers from it.
+        .executableTarget(
+            name: "tasklog",
+            dependencies: [
+                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskOptions", "TaskSpool",
+                "TaskTool",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The user's front.
         .executableTarget(
             name: "task",

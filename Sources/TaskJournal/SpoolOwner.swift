@@ -114,6 +114,36 @@ public final class SpoolOwner {
         return .owner(SpoolOwner(descriptor, record, old))
     }
 
+    /// Gives a writer beside the owner its epoch for as long as it creates its segment: the living
+    /// owner's, or one of its own, counted up under the lock.
+    public static func withEpoch<Result>(
+        spool: Int32, _ create: (Int) throws(JournalError) -> Result
+    ) throws(JournalError) -> Result {
+        let end = Clock.boot() + 10_000_000
+        while true {
+            switch try take(spool: spool, forLife: false) {
+            case .owner(let owner):
+                let result = try create(owner.record.epoch)
+                return withExtendedLifetime(owner) { result }
+            case .held(let record):
+                if let record, record.isAlive { return try create(record.epoch) }
+                // Another writer has it for this moment, or an owner is about to write itself down.
+                guard Clock.boot() < end else {
+                    throw .io(verb: "lock", name: "owner", errno: .wouldBlock)
+                }
+                try JournalError.io("wait for", "owner") { () throws(Errno) in
+                    _ = try EventLoop().turn(until: Clock.boot() + 1000)
+                }
+            }
+        }
+    }
+
+    /// `PID.START` of this process: the writer's name of whoever is not the owner.
+    public static var ownWriterName: String {
+        let own = Host.own()
+        return "\(own.pid).\(own.start)"
+    }
+
     /// Reads `owner` without taking anything; nil when there is none that can be read.
     public static func read(spool: Int32) throws(JournalError) -> OwnerRecord? {
         do {

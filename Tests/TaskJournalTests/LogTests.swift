@@ -94,7 +94,7 @@ import Testing
 
     @Test func whatNobodyTakesIsCounted() {
         var sender = JournaldSender(path: "/nonexistent/socket")
-        sender.send { JournaldEntry("m", priority: .error, identifier: "taskd") }
+        sender.send(JournaldEntry("m", priority: .error, identifier: "taskd"))
         #expect(sender.dropped == 1)
     }
 }

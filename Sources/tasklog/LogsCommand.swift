@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Linux
+import SystemPackage
+import TaskHistory
+import TaskJournal
+import TaskModel
+import TaskOptions
+import TaskTool
+
+enum StreamChoice: String, CaseIterable, ExpressibleByArgument {
+    case stdout, stderr, both
+
+    var number: Int? {
+        switch self {
+        case .stdout: 1
+        case .stderr: 2
+        case .both: nil
+        }
+    }
+}
+
+struct LogsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs",
+        abstract: "Prints the output of a task.",
+        discussion: """
+            All tasks of the run and all their attempts, checks included, in the order in which \
+            they wrote. On a terminal each line says whose it is, where there are several.
+            """)
+
+    @OptionGroup var question: RunQuestion
+
+    @Flag(name: [.customShort("f"), .long], help: "Go on until the run has ended.")
+    var follow = false
+
+    @Option(help: ArgumentHelp("Only this attempt.", valueName: "n"))
+    var attempt: Int?
+
+    @Option(help: "stdout or stderr: only what the command wrote there.")
+    var stream: StreamChoice = .both
+
+    func run() throws {
+        let history = try History.open(question.spool.choice, for: reporter)
+        let session = try LogSession(self, history)
+        try session.run()
+    }
+}
+
+/// One call of `tasklog logs`.
+private final class LogSession {
+    private let command: LogsCommand
+    private let history: History
+    private let ref: TaskRef
+    private let filter: LogFilter
+    private let names: LogNames
+    private let output: Output
+    private let printer: LogPrinter
+    private let directory: Int32
+    private let opened: OpenDirectory
+    private let path: String
+    private var table: LogTable?
+
+    private final class OpenDirectory {
+        let descriptor: Descriptor
+        init(_ path: String) throws(Errno) { descriptor = try File.openDirectory(path) }
+    }
+
+    init(_ command: LogsCommand, _ history: History) throws {
+        self.command = command
+        self.history = history
+        ref = try history.find(command.question.run)
+        filter = LogFilter(ref: ref, attempt: command.attempt, stream: command.stream.number)
+        names = try LogNames(history, ref.run)
+        path = command.question.spool.choice.path
+        do {
+            opened = try OpenDirectory(path + "/log")
+        } catch {
+            throw ToolError(unableTo: "open", path + "/log", error, "there is nothing to show")
+        }
+        directory = opened.descriptor.number
+        let format = command.question.format
+        let isText = format.format == .table || format.format == .plain
+        output = Output(paged: isText && !command.follow && !format.noPager)
+        printer = LogPrinter(
+            output, names, style: format.style,
+            isForPeople: Terminal.isTerminal(1) && format.format == .table)
+        if !isText { table = LogTable(format) }
+    }
+
+    func run() throws {
+        if command.follow {
+            try followRun()
+        } else if try !printPlaced() {
+            try scanned().each(show)
+        }
+        try printer.finish()
+        if let table { try output.write(table.finish()) }
+        try output.finish()
+    }
+
+    private func show(_ record: LogRecord) throws(ToolError) {
+        if let table {
+            try output.write(table.add(record, names))
+        } else {
+            try printer.print(record)
+        }
+    }
+
+    private func scanned() throws -> ScannedLogs {
+        let created = try history.run(ref.run)?.created ?? 0
+        return ScannedLogs(at: directory, filter, since: created - 1_000_000)
+    }
+
+    // False when an attempt still runs: its end does not say yet where its output lies.
+    private func printPlaced() throws -> Bool {
+        let attempts = try history.attempts(of: ref)
+        if attempts.contains(where: { $0.ended == nil || $0.state == .lost }) { return false }
+        var logs = PlacedLogs(at: directory, filter)
+        for attempt in attempts { try logs.each(attempt, show) }
+        for segment in Set(logs.missing).sorted() {
+            reporter.warning(
+                "log/\(segment).log is gone, its part of the output is not shown: LogMax= bounds "
+                    + "how much is kept")
+        }
+        return true
+    }
+
+    private func followRun() throws {
+        let logs = try scanned()
+        let news = JournalNews(path + "/journal")
+        while true {
+            try history.refresh()
+            let isOver = try hasEnded()
+            try logs.each(show)
+            try output.flush()
+            if isOver { return }
+            news.wait()
+        }
+    }
+
+    private func hasEnded() throws -> Bool {
+        if ref.task != nil, let task = try history.task(ref) { return task.state.isFinal }
+        return try history.run(ref.run)?.state.isFinal ?? false
+    }
+}
+
+/// Waits for something new in the journal: by inotify, and each second where that fails.
+final class JournalNews {
+    private let inotify: Inotify?
+    private let loop: EventLoop?
+    private var isNew = false
+
+    init(_ directory: String) {
+        inotify = try? Inotify()
+        loop = try? EventLoop()
+        let mask: Inotify.Mask = [.modified, .created, .movedTo]
+        guard let inotify, (try? inotify.watch(path: directory, for: mask)) != nil else { return }
+        _ = try? loop?.add(inotify.number, .readable) { _ in _ = try? inotify.read() }
+    }
+
+    /// Returns at news, after 200 ms at the latest: output comes without an event.
+    func wait() { _ = try? loop?.turn(until: Clock.boot() + 200_000) }
+}
+
+/// Output as rows, a piece each.
+final class LogTable {
+    private var table: TableWriter
+
+    init(_ format: FormatOptions) {
+        table = format.makeTable([
+            Column("id"), Column("name"), Column("attempt"), Column("check"), Column("stream"),
+            Column("time"), Column("text"),
+        ])
+    }
+
+    func add(_ record: LogRecord, _ names: LogNames) -> [UInt8] {
+        table.add([
+            .id(record.ref.description), .text(names.task(record.ref)),
+            .number(Int64(record.attempt)), Value(names.check(record.ref, record.step)),
+            .text(record.stream == 1 ? "stdout" : "stderr"), .time(record.microseconds),
+            .text(String(decoding: record.payload, as: UTF8.self)),
+        ])
+        return table.take()
+    }
+
+    func finish() -> [UInt8] {
+        table.finish()
+        return table.take()
+    }
+}

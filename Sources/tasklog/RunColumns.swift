@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskHistory
+import TaskModel
+import TaskTool
+
+/// Runs and tasks as rows: the keys of the JSON schema `task/1`, a few of them in tables.
+enum RunColumns {
+    static let columns = [
+        Column("id"), Column("run", nil), Column("name"), Column("unit", nil),
+        Column("parent", nil), Column("state"), Column("reason"), Column("exit"),
+        Column("signal", nil), Column("attempt", "TRY"), Column("generation", nil),
+        Column("user"), Column("node", nil), Column("created"), Column("started", nil),
+        Column("ended", nil), Column("run_us", "TOOK"), Column("cpu_us", "CPU"),
+        Column("mem"), Column("weak", nil), Column("by", nil), Column("message"),
+    ]
+
+    static func row(_ run: RunRow) -> [Value] {
+        let main = run.main
+        return [
+            .id(run.id.description), .text(run.id.description), Value(run.name), Value(run.unit),
+            Value(run.parent), .state(run.state), Value(run.reason), Value(main?.exit),
+            Value(main?.signal), Value(main?.attempts), .number(Int64(run.generation)),
+            Value(run.user ?? main?.user), Value(run.node), Value(time: run.created),
+            Value(time: run.started), Value(time: run.ended), took(run.started, run.ended),
+            Value(span: main?.cpu), Value(size: main?.memory), Value(main?.weak), Value(run.by),
+            Value(run.message ?? main?.message),
+        ]
+    }
+
+    static func row(_ task: TaskRow) -> [Value] {
+        [
+            .id(task.id), .text(task.run), Value(task.name), Value(task.unit), Value(task.parent),
+            .state(task.state), Value(task.reason), Value(task.exit), Value(task.signal),
+            .number(Int64(task.attempts)), .absent, Value(task.user), Value(task.node),
+            Value(time: task.created), Value(time: task.started), Value(time: task.ended),
+            took(task.started, task.ended), Value(span: task.cpu), Value(size: task.memory),
+            Value(task.weak), .absent, Value(task.message),
+        ]
+    }
+
+    private static func took(_ started: Int64?, _ ended: Int64?) -> Value {
+        guard let started, let ended else { return .absent }
+        return .span(ended - started)
+    }
+}

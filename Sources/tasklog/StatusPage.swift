@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskHistory
+import TaskJournal
+import TaskModel
+import TaskTool
+
+/// Where one run stands, for people.
+struct StatusPage {
+    let run: RunRow
+    let tasks: [TaskRow]
+    let history: History
+    let style: Style
+    /// The directory of log segments.
+    let log: String
+    let lines: Int
+
+    /// Tasks that are shown one by one; of more only those that did not succeed.
+    private static let mostTasks = 30
+
+    func text() throws -> String {
+        var text = head()
+        for (label, value) in facts() {
+            text += String(repeating: " ", count: max(0, 9 - label.count)) + label + ": " + value
+            text += "\n"
+        }
+        text += taskLines()
+        text += try outputLines()
+        if let name = run.name {
+            let earlier = try history.countEarlier(named: name, than: run.id)
+            if earlier > 0 { text += "(\(earlier) earlier: task list \(safe(name)))\n" }
+        }
+        return text
+    }
+
+    private func safe(_ text: String) -> String { HumanText.printable(text) }
+
+    private func head() -> String {
+        let mark =
+            switch run.state {
+            case .success: "✔"
+            case .failure, .rejected, .lost: "✘"
+            case .running, .waiting: "●"
+            default: "○"
+            }
+        return style.paint(mark, as: run.state) + " " + style.bold(safe(run.name ?? "(no name)"))
+            + " " + style.paint(run.state.word, as: run.state) + "\n"
+    }
+
+    private func facts() -> [(String, String)] {
+        var facts = [("Run", run.id.description)]
+        if let unit = run.unit { facts.append(("Unit", safe(unit))) }
+        if let parent = run.parent { facts.append(("Parent", safe(parent))) }
+        if let result { facts.append(("Result", result)) }
+        if let message = run.message ?? run.main?.message {
+            facts.append(("Message", safe(message)))
+        }
+        if let time { facts.append(("Time", time)) }
+        if let main = run.main {
+            if main.attempts > 1 { facts.append(("Attempts", String(main.attempts))) }
+            if let due = main.due, main.state == .pending {
+                facts.append(("Next try", Timestamp.seconds(due)))
+            }
+            if let usage = usage(main) { facts.append(("Used", usage)) }
+            if let weak = main.weak {
+                facts.append(("Weak", "not enforced in full here: \(safe(weak))"))
+            }
+        }
+        if run.generation > 0 { facts.append(("Retried", "\(run.generation) times by hand")) }
+        if let user = run.user ?? run.main?.user { facts.append(("User", safe(user))) }
+        return facts
+    }
+
+    private var result: String? {
+        guard run.state == .failure else { return nil }
+        let failed = run.main?.state == .failure ? run.main : nil
+        return Self.result(
+            reason: failed?.reason ?? run.reason, exit: failed?.exit, signal: failed?.signal)
+    }
+
+    private static func result(reason: String?, exit: Int?, signal: Int?) -> String {
+        var words = reason ?? "failure"
+        if let signal {
+            words += ", SIG" + SignalName.name(of: Int32(truncatingIfNeeded: signal))
+        } else if let exit {
+            words += reason == "exit" ? " \(exit)" : ", exit \(exit)"
+        }
+        return words
+    }
+
+    private var time: String? {
+        guard let created = run.created else { return nil }
+        var text = "accepted " + Timestamp.seconds(created)
+        if let started = run.started {
+            text += ", waited " + HumanText.span(max(0, started - created))
+            if let ended = run.ended {
+                text += ", took " + HumanText.span(max(0, ended - started))
+            } else {
+                text += ", running for " + HumanText.span(max(0, Clock.real() - started))
+            }
+        } else if let ended = run.ended {
+            text += ", ended " + Timestamp.seconds(ended)
+        }
+        return text
+    }
+
+    private func usage(_ task: TaskRow) -> String? {
+        let parts = [
+            task.cpu.map { "CPU " + HumanText.span($0) },
+            task.memory.map { "memory " + HumanText.size($0) },
+        ].compactMap { $0 }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+
+    private func taskLines() -> String {
+        guard tasks.count > 1 || (run.tasks ?? 1) > 1 else { return "" }
+        let ended = tasks.count { $0.state.isFinal }
+        var text = "    Tasks: \(ended) of \(run.tasks ?? tasks.count) ended\n"
+        let shown = tasks.count > Self.mostTasks ? tasks.filter { $0.state != .success } : tasks
+        let width = shown.prefix(Self.mostTasks).map { safe($0.name ?? $0.id).count }.max() ?? 0
+        for task in shown.prefix(Self.mostTasks) { text += line(task, width) }
+        if shown.count > Self.mostTasks {
+            text += "           … \(shown.count - Self.mostTasks) more: task status -o plain\n"
+        }
+        return text
+    }
+
+    private func line(_ task: TaskRow, _ width: Int) -> String {
+        let name = safe(task.name ?? task.id)
+        var line = "           " + name + String(repeating: " ", count: max(0, width - name.count))
+        line += "  " + style.paint(task.state.word, as: task.state)
+        if task.state == .failure {
+            line += " (\(Self.result(reason: task.reason, exit: task.exit, signal: task.signal)))"
+        }
+        if let started = task.started, let ended = task.ended {
+            line += ", " + HumanText.span(max(0, ended - started))
+        }
+        if task.attempts > 1 { line += ", attempt \(task.attempts)" }
+        return line + "\n"
+    }
+
+    // The end of what the run wrote, with its checks, as `tasklog logs` would show it.
+    private func outputLines() throws -> String {
+        guard lines > 0, let directory = try? File.openDirectory(log) else { return "" }
+        let names = try LogNames(history, run.id)
+        var tail = LineTail(lines)
+        let filter = LogFilter(ref: TaskRef(run: run.id))
+        var logs = PlacedLogs(at: directory.number, filter)
+        for attempt in try history.attempts(of: TaskRef(run: run.id)).suffix(lines) {
+            try logs.each(attempt) { record throws(ToolError) in
+                tail.add(record.payload, prefix: names.prefix(record.ref, step: record.step))
+            }
+        }
+        let found = tail.finish()
+        guard !found.isEmpty else { return "" }
+        return "   Output: (task logs \(run.id.short))\n"
+            + found.map { "           \($0)\n" }.joined()
+    }
+}
+
+/// The last lines of a stream.
+private struct LineTail {
+    private let limit: Int
+    private var lines: [String] = []
+    private var open: [UInt8] = []
+    private var prefix = ""
+
+    init(_ limit: Int) { self.limit = limit }
+
+    mutating func add(_ bytes: ArraySlice<UInt8>, prefix: String) {
+        if prefix != self.prefix, !open.isEmpty { end() }
+        self.prefix = prefix
+        for byte in bytes {
+            if byte == UInt8(ascii: "\n") {
+                end()
+            } else if open.count < 400 {
+                open.append(byte)
+            }
+        }
+        if lines.count > 2 * limit { lines.removeFirst(lines.count - limit) }
+    }
+
+    private mutating func end() {
+        lines.append(prefix + HumanText.printable(String(decoding: open, as: UTF8.self)))
+        open = []
+    }
+
+    mutating func finish() -> [String] {
+        if !open.isEmpty { end() }
+        return Array(lines.suffix(limit))
+    }
+}
