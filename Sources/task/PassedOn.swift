@@ -90,3 +90,21 @@ struct QueryCommand: PassedOn {
     @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog query.")
     var arguments: [String] = []
 }
+
+struct StatusCommand: PassedOn {
+    static let program = "tasklog"
+    static var configuration: CommandConfiguration {
+        configuration("Shows where a run stands: its tasks, results, the end of its output.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog status.")
+    var arguments: [String] = []
+}
+
+struct ListCommand: PassedOn {
+    static let program = "tasklog"
+    static var configuration: CommandConfiguration {
+        configuration("Lists runs, the newest first.")
+    }
+    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog list.")
+    var arguments: [String] = []
+}

@@ -31,7 +31,10 @@ struct TaskProgram: ParsableCommand {
                 ]),
             CommandGroup(
                 name: "History",
-                subcommands: [LogsCommand.self, AuditCommand.self, QueryCommand.self]),
+                subcommands: [
+                    StatusCommand.self, ListCommand.self, LogsCommand.self, AuditCommand.self,
+                    QueryCommand.self,
+                ]),
         ])
 
     static func main() { ToolMain.run(Self.self) }
