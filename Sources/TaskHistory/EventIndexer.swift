@@ -3,23 +3,25 @@ import TaskModel
 
 /// Writes events into the tables: one row in `event`, and what it says into `run`, `task`, `attempt`.
 final class EventIndexer {
-    private let addEvent: Statement
-    private let addRun: Statement
-    private let addTask: Statement
-    private let startRun: Statement
-    private let startTask: Statement
-    private let startAttempt: Statement
-    private let endAttempt: Statement
-    private let endTask: Statement
-    private let endRun: Statement
-    private let setTask: Statement
-    private let setRun: Statement
-    private let nextGeneration: Statement
-    private let cancelRest: Statement
+    let addEvent: Statement
+    let addRun: Statement
+    let addTask: Statement
+    let startRun: Statement
+    let startTask: Statement
+    let startAttempt: Statement
+    let endAttempt: Statement
+    let endTask: Statement
+    let endRun: Statement
+    let setTask: Statement
+    let setRun: Statement
+    let nextGeneration: Statement
+    let cancelRest: Statement
+    private let plans: PlanMemory
     /// The host of the segment that is read.
     var node = ""
 
     init(_ database: Database) throws(HistoryError) {
+        plans = try PlanMemory(database)
         addEvent = try database.prepare(
             """
             insert into event(job_id, status, timestamp, verb, attempt, by, detail)
@@ -156,16 +158,17 @@ extension EventIndexer {
     private func accept(
         _ event: RawEvent, _ run: ArraySlice<UInt8>
     ) throws(HistoryError) -> TaskState {
-        let outline = event.raw("plan").flatMap { PercentCoding.decode($0) }.map { PlanOutline($0) }
+        let outline = try outline(event)
         let count = event.number("tasks") ?? outline.map { Int64($0.tasks.count) }
         let last = outline?.tasks.last.map { Int64($0.number) } ?? count.map { $0 - 1 }
         try add(event, run, .created, count, last)
+        let unit = UnitNames(event).unit
         for entry in outline?.tasks ?? [] {
             addTask.bind(1, run + [UInt8(ascii: ".")] + Array(String(entry.number).utf8))
             addTask.bind(2, run)
             addTask.bind(3, Int64(entry.number))
             addTask.bind(4, entry.name)
-            addTask.bind(5, event.text("unit"))
+            addTask.bind(5, entry.number == last.map { Int($0) } ? unit : nil)
             addTask.bind(6, event.text("parent"))
             addTask.bind(7, Int64((entry.waits ? TaskState.pending : .ready).rawValue))
             addTask.bind(8, event.text("as"))
@@ -176,13 +179,25 @@ extension EventIndexer {
         return .created
     }
 
+    private func outline(_ event: RawEvent) throws(HistoryError) -> PlanOutline? {
+        let digest = event.text("digest")
+        guard let plan = event.raw("plan").flatMap({ PercentCoding.decode($0) }) else {
+            guard let digest else { return nil }
+            return try plans.outline(digest)
+        }
+        let outline = PlanOutline(plan)
+        if let digest { try plans.remember(outline, digest) }
+        return outline
+    }
+
     private func add(
         _ event: RawEvent, _ run: ArraySlice<UInt8>, _ state: TaskState, _ count: Int64?,
         _ last: Int64?
     ) throws(HistoryError) {
         addRun.bind(1, run)
-        addRun.bind(2, event.text("name"))
-        addRun.bind(3, event.text("unit"))
+        let names = UnitNames(event)
+        addRun.bind(2, names.task)
+        addRun.bind(3, names.unit)
         addRun.bind(4, event.text("parent"))
         addRun.bind(5, Int64(state.rawValue))
         addRun.bind(6, event.text("as"))
@@ -258,114 +273,4 @@ extension EventIndexer {
 
     // The id backwards: the end of an id is then a prefix, which an index finds.
     static func tail(_ run: ArraySlice<UInt8>) -> ArraySlice<UInt8> { Array(run.reversed())[...] }
-}
-
-// MARK: - Tasks
-
-extension EventIndexer {
-    private func start(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
-    ) throws(HistoryError) -> TaskState {
-        let attempt = event.number("a") ?? 1
-        startTask.bind(1, event.id)
-        startTask.bind(2, run)
-        startTask.bind(3, task.map { Int64($0) })
-        startTask.bind(4, event.text("name"))
-        startTask.bind(5, attempt)
-        startTask.bind(6, event.text("as"))
-        startTask.bind(7, node)
-        startTask.bind(8, event.time)
-        startTask.bind(9, event.text("weak"))
-        try startTask.run()
-        startAttempt.bind(1, event.id)
-        startAttempt.bind(2, attempt)
-        startAttempt.bind(3, event.time)
-        startAttempt.bind(4, event.text("as"))
-        startAttempt.bind(5, event.text("weak"))
-        try startAttempt.run()
-        startRun.bind(1, run)
-        startRun.bind(2, node)
-        startRun.bind(3, event.time)
-        startRun.bind(4, Self.tail(run))
-        startRun.bind(5, event.text("name"))
-        try startRun.run()
-        return .running
-    }
-
-    private func end(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
-    ) throws(HistoryError) -> TaskState? {
-        guard let state = event.text("state").flatMap({ TaskState(word: $0) }) else { return nil }
-        if let attempt = event.number("a") { try endAttempt(event, attempt, state) }
-        // Before the last attempt the task goes on: `retry` says when.
-        let isFinal = event.has("final", "yes")
-        endTask.bind(1, event.id)
-        endTask.bind(2, run)
-        endTask.bind(3, task.map { Int64($0) })
-        endTask.bind(4, event.text("name"))
-        endTask.bind(5, Int64((isFinal ? state : .pending).rawValue))
-        endTask.bind(6, event.text("reason"))
-        endTask.bind(7, event.number("exit"))
-        endTask.bind(8, event.number("signal"))
-        endTask.bind(9, event.number("a") ?? 0)
-        endTask.bind(10, node)
-        endTask.bind(11, event.time)
-        endTask.bind(12, event.number("cpu"))
-        endTask.bind(13, event.number("mem"))
-        endTask.bind(14, event.text("what"))
-        endTask.bind(15, event.text("weak"))
-        try endTask.run()
-        return state
-    }
-
-    private func endAttempt(
-        _ event: RawEvent, _ attempt: Int64, _ state: TaskState
-    ) throws(HistoryError) {
-        endAttempt.bind(1, event.id)
-        endAttempt.bind(2, attempt)
-        endAttempt.bind(3, Int64(state.rawValue))
-        endAttempt.bind(4, event.time)
-        endAttempt.bind(5, event.number("exit"))
-        endAttempt.bind(6, event.number("signal"))
-        endAttempt.bind(7, event.text("reason"))
-        endAttempt.bind(8, event.number("cpu"))
-        endAttempt.bind(9, event.number("mem"))
-        endAttempt.bind(10, event.text("what"))
-        endAttempt.bind(11, event.places)
-        endAttempt.bind(12, event.text("weak"))
-        try endAttempt.run()
-    }
-
-    private func skip(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
-    ) throws(HistoryError) -> TaskState? {
-        addTask.bind(1, event.id)
-        addTask.bind(2, run)
-        addTask.bind(3, task.map { Int64($0) })
-        addTask.bind(4, event.text("name"))
-        addTask.bindNull(5)
-        addTask.bindNull(6)
-        addTask.bind(7, Int64(TaskState.skipped.rawValue))
-        addTask.bindNull(8)
-        addTask.bind(9, node)
-        addTask.bind(10, event.time)
-        try addTask.run()
-        return try set(event, .skipped, ended: event.time)
-    }
-
-    private func lost(_ event: RawEvent) throws(HistoryError) -> TaskState? {
-        if let attempt = event.number("a") { try endAttempt(event, attempt, .lost) }
-        return try set(event, .lost)
-    }
-
-    private func set(
-        _ event: RawEvent, _ state: TaskState, due: Int64? = nil, ended: Int64? = nil
-    ) throws(HistoryError) -> TaskState {
-        setTask.bind(1, event.id)
-        setTask.bind(2, Int64(state.rawValue))
-        setTask.bind(3, due)
-        setTask.bind(4, ended)
-        try setTask.run()
-        return state
-    }
 }

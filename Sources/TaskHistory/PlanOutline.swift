@@ -27,6 +27,20 @@ struct PlanOutline {
         for index in tasks.indices { tasks[index].waits = waiting.contains(tasks[index].number) }
     }
 
+    /// Reads what `text` wrote.
+    init(text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 2)
+            guard words.count == 3, let number = Int(words[0]) else { continue }
+            tasks.append(Entry(number: number, name: String(words[2]), waits: words[1] == "1"))
+        }
+    }
+
+    /// `NUMBER WAITS NAME`, a line a task.
+    var text: String {
+        tasks.map { "\($0.number) \($0.waits ? 1 : 0) \($0.name)\n" }.joined()
+    }
+
     private mutating func add(_ line: ArraySlice<UInt8>) {
         let words = line.split(separator: UInt8(ascii: " "), maxSplits: 3)
         guard words.count > 2, let number = Decimal.parse(words[1]),

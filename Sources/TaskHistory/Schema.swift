@@ -4,7 +4,7 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,
@@ -24,6 +24,7 @@ enum Schema {
         create table attempt(id text, n integer, status integer, started integer, ended integer,
             exit integer, signal integer, reason text, cpu_us integer, mem integer, user text,
             weak text, message text, log text, primary key(id, n)) without rowid;
+        create table plan(digest text primary key, tasks text not null) without rowid;
         create index run_name on run(name, id);
         create index run_tail on run(tail);
         create index run_live on run(id) where status < 5;

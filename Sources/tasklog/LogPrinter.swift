@@ -92,7 +92,10 @@ final class LogNames {
         let events = (try? history.events(of: ref)) ?? []
         let first = events.first { $0.verb == "check" }?.attempt
         let names = events.filter { $0.verb == "check" && $0.attempt == first }
-            .map { EventDetail($0.detail)["check"] ?? "check" }
+            .map { event in
+                let detail = EventDetail(event.detail)
+                return detail["check"] ?? detail["name"] ?? "check"
+            }
         if !names.isEmpty { checks[ref] = names }
         return names
     }

@@ -62,6 +62,20 @@ import Testing
         #expect(try history.tasks(ofRun: first).map(\.state) == [.cancelled, .cancelled])
     }
 
+    @Test func aPlanThatIsCarriedOnceNamesTheTasksOfAllItsRuns() throws {
+        let fixture = try HistoryFixture()
+        try fixture.event(
+            "accept \(first) name=site.task unit=site tasks=2 digest=d plan=\(HistoryFixture.plan)")
+        let history = try fixture.history()
+        try fixture.event("accept \(second) name=site.task unit=site tasks=2 digest=d")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.tasks(ofRun: second).map(\.name) == ["libpng.service", "site"])
+        #expect(try history.run(second)?.name == "site")
+        #expect(try history.run(second)?.unit == "site.task")
+        #expect(try history.run(second)?.main?.name == "site")
+    }
+
     @Test func aRetryBringsBackWhatFailed() throws {
         let fixture = try HistoryFixture()
         try fixture.siteRun(first)
