@@ -26,7 +26,5 @@ extension Plan {
         return lines
     }
 
-    private static let later: [Directive] = [
-        .packages, .packagesFrom, .remainAfterExit, .queue, .key, .loadCredential, .thenCommand,
-    ]
+    private static let later = Directive.allCases.filter { !$0.traits.isCarriedOut }
 }
