@@ -108,6 +108,14 @@ static int64_t clock_microseconds(clockid_t clock) {
 int64_t cl_realtime(void) { return clock_microseconds(CLOCK_REALTIME); }
 int64_t cl_boottime(void) { return clock_microseconds(CLOCK_BOOTTIME); }
 
+void cl_pause(int64_t microseconds) {
+    static int slack_is_set;
+    if (!slack_is_set) slack_is_set = prctl(PR_SET_TIMERSLACK, 1UL) == 0;
+    struct timespec span = {.tv_sec = microseconds / 1000000,
+                            .tv_nsec = microseconds % 1000000 * 1000};
+    (void)nanosleep(&span, NULL);
+}
+
 int cl_getrandom(void *bytes, size_t count) {
     return getrandom(bytes, count, 0) == (ssize_t)count ? 0 : -1;
 }

@@ -7,6 +7,9 @@ public enum Clock {
     /// CLOCK_REALTIME: microseconds since 1970, may step.
     public static func real() -> Int64 { cl_realtime() }
 
+    /// Gives the CPU away for some microseconds (nanosleep(2)); a signal ends it early.
+    public static func pause(_ microseconds: Int64) { cl_pause(microseconds) }
+
     /// CLOCK_BOOTTIME: microseconds since boot, never steps, counts through suspend.
     public static func boot() -> Int64 { cl_boottime() }
 }

@@ -17,6 +17,7 @@ extension Daemon {
         let boot = Clock.boot()
         guard pausedUntil <= boot, !isStopping else { return }
         guard incoming.hasWork(runs.count < options.window, at: boot), hasSpace() else { return }
+        incoming.letDropperFinish()
         for _ in 0..<Self.mostPerTurn where runs.count < options.window {
             do {
                 guard let name = try incoming.next(spool, at: boot) else { return }
@@ -92,8 +93,6 @@ extension Daemon {
     private func accept(_ drop: Drop, _ given: TaskID?) {
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
-        // Compiled before it is taken: the mv(1) of coreutils 9 looks at its target once more after
-        // the rename, and would complain that a file which was taken within microseconds is gone.
         let compiled = compiler.compile(name: taken.name, drop.bytes)
         do {
             guard try spool.take(drop.name, as: taken, drop.identity) else { return }

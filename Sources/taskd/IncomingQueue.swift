@@ -16,6 +16,12 @@ struct IncomingQueue {
     private var nextScan: Int64 = .max
     private var nextWaitingLook: Int64 = .max
 
+    /// When the last hint came, in CLOCK_BOOTTIME.
+    private var lastHint: Int64 = 0
+
+    /// The mv(1) of coreutils 9 looks at its target once more after the rename, and complains when
+    /// it is gone. The hint may even have preempted it: this long it gets to finish.
+    private static let grace: Int64 = 60
     private static let mostNames = 4096
     private static let scanEvery: Int64 = 300_000_000
     private static let waitingEvery: Int64 = 1_000_000
@@ -30,12 +36,19 @@ struct IncomingQueue {
 
     /// A hint. Too many of them become one scan.
     mutating func add(_ name: [UInt8]) {
+        lastHint = Clock.boot()
         if names.count >= Self.mostNames {
             names.removeAll()
             isScanWanted = true
         } else if !isScanWanted {
             names.append(name)
         }
+    }
+
+    /// Waits until whoever dropped the last file has had time to look at it: at most 60 µs.
+    func letDropperFinish() {
+        let left = lastHint + Self.grace - Clock.boot()
+        if left > 0 { Clock.pause(left) }
     }
 
     /// The file is not complete: look again.

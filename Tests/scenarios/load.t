@@ -29,7 +29,11 @@ make_drops() { # make_drops COUNT PREFIX
         }
     }'
 }
-drop_all() { find "$TMP/drops" -name '*.task' -print0 | xargs -0 mv -t "$SPOOL/incoming/"; }
+# mv(1) of coreutils 9 looks at its target after the rename and may complain that taskd was faster.
+drop_all() {
+    find "$TMP/drops" -name '*.task' -print0 | xargs -0 mv -t "$SPOOL/incoming/" 2>>"$TMP/mv" || true
+    [ -z "$(find "$TMP/drops" -name '*.task' -print -quit)" ]
+}
 
 make_drops 200 warm && drop_all
 ok "200 units end" wait_until 60 empty
@@ -45,4 +49,5 @@ is "the spool is as empty as before" "$(files)" "$before_files"
 is "taskd holds as many descriptors as before" "$(descriptors)" "$before_descriptors"
 echo "# anonymous memory of taskd: $before_memory kB before, $(memory) kB after"
 ok "its memory stays flat" test "$(memory)" -le $((before_memory + 4096))
+echo "# complaints of mv: $(wc -l <"$TMP/mv")"
 done_testing

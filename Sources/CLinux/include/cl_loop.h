@@ -67,6 +67,9 @@ int cl_pidfd_send_signal(int pidfd, int signal);
 int64_t cl_realtime(void);
 int64_t cl_boottime(void);
 
+/// nanosleep(2) with the least timer slack, once.
+void cl_pause(int64_t microseconds);
+
 int cl_getrandom(void *bytes, size_t count);
 int cl_prctl_pdeathsig(int signal);
 
