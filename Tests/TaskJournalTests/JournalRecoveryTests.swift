@@ -133,4 +133,34 @@ import Testing
         #expect(recovery.end == nil && recovery.damages.isEmpty)
         #expect(try fixture.names() == [other.segment.stem + ".open"])
     }
+
+    @Test(arguments: [0, 1, 40])
+    func aSegmentWithoutAWholeHeaderIsSetAside(length: Int) throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, _) = try sample(fixture)
+        try fixture.replace(name, with: Array(bytes[..<length]))
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        #expect(recovery.damages.map(\.kind) == [.header] && recovery.end == nil)
+        #expect(try fixture.names() == [name.dropLast(5) + ".torn"])
+        let writer = try JournalWriter(at: fixture.directory, JournalFixture.identity(2))
+        #expect(try writer.append(JournalFixture.line(1)) == 1)
+        try writer.close()
+        #expect(try fixture.numbers().numbers == [1])
+    }
+
+    @Test func aCrashBetweenTailAndCutIsRepeated() throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, ends) = try sample(fixture)
+        let stem = name.dropLast(5)
+        // The tail was kept aside, the segment not yet cut and sealed.
+        try fixture.replace(name, with: Array(bytes[..<(ends[3] + 9)]))
+        try fixture.replace(stem + ".torn", with: Array(bytes[ends[3]..<(ends[3] + 4)]))
+        for attempt in 1...3 {
+            let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+            #expect(recovery.damages.map(\.bytes) == (attempt == 1 ? [9] : []))
+            #expect(recovery.end?.sequence == 3)
+            #expect(try fixture.names() == [stem + ".sealed", stem + ".torn"])
+            #expect(try fixture.contents(stem + ".torn").count == 9)
+        }
+    }
 }

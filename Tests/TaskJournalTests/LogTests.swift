@@ -82,23 +82,6 @@ import Testing
     }
 }
 
-@Suite struct JournaldTests {
-    @Test func valuesWithLineEndsCarryTheirLength() {
-        var entry = JournaldEntry("a\nb", priority: .info, identifier: "taskd")
-        entry.add("TASK_NAME", "site")
-        let expected =
-            Array("MESSAGE\n".utf8) + [3, 0, 0, 0, 0, 0, 0, 0]
-            + Array("a\nb\nPRIORITY=6\nSYSLOG_IDENTIFIER=taskd\nTASK_NAME=site\n".utf8)
-        #expect(entry.bytes == expected)
-    }
-
-    @Test func whatNobodyTakesIsCounted() {
-        var sender = JournaldSender(path: "/nonexistent/socket")
-        sender.send(JournaldEntry("m", priority: .error, identifier: "taskd"))
-        #expect(sender.dropped == 1)
-    }
-}
-
 @Suite struct SpoolOwnerTests {
     @Test func oneProcessHoldsASpool() throws {
         let fixture = try JournalFixture()
