@@ -16,11 +16,13 @@ struct IncomingQueue {
     private var nextScan: Int64 = .max
     private var nextWaitingLook: Int64 = .max
 
-    /// When the last hint came, in CLOCK_BOOTTIME.
+    /// When the last hint came, and until when its sender is left alone, in CLOCK_BOOTTIME.
     private var lastHint: Int64 = 0
+    private var graceEnd: Int64 = 0
 
     /// The mv(1) of coreutils 9 looks at its target once more after the rename, and complains when
-    /// it is gone. The hint may even have preempted it: this long it gets to finish.
+    /// it is gone. The hint may even have preempted it: this long it gets to finish. In a stream
+    /// of drops nothing waits: giving the CPU away at each would cost more than the complaint.
     private static let grace: Int64 = 60
     private static let mostNames = 4096
     private static let scanEvery: Int64 = 300_000_000
@@ -36,7 +38,9 @@ struct IncomingQueue {
 
     /// A hint. Too many of them become one scan.
     mutating func add(_ name: [UInt8]) {
-        lastHint = Clock.boot()
+        let now = Clock.boot()
+        if now - lastHint > 1000 { graceEnd = now + Self.grace }
+        lastHint = now
         if names.count >= Self.mostNames {
             names.removeAll()
             isScanWanted = true
@@ -47,7 +51,7 @@ struct IncomingQueue {
 
     /// Waits until whoever dropped the last file has had time to look at it: at most 60 µs.
     func letDropperFinish() {
-        let left = lastHint + Self.grace - Clock.boot()
+        let left = graceEnd - Clock.boot()
         if left > 0 { Clock.pause(left) }
     }
 
