@@ -10,7 +10,7 @@ import TaskJournal
 /// and the place that was read to are one transaction, so that a crash repeats nothing.
 struct IndexUpdate {
     static let file = "index.sqlite"
-    private static let lockFile = ".index.lock"
+    private static let lockFile = "index.sqlite.lock"
     /// Events a transaction.
     private static let batch = 20_000
 
@@ -105,6 +105,8 @@ struct IndexUpdate {
     }
 
     private func open() throws(HistoryError) -> Database {
+        // SQLite would make it readable for others; what it makes beside it follows.
+        _ = try? File.open(Self.file, at: journal, flags: [.readWrite, .create], mode: 0o600)
         let database = try Database(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
         try database.execute(
             """
