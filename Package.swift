@@ -119,6 +119,20 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // sd-bus: what only systemd knows.
+        .systemLibrary(
+            name: "CSystemd", path: "Sources/CSystemd", pkgConfig: "libsystemd",
+            providers: [.apt(["libsystemd-dev"])]),
+        // Dependencies: plans, order, graphs; asks systemd.
+        .executableTarget(
+            name: "taskdep",
+            dependencies: [
+                "CSystemd", "Linux", "TaskModel", "TaskOptions", "TaskPlan", "TaskSpool",
+                "TaskTool", "TaskUnit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The history: writes event lines into the journal, answers from it.
         .executableTarget(
             name: "tasklog",
