@@ -147,8 +147,8 @@ let package = Package(
         .executableTarget(
             name: "task",
             dependencies: [
-                "Linux", "TaskModel", "TaskUnit", "TaskPlan", "TaskJournal", "TaskSpool",
-                "TaskTool", "TaskOptions",
+                "Linux", "TaskModel", "TaskUnit", "TaskPlan", "TaskJournal", "TaskHistory",
+                "TaskSpool", "TaskTool", "TaskOptions",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 import TaskModel
 
 /// An event line whose fields are looked at where they stand: an index of millions of lines has no
@@ -36,6 +37,11 @@ struct RawEvent {
 
     func number(_ key: StaticString) -> Int64? {
         raw(key).flatMap { Decimal.parse($0) }.map { Int64($0) }
+    }
+
+    /// `signal=KILL` as a number.
+    var signal: Int64? {
+        text("signal").flatMap { SignalName.number(of: $0) }.map { Int64($0) }
     }
 
     func has(_ key: StaticString, _ value: StaticString) -> Bool {

@@ -18,7 +18,7 @@ struct TaskProgram: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Running",
-                subcommands: [SubmitCommand.self, RunCommand.self]),
+                subcommands: [SubmitCommand.self, RunCommand.self, WaitCommand.self]),
             CommandGroup(
                 name: "Moving",
                 subcommands: [

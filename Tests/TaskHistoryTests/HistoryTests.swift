@@ -76,6 +76,17 @@ import Testing
         #expect(try history.run(second)?.main?.name == "site")
     }
 
+    @Test func aFailedCheckIsNotTheTasksName() throws {
+        let fixture = try HistoryFixture()
+        try fixture.event("start \(first).0 a=1 name=site")
+        try fixture.event(
+            "end \(first).0 a=1 state=failure reason=check exit=4 name=have final=yes")
+        try fixture.event("end \(second).0 a=1 state=failure reason=signal signal=KILL final=yes")
+        let history = try fixture.history()
+        #expect(try history.task(TaskRef(run: first, task: 0))?.name == "site")
+        #expect(try history.task(TaskRef(run: second, task: 0))?.signal == 9)
+    }
+
     @Test func aRetryBringsBackWhatFailed() throws {
         let fixture = try HistoryFixture()
         try fixture.siteRun(first)
