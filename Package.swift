@@ -106,7 +106,8 @@ let package = Package(
         .executableTarget(
             name: "taskrun",
             dependencies: [
-                "Linux", "TaskModel", "TaskEngine", "TaskJournal", "TaskJail",
+                "Linux", "TaskModel", "TaskEngine", "TaskJournal", "TaskJail", "TaskPlan",
+                "TaskSpool", "TaskUnit",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],

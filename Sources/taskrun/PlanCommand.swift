@@ -3,6 +3,7 @@ import Glibc
 import Linux
 import SystemPackage
 import TaskModel
+import TaskUnit
 
 /// `taskrun -`: a plan on standard input, event lines on standard output.
 enum PlanCommand {
@@ -22,13 +23,19 @@ enum PlanCommand {
         let run = PlanRun(
             plan, id: options.id ?? TaskID.new(), executor: executor, sink: sink, events: writer)
         let interrupts = try Interrupts(loop) { _ in run.cancel() }
-        run.begin(name: plan.tasks.last?.spec.name ?? "-", bytes: bytes)
+        run.begin(name: name(of: plan), bytes: bytes)
         try run.complete()
         jails.close()
         if let failure = writer.failure {
             Message.quit(Status.inputOutput, "unable to write event lines: \(failure)")
         }
         return interrupts.status ?? (run.ended == .failure ? 1 : 0)
+    }
+
+    /// A plan does not say what it is called: its first unit text is the root's.
+    private static func name(of plan: Plan) -> String {
+        let first = plan.blobs.first { $0.kind == .unit }.map { UnitText.taskName($0.name) }
+        return first ?? plan.tasks.last?.spec.name ?? "-"
     }
 
     private static func parse(_ bytes: [UInt8]) -> Plan {
@@ -40,8 +47,8 @@ enum PlanCommand {
                 Status.usage,
                 "unable to read the plan: standard input, \(error.sentence), nothing was started")
         }
-        if !plan.items.isEmpty {
-            Message.quit(Status.usage, "[Array] is not there yet: nothing was started")
+        if let missing = plan.notYet.first {
+            Message.quit(Status.usage, "unable to run the plan: \(missing), nothing was started")
         }
         return plan
     }

@@ -33,8 +33,10 @@ import TaskModel
             return try PlanCommand.run(options, JailHouse())
         case .pool:
             return try PoolCommand.run(options, JailHouse())
-        case .unit, .show:
-            Message.quit(Status.usage, "not there yet")
+        case .unit(let operand, let arguments):
+            return try UnitCommand.run(operand, arguments, options, JailHouse())
+        case .show(let operand):
+            return try UnitCommand.show(operand, options, JailHouse())
         }
         return 0
     }
