@@ -53,7 +53,13 @@ all() { # all WHO
     fails "$who" signal 143 signal
     fails "$who" timeout 124 timeout 'MaxTime'
     fails "$who" stubborn 124 timeout
-    fails "$who" oom 137 oom 'LimitMem'
+    if [ "$who" = root ]; then
+        fails "$who" oom 137 oom 'LimitMem'
+    else # no cgroup is his: the nearest rlimit, and the record says so
+        exits "$who, oom: the program meets the limit" 1 "${as[@]}" timeout -s KILL 40 \
+            "$BIN/taskrun" --events="$TMP/user/weak.events" "$PWD/oom.task"
+        like "$who, oom: the limit is named weak" "$(cat "$TMP/user/weak.events")" 'weak=[A-Za-z,]*LimitMem'
+    fi
     fails "$who" disk 1 disk 'LimitDisk'
     fails "$who" missing 127 missing 'no-such-program'
     fails "$who" workdir 200 jail 'mkdir'

@@ -45,7 +45,7 @@ like "… and says where" "$(cat "$TMP/out" "$TMP/err")" 'prune-users.task:3:'
 desk() { # desk OWNER: the working directory, as the one who wrote the unit would lay it out
     find /tmp/pandoc -mindepth 1 -delete
     cp "$MISSION"/{site.md,_template.html,check-pandoc} /tmp/pandoc/
-    if is_root; then chown -R "$1:" /tmp/pandoc; fi
+    if is_root; then chown -R "$1:$1" /tmp/pandoc; fi
 }
 drop() { # drop SPOOL FILE: as a user's mv
     cp "$2" "$1/incoming/.drop"
