@@ -16,6 +16,8 @@ struct NamePairs {
     private var names: NameTable
     private var from: [UInt32] = []
     private var to: [UInt32] = []
+    /// Keeps the early reads of slots from being optimised away.
+    private var touched: UInt32 = 0
 
     /// - Throws: exit 2 where it is too long, or the last name has no partner.
     static func readingStandardInput() throws(ToolError) -> NamePairs {
@@ -63,28 +65,52 @@ extension NamePairs {
         }
     }
 
+    /// Names go through the table some at a time: their slots are far apart, and the processor can
+    /// wait for several at once.
+    ///
     /// - Returns: false where a name is left over.
     private mutating func parse(_ text: UnsafeRawBufferPointer, _ end: Int) -> Bool {
-        var at = 0
-        var source: UInt32?
-        while true {
-            while at < end, Self.isBlank(text[at]) { at += 1 }
-            if at == end { return source == nil }
-            let start = at
-            while at < end, !Self.isBlank(text[at]) { at += 1 }
-            let node = names.number(at: start, length: at - start, in: text)
-            guard let first = source else {
-                source = node
-                continue
-            }
-            source = nil
-            if first != node {
-                from.append(first)
-                to.append(node)
+        withUnsafeTemporaryAllocation(of: NameTable.Candidate.self, capacity: Self.batch) { space in
+            var at = 0
+            while true {
+                let count = collect(text, &at, end, space)
+                for pair in 0..<count / 2 {
+                    let source = names.number(of: space[2 * pair], in: text)
+                    let target = names.number(of: space[2 * pair + 1], in: text)
+                    if source != target {
+                        from.append(source)
+                        to.append(target)
+                    }
+                }
+                if count < Self.batch { return count % 2 == 0 }
             }
         }
     }
 
+    /// Names looked up at a time; even, so that pairs stay together.
+    private static let batch = 64
+
+    private mutating func collect(
+        _ text: UnsafeRawBufferPointer, _ at: inout Int, _ end: Int,
+        _ space: UnsafeMutableBufferPointer<NameTable.Candidate>
+    ) -> Int {
+        var count = 0
+        var place = at
+        while count < Self.batch {
+            while place < end, Self.isBlank(text[place]) { place += 1 }
+            if place == end { break }
+            let start = place
+            while place < end, !Self.isBlank(text[place]) { place += 1 }
+            let name = names.candidate(at: start, length: place - start, in: text)
+            space.initializeElement(at: count, to: name)
+            count += 1
+        }
+        at = place
+        touched &+= names.touch(space[..<count])
+        return count
+    }
+
+    @inline(__always)
     private static func isBlank(_ byte: UInt8) -> Bool {
         byte == 0x20 || byte == 0x0a || byte == 0x09
     }

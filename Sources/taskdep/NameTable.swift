@@ -31,29 +31,54 @@ struct NameTable {
         while size < expected { size *= 2 }
         slots = [Slot](repeating: Slot(), count: size)
         mask = size - 1
+        starts.reserveCapacity(expected / 2)
+        lengths.reserveCapacity(expected / 2)
     }
 
-    /// The number of the name at a place. Eight bytes behind the buffer's last name are readable.
-    mutating func number(
-        at start: Int, length: Int, in text: UnsafeRawBufferPointer
-    ) -> UInt32 {
+    /// A name on its way to a number.
+    struct Candidate {
+        fileprivate var start: Int
+        fileprivate var length: Int
+        fileprivate var key: UInt64
+        fileprivate var mix: UInt64
+    }
+
+    /// What is known of a name before the table is looked at. Eight bytes behind the buffer's last
+    /// name are readable.
+    @inline(__always)
+    func candidate(at start: Int, length: Int, in text: UnsafeRawBufferPointer) -> Candidate {
         let key = length <= 8 ? Self.word(text, start, length) : hash(text, start, length)
-        var at = slot(of: key, length)
+        return Candidate(start: start, length: length, key: key, mix: mix(key, length))
+    }
+
+    /// Reads the slots where some names will be looked for: independent reads, for which the
+    /// processor waits at once. The value has no meaning.
+    func touch(_ some: Slice<UnsafeMutableBufferPointer<Candidate>>) -> UInt32 {
+        slots.withUnsafeBufferPointer { slots in
+            var sum: UInt32 = 0
+            for name in some { sum &+= slots[place(name.mix)].node }
+            return sum
+        }
+    }
+
+    /// The number of a name, a new one where it is new.
+    mutating func number(of name: Candidate, in text: UnsafeRawBufferPointer) -> UInt32 {
+        var at = place(name.mix)
         while true {
             let slot = slots[at]
             if slot.length == 0 { break }
-            if slot.key == key, Int(slot.length) == length,
-                length <= 8 || same(slot.node, text, start, length)
+            if slot.key == name.key, Int(slot.length) == name.length,
+                name.length <= 8 || same(slot.node, text, name.start, name.length)
             {
                 return slot.node
             }
             at = (at + 1) & mask
         }
         let node = UInt32(count)
-        slots[at] = Slot(key: key, length: UInt32(length), node: node)
-        starts.append(UInt32(start))
-        lengths.append(UInt32(length))
-        bytes += length
+        slots[at] = Slot(key: name.key, length: UInt32(name.length), node: node)
+        starts.append(UInt32(name.start))
+        lengths.append(UInt32(name.length))
+        bytes += name.length
         if count > slots.count / 8 * 5 { grow() }
         return node
     }
@@ -63,7 +88,7 @@ struct NameTable {
         slots = [Slot](repeating: Slot(), count: old.count * 2)
         mask = slots.count - 1
         for slot in old where slot.length > 0 {
-            var at = self.slot(of: slot.key, Int(slot.length))
+            var at = place(mix(slot.key, Int(slot.length)))
             while slots[at].length > 0 { at = (at + 1) & mask }
             slots[at] = slot
         }
@@ -76,9 +101,12 @@ struct NameTable {
         return text[other..<other + length].elementsEqual(text[start..<start + length])
     }
 
-    private func slot(of key: UInt64, _ length: Int) -> Int {
-        Int(truncatingIfNeeded: Self.fold(key ^ seed, 0x9e37_79b9_7f4a_7c15 ^ UInt64(length)))
-            & mask
+    @inline(__always)
+    private func place(_ mix: UInt64) -> Int { Int(truncatingIfNeeded: mix) & mask }
+
+    @inline(__always)
+    private func mix(_ key: UInt64, _ length: Int) -> UInt64 {
+        Self.fold(key ^ seed, 0x9e37_79b9_7f4a_7c15 ^ UInt64(truncatingIfNeeded: length))
     }
 
     private func hash(_ text: UnsafeRawBufferPointer, _ start: Int, _ length: Int) -> UInt64 {
@@ -93,6 +121,7 @@ struct NameTable {
     }
 
     /// Up to 8 bytes as a number.
+    @inline(__always)
     private static func word(
         _ text: UnsafeRawBufferPointer, _ start: Int, _ length: Int
     ) -> UInt64 {
@@ -102,6 +131,7 @@ struct NameTable {
     }
 
     /// Both halves of a product (wyhash's step).
+    @inline(__always)
     private static func fold(_ one: UInt64, _ other: UInt64) -> UInt64 {
         let product = one.multipliedFullWidth(by: other)
         return product.high ^ product.low
