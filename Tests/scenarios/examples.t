@@ -18,7 +18,13 @@ works_in() { # works_in DIRECTORY UNIT
 
 while IFS= read -r unit; do
     exits "taskdep lint $unit" 0 taskdep lint "$unit"
-done < <(find . -name '*.task' -o -name '*.yaml' | sort)
+done < <(find . \( -name '*.task' -o -name '*.yaml' \) -not -name '*@.task' | sort)
+
+works_in "$TMP/user/encoded" encode/encode@.task
+exits "encode: all three succeed" 0 run task run "$PWD/encode/encode.yaml"
+for item in intro verse outro; do
+    ok "encode: $item.txt came out whole" bash -c "zcat $TMP/user/encoded/$item.txt.gz | cmp - encode/$item.txt"
+done
 
 exits "pages: the pipeline succeeds" 0 run task run "$PWD/pages/pages.yaml"
 like "pages: it fetched first, thumbnails before the gallery" "$(tr '\n' ' ' <"$TMP/err")" \
