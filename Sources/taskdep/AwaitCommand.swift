@@ -35,8 +35,7 @@ struct AwaitCommand: ParsableCommand {
                 "unable to ask systemd about \(name): \(failure.sentence), "
                     + (optional
                         ? "nothing requires it and the run goes on"
-                        : "what requires it can't run: start systemd's bus, or drop the dependency")
-            )
+                        : "what requires it can't run: \(failure.advice)"))
         }
     }
 

@@ -9,13 +9,14 @@ struct GraphCommand: ParsableCommand {
         commandName: "graph",
         abstract: "Draws a unit's dependencies.",
         discussion: """
-            text: each task, and below it what it waits for. dot: for graphviz; dashed edges wait \
-            for the end whatever it was, dotted ones for a failure.
+            text: each task, and below it what it waits for. dot: for graphviz. svg: a picture, a \
+            column a level. Dashed edges wait for the end whatever it was, dotted ones for a \
+            failure.
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, dot }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, dot, svg }
 
-    @Option(help: ArgumentHelp("text or dot.", valueName: "format"))
+    @Option(help: ArgumentHelp("text, dot or svg.", valueName: "format"))
     var format = Format.text
 
     @Argument(help: ArgumentHelp("A unit or a plan, - for standard input.", valueName: "file"))
@@ -25,7 +26,11 @@ struct GraphCommand: ParsableCommand {
         let outcome = try compile(file)
         let drawing = Drawing(name: outcome.name, plan: outcome.plan)
         let output = Output(paged: false)
-        try output.write(format == .dot ? drawing.dot : drawing.text)
+        switch format {
+        case .text: try output.write(drawing.text)
+        case .dot: try output.write(drawing.dot)
+        case .svg: try output.write(Picture(name: outcome.name, plan: outcome.plan).svg)
+        }
         try output.finish()
     }
 }

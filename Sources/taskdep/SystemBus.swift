@@ -16,6 +16,14 @@ enum SystemdFailure: Error {
         case .refused(let message): message
         }
     }
+
+    /// What to do about it.
+    var advice: String {
+        switch self {
+        case .noBus: "start systemd's bus, or drop the dependency"
+        case .refused: "see systemctl status, or drop the dependency"
+        }
+    }
 }
 
 /// A unit's ActiveState, or that systemd has no file for it.
@@ -113,7 +121,9 @@ final class SystemBus {
     ) throws(SystemdFailure) {
         if code >= 0 { return }
         let reason = Errno(rawValue: -code)
-        throw .refused(error.message.map { String(cString: $0) } ?? "\(reason)")
+        var message = error.message.map { String(cString: $0) } ?? "\(reason)"
+        if message.hasSuffix(".") { message.removeLast() }
+        throw .refused(message)
     }
 
     private static let string = CChar(UInt8(ascii: "s"))

@@ -4,7 +4,7 @@
 # orders, says what is wrong where, and asks systemd or says that it can't.
 # shellcheck source=Tests/scenarios/lib.sh
 . "$(dirname "$0")/lib.sh"
-needs taskdep tsort
+needs taskdep tsort python3
 
 cp -r "$ROOT/Examples/mission" "$TMP/mission"
 cd "$TMP/mission"
@@ -60,6 +60,11 @@ is "graph --format=dot site.task" "$(taskdep graph --format=dot site.task)" 'dig
     "systemd:network.target" -> "site" [style=dashed];
     "libpng.service" -> "site";
 }'
+
+exits "graph --format=svg site.task" 0 taskdep graph --format=svg site.task
+ok "… is XML" python3 -c "import sys, xml.dom.minidom as d; d.parse(sys.argv[1])" "$TMP/out"
+is "… with a text a task" "$(grep -c '^<text ' "$TMP/out")" 4
+is "… and an arrow an edge" "$(grep -c 'z\"/>$' "$TMP/out")" 3
 
 # ---- wrong units
 
