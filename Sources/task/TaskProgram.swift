@@ -33,6 +33,7 @@ struct TaskProgram: ParsableCommand {
                 name: "History",
                 subcommands: [
                     StatusCommand.self, ListCommand.self, LogsCommand.self, AuditCommand.self,
+                    ExplainCommand.self,
                     QueryCommand.self,
                 ]),
         ])

@@ -30,6 +30,8 @@ enum DirectProgram {
             guard let base = spec.text(.dir) else { return name }
             return base + "/" + (name.hasPrefix("./") ? String(name.dropFirst(2)) : name)
         }
+        // What asks systemd comes with taskrun, wherever that was installed.
+        if spec.name.hasPrefix("systemd:"), let beside = beside(name) { return beside }
         let search = TaskEnvironment.path(of: spec)
         for directory in search.split(separator: ":") {
             let candidate = "\(directory)/\(name)"
@@ -38,6 +40,15 @@ enum DirectProgram {
         throw missing(
             step, job, exit: 127,
             "\(name) was not found on PATH (\(search)): install it, or write its path")
+    }
+
+    /// A program in taskrun's own directory.
+    private static func beside(_ name: String) -> String? {
+        guard let own = try? Caller.linkTarget("/proc/self/exe"),
+            let slash = own.lastIndex(of: "/")
+        else { return nil }
+        let path = own[...slash] + name
+        return Caller.isExecutable(String(path)) ? String(path) : nil
     }
 
     /// The directory that a step starts in; nil leaves taskrun's own.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Linux
 import TaskModel
 
 /// The environment of a task: what is documented and what its unit sets, nothing of taskrun's own.
@@ -12,7 +13,15 @@ enum TaskEnvironment {
         let base = own.filter { variable in
             !set.contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
         }
-        return base + identifying(job) + set
+        return base + identifying(job) + set + bus(job)
+    }
+
+    /// Where systemd listens, for what asks it (`systemd:NAME`), where it is not the usual place.
+    private static func bus(_ job: Job) -> [String] {
+        let name = "DBUS_SYSTEM_BUS_ADDRESS"
+        guard job.recipe.spec.name.hasPrefix("systemd:"), let address = Caller.environment(name)
+        else { return [] }
+        return ["\(name)=\(address)"]
     }
 
     /// What a jail adds to (PATH, HOME and the like are its own).

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Linux
+import SystemPackage
+import TaskHistory
+import TaskModel
+import TaskOptions
+import TaskSpool
+import TaskTool
+
+struct ExplainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain", abstract: "Says why a run is not running, or why it failed.",
+        discussion: """
+            Looks where its plan lies and what the journal says, and names the command to type \
+            next. A name that was rejected is answered with its reason.
+            """)
+
+    @OptionGroup var spool: SpoolOptions
+
+    @Argument(
+        help: ArgumentHelp(
+            "A run, a task, a unit's name, a rejected file, or last.", valueName: "run"))
+    var word: String = "last"
+
+    func run() throws {
+        let explanation = try Explanation(spool.choice)
+        let output = Output(paged: false)
+        try output.write(try explanation.text(of: word) + "\n")
+        try output.finish()
+    }
+}
+
+/// Gathers what is known of one run.
+struct Explanation {
+    private let live: LiveRuns
+    private let history: History
+
+    init(_ choice: SpoolPath) throws(ToolError) {
+        live = try LiveRuns(choice)
+        history = try History.open(choice, for: reporter)
+    }
+
+    func text(of word: String) throws -> String {
+        if let reason = rejected(word) { return reason }
+        if let waiting = try notAccepted(word) { return waiting }
+        let ref = try history.find(word)
+        guard let run = try history.run(ref.run) else {
+            throw ToolError("no run \(word) is in the history", status: ExitStatus.notFound)
+        }
+        let name = run.name ?? "\(ref.run)"
+        var lines = ["\(name) (\(ref.run)): \(run.state.word)."]
+        if run.state.isFinal {
+            lines += try causes(of: run)
+        } else {
+            lines += try waits(of: run)
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    /// Bad input: its reason, as written beside it.
+    private func rejected(_ word: String) -> String? {
+        let names = [word, word + ".task", word + ".yaml"]
+        for name in names where live.spool.exists(name + ".reason", .rejected) {
+            let bytes = (try? live.spool.read(name + ".reason", .rejected, limit: 1 << 20)) ?? nil
+            guard let bytes else { continue }
+            let reason = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+                .map { "  " + HumanText.printable(String($0)) }.joined(separator: "\n")
+            return """
+                \(name) was rejected:
+                \(reason)
+                Next: correct \(live.spool.path)/rejected/\(name) and mv it into incoming/
+                """
+        }
+        return nil
+    }
+
+    /// A drop that taskd has not taken.
+    private func notAccepted(_ word: String) throws -> String? {
+        var found: RunPlace?
+        try live.each(in: [.incoming]) { place in
+            if place.name == Selector.unitName(word) || "\(place.run)" == word { found = place }
+        }
+        let plain = [word, word + ".task"].first { live.spool.exists($0, .incoming) }
+        guard let file = found?.file ?? plain else { return nil }
+        return """
+            \(word) lies in incoming/ as \(file): it is not accepted yet. Somebody may still have it \
+            open for writing, the disk may be short of space, or no taskd runs: taskd \
+            --spool=\(live.spool.path)
+            """
+    }
+
+    // Why it failed: what failed first, and what to type.
+    private func causes(of run: RunRow) throws -> [String] {
+        guard run.state == .failure || run.state == .cancelled else { return [] }
+        var lines: [String] = []
+        for task in try history.tasks(ofRun: run.id) where task.state == .failure {
+            var line = "\(task.name ?? task.id): \(task.reason ?? "failure")"
+            if let exit = task.exit, exit != 0 { line += ", exit \(exit)" }
+            if let signal = task.signal { line += ", signal \(SignalName.name(of: Int32(signal)))" }
+            if task.attempts > 1 { line += ", after \(task.attempts) attempts" }
+            lines.append(line + (task.message.map { ": \($0)" } ?? ""))
+        }
+        if lines.isEmpty, let message = run.message { lines.append(message) }
+        let next = run.state == .failure ? "task logs \(run.id.short); then " : ""
+        lines.append("Next: \(next)task retry \(run.id.short)")
+        return lines
+    }
+
+    // Why it does not run, or what runs.
+    private func waits(of run: RunRow) throws -> [String] {
+        let tasks = try history.tasks(ofRun: run.id)
+        let running = tasks.filter { $0.state == .running }.map { $0.name ?? $0.id }
+        switch try live.places(of: run.id).last?.directory {
+        case .hold:
+            return [
+                "It is parked in hold/: by its owner, or after three lost attempts.",
+                "Next: task release \(run.id.short)",
+            ]
+        case .deferred:
+            let due = tasks.compactMap(\.due).min().map { Timestamp.text($0) } ?? "its time"
+            return [
+                "An attempt failed; the next one starts at \(due).",
+                "Next: task release \(run.id.short) starts it now",
+            ]
+        case .active where !running.isEmpty:
+            return [
+                "\(running.prefix(10).joined(separator: ", ")) runs.",
+                "Next: task logs -f \(run.id.short)",
+            ]
+        case .ready, .active:
+            return [
+                "It is ready and waits for a slot, or for memory that others have been promised.",
+                "Next: task list --state=running shows what has them",
+            ]
+        case .incoming, .tmp: return ["It is being accepted."]
+        case .failed: return ["It is being parked in failed/."]
+        default:
+            return [
+                "Its plan is in none of the spool's directories: it is not this spool's to run, or "
+                    + "taskd is not running. Next: task audit \(run.id.short)"
+            ]
+        }
+    }
+}

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: mv is a command. hold, release, cancel and retry are renames that taskd obeys; explain says
+# where a run stands and what to type next; journald hears of ends.
+# shellcheck source=Tests/scenarios/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs task taskd taskrun tasklog python3
+
+SPOOL=$TMP/spool
+export TASK_SPOOL=$SPOOL
+python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+out = open(sys.argv[2], "ab", 0)
+while True: out.write(s.recv(65536) + b"\n")' "$TMP/journald" "$TMP/entries" &
+TEST_PIDS+=($!)
+ok "a stand-in for journald listens" wait_until 10 test -S "$TMP/journald"
+start_taskd "$SPOOL" --journald="$TMP/journald"
+
+unit() { printf '[Command]\ncommand="sh"\n[Args]\nargs="-c '"'%s'"'"\n' "$2" >"$TMP/$1.task"; }
+unit long 'sleep 100'
+unit fails 'exit 7'
+unit well 'echo well'
+at() { [ -n "$(find "$SPOOL/$1" -name "$2*" -print -quit)" ]; }
+
+long=$("$BIN/task" submit "$TMP/long.task")
+ok "a run is active" wait_until 20 at active "$long"
+like "explain says what runs" "$("$BIN/task" explain "$long")" 'long runs'
+mv "$SPOOL/active/$long" "$SPOOL/hold/"
+exits "a held run is parked" 75 timeout 20 task wait "$long"
+like "explain says how to go on" "$("$BIN/task" explain "$long")" 'task release'
+mv "$SPOOL"/hold/"$long"* "$SPOOL/ready/"
+ok "a release lets it go on" wait_until 20 at active "$long"
+exits "cancel" 0 task cancel "$long"
+exits "a cancelled run has ended" 130 timeout 20 task wait "$long"
+
+exits "a failure has its own status" 7 timeout 20 task submit --wait "$TMP/fails.task"
+failed=$(cd "$SPOOL/failed" && find . -name '*+1' -printf '%f\n' | sort | tail -n 1)
+like "it lies in failed/ as its next generation" "$failed" '^[0-9a-z]{26}\+1$'
+mv "$SPOOL/failed/$failed" "$SPOOL/ready/"
+ok "moved to ready/ it runs again" wait_until 20 at failed "${failed%+1}+2"
+like "explain says why it failed" "$("$BIN/task" explain "${failed%+1}")" 'exit 7'
+
+id=$("$BIN/task" submit "$TMP/well.task")
+exits "a run ends well" 0 timeout 20 task wait "$id"
+journald_heard() { grep -qa "^TASK_NAME=$1\$" "$TMP/entries"; }
+ok "journald heard of it" wait_until 10 journald_heard well
+like "with its fields" "$(tr '\n' ' ' <"$TMP/entries")" "TASK_ID=$id.0 TASK_NAME=well TASK_RUN=$id TASK_STATE=success"
+
+printf 'x\n' >"$TMP/bad.task"
+mv "$TMP/bad.task" "$SPOOL/incoming/"
+ok "a bad file is rejected" wait_until 20 test -e "$SPOOL/rejected/bad.task"
+like "explain shows its reason" "$("$BIN/task" explain bad)" 'bad.task:1:1: '
+done_testing
