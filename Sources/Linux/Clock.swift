@@ -14,9 +14,24 @@ public enum Clock {
     public static func boot() -> Int64 { cl_boottime() }
 }
 
-/// Random bytes of getrandom(2).
+/// Random bytes of getrandom(2), fetched 256 at a time: up to that many it never fails or blocks
+/// once the kernel's pool is initialised. A value of its owner; not for a process that forks.
+public struct RandomSource {
+    private var words: [UInt64] = []
+
+    public init() {}
+
+    /// 64 random bits.
+    public mutating func bits64() -> UInt64 {
+        if let word = words.popLast() { return word }
+        words = [UInt64](repeating: 0, count: 32)
+        _ = words.withUnsafeMutableBytes { cl_getrandom($0.baseAddress, $0.count) }
+        return words.removeLast()
+    }
+}
+
+/// Random bits, one system call each.
 public enum Random {
-    /// 64 random bits. getrandom with up to 256 bytes never fails once the pool is initialised.
     public static func bits64() -> UInt64 {
         var value: UInt64 = 0
         _ = withUnsafeMutableBytes(of: &value) { cl_getrandom($0.baseAddress, $0.count) }

@@ -126,6 +126,20 @@ public enum File {
         return bytes
     }
 
+    /// Reads a file whose size is known; nil when it has another one by now.
+    public static func readExactly(_ descriptor: Int32, count: Int) throws(Errno) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count + 1)
+        var used = 0
+        while used < bytes.count {
+            let got = try read(descriptor, into: &bytes, from: used)
+            used += got
+            if got == 0 || used == count { break }
+        }
+        guard used == count else { return nil }
+        bytes.removeLast()
+        return bytes
+    }
+
     /// One read(2) into the free end of a buffer. Zero at end of file.
     public static func read(
         _ descriptor: Int32, into bytes: inout [UInt8], from offset: Int = 0

@@ -70,7 +70,15 @@ public struct JournaldSender: Sendable {
         self.path = path
     }
 
-    public mutating func send(_ entry: JournaldEntry) {
-        if !MessageSocket.datagram(entry.bytes, to: path) { dropped += 1 }
+    /// Until then (CLOCK_BOOTTIME) nothing is tried: nobody took the last entry.
+    private var silentUntil: Int64 = 0
+    private static let pause: Int64 = 100_000
+
+    /// Builds and sends an entry, unless nobody listened a moment ago: then it costs nothing.
+    public mutating func send(_ entry: () -> JournaldEntry) {
+        let now = Clock.boot()
+        if now >= silentUntil, MessageSocket.datagram(entry().bytes, to: path) { return }
+        if now >= silentUntil { silentUntil = now + Self.pause }
+        dropped += 1
     }
 }

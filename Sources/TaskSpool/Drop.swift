@@ -100,7 +100,7 @@ extension Spool {
                 return .refused("it has \(status.size) bytes: at most 1048576 are allowed")
             }
         }
-        guard let bytes = try File.readAll(file, limit: Int(status.size)) else {
+        guard let bytes = try File.readExactly(file, count: Int(status.size)) else {
             return .beingWritten
         }
         return .complete(bytes: bytes, identity: DropIdentity(status), uid: status.uid)

@@ -21,6 +21,7 @@ public struct UnitSearch {
     public let owner: UInt32
     /// All directories, in the order in which they are looked at.
     public let directories: [String]
+    private let index = DropInIndex()
 
     /// - Parameters:
     ///   - own: the absolute path of the directory that the root unit is in.
@@ -113,6 +114,7 @@ public struct UnitSearch {
     private func dropIns(_ name: String) -> [Found] {
         var files: [String: Found] = [:]
         for directory in directories {
+            guard index.contains("\(name).d", in: directory) else { continue }
             let place = "\(directory)/\(name).d"
             guard let stream = try? DirectoryStream(place, at: File.here) else { continue }
             while let bytes = (try? stream.next()) ?? nil, files.count < 1000 {
@@ -145,5 +147,37 @@ public struct UnitSearch {
         } catch {
             return .refused("\(error)")
         }
+    }
+}
+
+/// Which `NAME.d` a directory has, read again when the directory changes: a daemon that compiles
+/// thousands of drops a second looks each one's drop-ins up by one fstatat(2) a directory.
+private final class DropInIndex {
+    private var known: [String: (status: File.Status, names: Set<String>)] = [:]
+
+    func contains(_ name: String, in directory: String) -> Bool {
+        guard let status = try? File.status(directory, following: true) else { return false }
+        if let entry = known[directory], entry.status == status, isSettled(status) {
+            return entry.names.contains(name)
+        }
+        let names = read(directory)
+        known[directory] = (status, names)
+        return names.contains(name)
+    }
+
+    /// A directory that changed within the granularity of its time stamps may change again unseen.
+    private func isSettled(_ status: File.Status) -> Bool {
+        Clock.real() - status.modified > 20_000
+    }
+
+    private func read(_ directory: String) -> Set<String> {
+        var names: Set<String> = []
+        guard let stream = try? DirectoryStream(directory, at: File.here) else { return names }
+        while let bytes = (try? stream.next()) ?? nil {
+            if bytes.suffix(2) == [UInt8(ascii: "."), UInt8(ascii: "d")] {
+                names.insert(String(decoding: bytes, as: UTF8.self))
+            }
+        }
+        return names
     }
 }

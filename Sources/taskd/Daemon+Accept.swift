@@ -244,8 +244,8 @@ extension Daemon {
 
     func newID() -> TaskID {
         TaskID(
-            milliseconds: UInt64(now() / 1000), upper: UInt16(truncatingIfNeeded: Random.bits64()),
-            lower: Random.bits64())
+            milliseconds: UInt64(now() / 1000), upper: UInt16(truncatingIfNeeded: random.bits64()),
+            lower: random.bits64())
     }
 }
 

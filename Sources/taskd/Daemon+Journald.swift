@@ -6,11 +6,12 @@ import TaskModel
 extension Daemon {
     func announceEnd(_ id: TaskID, _ run: RunRecord, _ state: TaskState, _ reason: FailureReason?) {
         let why = reason.map { " (\($0.rawValue))" } ?? ""
-        journald.send(
+        journald.send {
             JournaldEntry(
                 "\(run.name) \(state.word)\(why): task audit \(id.short)",
                 priority: state == .failure ? .error : .info,
                 id: run.isSingle ? "\(id).\(run.plan.tasks[0].number)" : id.description,
-                name: run.name, run: id.description, state: state.word))
+                name: run.name, run: id.description, state: state.word)
+        }
     }
 }

@@ -40,7 +40,8 @@ final class Daemon {
     var isCleanBoot = true
     /// After an unclean boot: plans by digest, where an accept record does not carry its own.
     var carriedPlans: [String: String] = [:]
-    var journald = JournaldSender()
+    var journald: JournaldSender
+    var random = RandomSource()
     var checkpoint = CheckpointState()
     /// Recovery began at a checkpoint.
     var hasCheckpoint = false
@@ -61,6 +62,7 @@ final class Daemon {
         self.reserve = reserve
         self.report = report
         compiler = DropCompiler(spool)
+        journald = JournaldSender(path: options.journald)
         loop = try EventLoop()
         incoming = IncomingQueue()
         watcher = try Watcher(spool)

@@ -8,6 +8,8 @@ struct Options {
     var slots = 0
     /// The program that runs tasks: beside taskd, unless `--taskrun=`.
     var taskrun = ""
+    /// systemd's journal; another socket for tests.
+    var journald = "/run/systemd/journal/socket"
     /// Plans in memory at most; the rest waits in its directory.
     var window = 20_000
 
@@ -19,6 +21,7 @@ struct Options {
                           /var/spool/task/$USER, else $XDG_STATE_HOME/task/spool]
           --slots=N       tasks that run at once [4 a CPU]
           --taskrun=FILE  the program that runs tasks [the one beside taskd]
+          --journald=FILE socket of systemd's journal [/run/systemd/journal/socket]
           --help, --version
 
         See taskd(8), task-spool(7).
@@ -41,7 +44,7 @@ struct Options {
             if argument == "--version" || argument == "-V" { return .version }
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
             let name = parts.first ?? ""
-            guard ["--spool", "--slots", "--taskrun"].contains(name) else {
+            guard ["--spool", "--slots", "--taskrun", "--journald"].contains(name) else {
                 return .wrong("unknown argument \(argument): see taskd --help")
             }
             guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else {
@@ -50,6 +53,7 @@ struct Options {
             switch name {
             case "--spool": options.spool = value
             case "--taskrun": options.taskrun = value
+            case "--journald": options.journald = value
             default:
                 guard let slots = Int(value), (1...100_000).contains(slots) else {
                     return .wrong("--slots=\(value): a number from 1 to 100000 is allowed")

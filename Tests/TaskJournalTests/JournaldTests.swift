@@ -19,7 +19,7 @@ import Testing
 
     @Test func whatNobodyTakesIsCounted() {
         var sender = JournaldSender(path: "/nonexistent/socket")
-        sender.send(JournaldEntry("m", priority: .error, identifier: "taskd"))
+        sender.send { JournaldEntry("m", priority: .error, identifier: "taskd") }
         #expect(sender.dropped == 1)
     }
 
@@ -30,7 +30,7 @@ import Testing
         let entry = JournaldEntry(
             "site failed: exit 7", priority: .error, id: "R.1", name: "site", run: "R",
             state: "failure")
-        sender.send(entry)
+        sender.send { entry }
         let text = String(decoding: socket.receive(), as: UTF8.self)
         let fields = Set(text.split(separator: "\n").map(String.init))
         #expect(
@@ -40,7 +40,7 @@ import Testing
             ]))
         #expect(sender.dropped == 0)
         // A reader that does not read: the socket fills, and nobody waits.
-        for _ in 0..<5000 { sender.send(entry) }
+        for _ in 0..<5000 { sender.send { entry } }
         #expect(sender.dropped > 0)
     }
 }
