@@ -18,7 +18,7 @@ struct LintCommand: ParsableCommand {
         for file in files {
             do throws(ToolError) {
                 let source = try UnitSource(file)
-                guard let outcome = source.compile() else {
+                guard let outcome = source.lint() else {
                     isWrong = true
                     continue
                 }

@@ -98,7 +98,25 @@ extension UnitSource {
     ///
     /// - Returns: nil where something is wrong: it has been said.
     func compile() -> Outcome? {
-        Spool.isPlan(bytes) ? verified() : compiled()
+        Spool.isPlan(bytes) ? verified() : compiled(search.inputs)
+    }
+
+    /// Compiles it for its diagnostics: a template `NAME@.task` as `NAME@INSTANCE.task`, and files
+    /// with INSTANCE in their names count as there.
+    func lint() -> Outcome? {
+        guard let at = name.firstIndex(of: "@"), at > name.startIndex,
+            name[name.index(after: at)...].hasPrefix("."), !Spool.isPlan(bytes)
+        else { return compile() }
+        let source = UnitSource(
+            file: file, name: "\(name[...at])INSTANCE\(name[at...].dropFirst())", bytes: bytes,
+            directory: directory, author: author)
+        var inputs = source.search.inputs
+        let read = inputs.file
+        inputs.file = { directory, path, limit in
+            path.contains("INSTANCE")
+                ? .found(bytes: [], mode: 0o644) : read(directory, path, limit)
+        }
+        return source.compiled(inputs)
     }
 
     private func verified() -> Outcome? {
@@ -111,7 +129,7 @@ extension UnitSource {
         }
     }
 
-    private func compiled() -> Outcome? {
+    private func compiled(_ inputs: PlanInputs) -> Outcome? {
         let text: UnitText
         switch search.text(name, UnitFile(file: file, bytes: bytes), directory) {
         case .found(let found): text = found
@@ -120,7 +138,7 @@ extension UnitSource {
             reporter.lines([Diagnostic(.error, place(1), what, allowed).text])
             return nil
         }
-        let result = PlanCompiler.compile(text, inputs: search.inputs)
+        let result = PlanCompiler.compile(text, inputs: inputs)
         reporter.lines(result.diagnostics.map(\.text))
         guard let plan = result.plan, !result.hasErrors else { return nil }
         return Outcome(name: result.name, plan: plan, encoded: plan.encode())

@@ -76,6 +76,10 @@ exits "a wrong unit does not hide a later one" 2 taskdep lint bad.task site.task
 like "… nor an absent one" "$(cat "$TMP/err")" 'unable to read none.task: No such file'
 exits "a warning is no error" 0 taskdep lint prune-users.task
 like "… and is said" "$(cat "$TMP/err")" '^prune-users.task:3:1: warning: '
+printf '[Service]\nFiles=%%i.txt\n[Command]\ncommand="cat %%i"\n' >each@.task
+exits "a template has nothing wrong" 0 taskdep lint each@.task
+exits "… an instance lacks its file" 2 taskdep lint each@one.task
+like "… which is named" "$(cat "$TMP/err")" '^each@.task:2:7: .*one.txt'
 printf '[Dependencies]\nRequires=b.task\n[Command]\ncommand=true\n' >a.task
 sed 's/b.task/a.task/' a.task >b.task
 exits "a cycle of units" 2 taskdep plan a.task
