@@ -37,6 +37,9 @@ struct SubmitCommand: ParsableCommand {
             "What a printed id promises: local (safe on this disk).", valueName: "how"))
     var ack: Acknowledgement = .local
 
+    @Flag(name: .long, help: "Wait until all have ended and return their status, as task wait.")
+    var wait = false
+
     @Argument(
         help: ArgumentHelp(
             "Unit files, scripts, pipelines, names of installed units, or -.", valueName: "file"),
@@ -49,6 +52,11 @@ struct SubmitCommand: ParsableCommand {
         let output = Output(paged: false)
         for ref in submitted { try output.write("\(ref)\n") }
         try output.finish()
+        guard wait else { return }
+        let waiting = try Waiting(spool.choice, submitted.map(\.description))
+        _ = try waiting.wait(until: nil)
+        try waiting.makeDurable()
+        throw ExitCode(waiting.status)
     }
 }
 

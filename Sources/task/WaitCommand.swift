@@ -54,7 +54,7 @@ struct WaitCommand: ParsableCommand {
 }
 
 /// Runs that are waited for, in the order of the arguments.
-private final class Waiting {
+final class Waiting {
     private let choice: SpoolPath
     private let words: [String]
     private let history: History
