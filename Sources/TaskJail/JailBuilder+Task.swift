@@ -54,8 +54,6 @@ extension JailBuilder {
         let options = SeccompFilters.Options(
             allowsDebugging: request.allowsDebugging, isRoot: isRoot)
         line(.task, "seccomp", SeccompFilters.summary(options))
-        for which in [SeccompFilters.Which.byNumber, .byArgument] {
-            add(\.task, CL_OP_FILTER, .seccomp) { $0.payload = .filter(options, which) }
-        }
+        add(\.task, CL_OP_FILTER, .seccomp) { $0.payload = .filter(options) }
     }
 }

@@ -8,7 +8,7 @@ struct JailOp {
         case text(String)
         case bytes([UInt8])
         case groups([UInt32])
-        case filter(SeccompFilters.Options, SeccompFilters.Which)
+        case filter(SeccompFilters.Options)
     }
 
     var kind: cl_jail_op

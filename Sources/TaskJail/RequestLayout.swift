@@ -23,7 +23,7 @@ struct RequestLayout {
         request.clone_flags = plan.cloneFlags
         request.into_cgroup = intoCgroup ? 1 : 0
         request.disk_poll = plan.request.limits.disk == nil ? 0 : 1
-        try layout.addSteps(plan.ops, &request)
+        layout.addSteps(plan.ops, &request)
         request.base_key = layout.text(plan.baseKey)
         request.scratch = layout.text(JailBuilder.scratch)
         request.envp = layout.strings(plan.environment)
@@ -36,9 +36,7 @@ struct RequestLayout {
         area.storeBytes(of: request, as: cl_jail_request.self)
     }
 
-    private mutating func addSteps(
-        _ ops: JailOps, _ request: inout cl_jail_request
-    ) throws(JailError) {
+    private mutating func addSteps(_ ops: JailOps, _ request: inout cl_jail_request) {
         let stride = MemoryLayout<cl_jail_step>.stride
         let start = reserve(ops.count * stride)
         request.steps = UInt32(start)
@@ -49,7 +47,7 @@ struct RequestLayout {
         ] as [([JailOp], WritableKeyPath<cl_jail_request, cl_jail_part>)] {
             request[keyPath: path] = cl_jail_part(first: UInt32(index), count: UInt32(part.count))
             for op in part {
-                let step = try step(op)
+                let step = step(op)
                 if !isTooLong {
                     area.storeBytes(
                         of: step, toByteOffset: start + index * stride, as: cl_jail_step.self)
@@ -59,7 +57,7 @@ struct RequestLayout {
         }
     }
 
-    private mutating func step(_ op: JailOp) throws(JailError) -> cl_jail_step {
+    private mutating func step(_ op: JailOp) -> cl_jail_step {
         var step = cl_jail_step()
         step.op = op.kind.rawValue
         step.flags = UInt32(op.flags)
@@ -75,8 +73,8 @@ struct RequestLayout {
         case .bytes(let value): step.data = bytes(value)
         case .groups(let value):
             step.data = value.withUnsafeBytes { copy($0, alignedTo: 4) }
-        case .filter(let options, let which):
-            let program = try SeccompFilters.bytes(options, which)
+        case .filter(let options):
+            let program = SeccompFilters.compiled(options).bytes
             step.size = UInt32(program.count)
             step.data = program.withUnsafeBytes { copy($0, alignedTo: 8) }
         }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import CLinux
 import CSeccomp
 import Glibc
-import Linux
 
-/// The two system call filters, compiled by libseccomp once and kept as BPF.
+/// What a system call filter returns to the kernel (seccomp(2)).
+enum SeccompAction {
+    static let allow: UInt32 = 0x7fff_0000
+    static let killProcess: UInt32 = 0x8000_0000
+    static func errno(_ number: Int32) -> UInt32 { 0x0005_0000 | UInt32(number) }
+}
+
+/// The system call filter of a jail: libseccomp names the calls, `SeccompProgram` compiles once.
 ///
-/// A decides by number: known and harmless is allowed, what is listed says EPERM, all else ENOSYS,
-/// so that libc falls back. B decides by argument. A call of another architecture's table kills.
+/// By number: known and harmless is allowed, what is listed says EPERM, all else ENOSYS, so that
+/// libc falls back. Some calls are decided by argument. A call of another architecture kills.
 enum SeccompFilters {
     struct Options: Hashable, Sendable {
         /// SystemCallFilter=@debug.
@@ -16,11 +21,8 @@ enum SeccompFilters {
         var isRoot: Bool
     }
 
-    enum Which: Sendable { case byNumber, byArgument }
-
-    struct Programs: Sendable {
-        var byNumber: [UInt8]
-        var byArgument: [UInt8]
+    struct Compiled: Sendable {
+        var bytes: [UInt8]
         var allowed: Int
         var denied: Int
     }
@@ -30,8 +32,8 @@ enum SeccompFilters {
     private static let root = compile(Options(allowsDebugging: false, isRoot: true))
     private static let rootDebug = compile(Options(allowsDebugging: true, isRoot: true))
 
-    /// Compiled at the first use of these options; nil when libseccomp fails.
-    static func programs(_ options: Options) -> Programs? {
+    /// Compiled at the first use of these options.
+    static func compiled(_ options: Options) -> Compiled {
         switch (options.isRoot, options.allowsDebugging) {
         case (false, false): plain
         case (false, true): plainDebug
@@ -40,82 +42,123 @@ enum SeccompFilters {
         }
     }
 
-    static func bytes(_ options: Options, _ which: Which) throws(JailError) -> [UInt8] {
-        guard let programs = programs(options) else {
-            throw JailError(.seccomp, "unable to compile the system call filter with libseccomp")
-        }
-        return which == .byNumber ? programs.byNumber : programs.byArgument
-    }
-
     static func summary(_ options: Options) -> String {
-        guard let programs = programs(options) else { return "not available" }
-        return "A: \(programs.allowed) allowed + \(SeccompTables.newer.count) by number, "
-            + "\(programs.denied) EPERM, rest ENOSYS; B: clone unshare ioctl socket"
+        let compiled = compiled(options)
+        return "\(compiled.allowed) allowed, \(compiled.denied) EPERM, rest ENOSYS; "
+            + "by argument clone unshare ioctl socket personality"
             + (options.isRoot ? " chmod mknod open" : "") + "; native only"
     }
 
-    private static func compile(_ options: Options) -> Programs? {
-        var numbers = Compiler(otherwise: Action.errno(ENOSYS))
-        var arguments = Compiler(otherwise: Action.allow)
-        let counts = numbers?.addNumbers(options)
-        arguments?.addArguments(options)
-        guard let first = numbers?.finish(), let second = arguments?.finish(), let counts else {
-            return nil
-        }
-        return Programs(
-            byNumber: first, byArgument: second, allowed: counts.allowed, denied: counts.denied)
-    }
-
-    enum Action {
-        static let allow: UInt32 = 0x7fff_0000
-        static let killProcess: UInt32 = 0x8000_0000
-        static func errno(_ number: Int32) -> UInt32 { 0x0005_0000 | UInt32(number) }
-    }
-}
-
-/// One libseccomp context (seccomp_init(3)); a failed call spoils it, `finish` then says nil.
-struct Compiler {
-    private let context: scmp_filter_ctx
-    private var isGood = true
-
-    init?(otherwise action: UInt32) {
-        guard let made = seccomp_init(action) else { return nil }
-        context = made
-        isGood =
-            seccomp_attr_set(made, SCMP_FLTATR_ACT_BADARCH, SeccompFilters.Action.killProcess) == 0
-        // A binary tree: some ten comparisons instead of three hundred.
-        _ = seccomp_attr_set(made, SCMP_FLTATR_CTL_OPTIMIZE, 2)
-    }
-
-    mutating func rule(_ action: UInt32, _ number: Int32, _ comparisons: [scmp_arg_cmp] = []) {
-        let result = seccomp_rule_add_array(
-            context, action, number, UInt32(comparisons.count), comparisons)
-        if result != 0 { isGood = false }
-    }
-
-    /// The program's bytes.
-    mutating func finish() -> [UInt8]? {
-        defer { seccomp_release(context) }
-        let memory = Descriptor(owning: cl_memfd("filter"))
-        guard isGood, memory.number >= 0, seccomp_export_bpf(context, memory.number) == 0,
-            lseek(memory.number, 0, SEEK_SET) == 0
-        else { return nil }
-        return try? File.readAll(memory.number, limit: 1 << 20)
+    private static func compile(_ options: Options) -> Compiled {
+        let verdicts = Verdicts(options)
+        let program = SeccompProgram.assemble(verdicts.byNumber)
+        return Compiled(
+            bytes: program.withUnsafeBytes { Array($0) },
+            allowed: verdicts.byNumber.count { $0 == .allow || $0.isExamination },
+            denied: verdicts.byNumber.count { $0 == .refuse(EPERM) })
     }
 
     /// The number of a call on this architecture; nil where it does not exist.
-    static func number(_ name: String) -> Int32? {
+    static func number(_ name: String) -> Int? {
         let number = seccomp_syscall_resolve_name(name)
-        return number >= 0 ? number : nil
+        return number >= 0 ? Int(number) : nil
+    }
+}
+
+/// What becomes of one system call.
+enum SeccompVerdict: Hashable, Sendable {
+    case allow
+    case refuse(Int32)
+    /// Tests in order; the action of the last one when none decides.
+    case examine([SeccompTest], otherwise: UInt32)
+
+    var isExamination: Bool {
+        if case .examine = self { return true }
+        return false
+    }
+}
+
+/// A test of the low 32 bits of an argument, as the kernel takes them.
+struct SeccompTest: Hashable, Sendable {
+    enum Condition: Hashable, Sendable {
+        case any(bits: UInt32)
+        case equal([UInt32])
+    }
+    var argument: UInt32
+    var condition: Condition
+    /// nil goes on with the next test.
+    var hit: UInt32?
+    var miss: UInt32?
+}
+
+/// The tables by number of this architecture.
+struct Verdicts {
+    /// Calls above are unknown.
+    static let end = 470
+    private(set) var byNumber = [SeccompVerdict](repeating: .refuse(ENOSYS), count: Verdicts.end)
+
+    init(_ options: SeccompFilters.Options) {
+        for number in 0..<462 where Self.isKnown(number) { byNumber[number] = .allow }
+        for number in SeccompTables.newer { byNumber[Int(number)] = .allow }
+        set(SeccompTables.denied, .refuse(EPERM))
+        if !options.allowsDebugging { set(SeccompTables.debugging, .refuse(EPERM)) }
+        // Their flags lie in memory, where a filter cannot look: unknown, so that libc falls back.
+        set(["clone3"], .refuse(ENOSYS))
+        examineArguments()
+        if options.isRoot { forbidSetID() }
     }
 
-    /// Compares the low 32 bits only: with a range comparison `1<<32|TIOCSTI` reached the kernel.
-    static func equals(_ argument: UInt32, _ value: UInt64) -> scmp_arg_cmp {
-        scmp_arg_cmp(
-            arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: 0xffff_ffff, datum_b: value)
+    private static func isKnown(_ number: Int) -> Bool {
+        guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), Int32(number))
+        else { return false }
+        free(name)
+        return true
     }
 
-    static func has(_ argument: UInt32, _ bits: UInt64) -> scmp_arg_cmp {
-        scmp_arg_cmp(arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: bits, datum_b: bits)
+    private mutating func set(_ names: [String], _ verdict: SeccompVerdict) {
+        for name in names {
+            if let number = SeccompFilters.number(name) { byNumber[number] = verdict }
+        }
+    }
+
+    private mutating func examineArguments() {
+        let refused = SeccompAction.errno(EPERM)
+        let spaces = UInt32(SeccompTables.namespaces.reduce(0, |))
+        forbid("clone", 0, .any(bits: spaces), refused)
+        forbid("unshare", 0, .any(bits: spaces | UInt32(SeccompTables.newTime)), refused)
+        forbid("ioctl", 1, .equal(SeccompTables.controls.map { UInt32($0) }), refused)
+        let allowed = SeccompTables.personalities.map { UInt32($0) }
+        set(
+            ["personality"],
+            .examine(
+                [SeccompTest(argument: 0, condition: .equal(allowed), hit: SeccompAction.allow)],
+                otherwise: SeccompAction.errno(ENOSYS)))
+        let netlink: UInt32 = 16
+        let families = SeccompTables.families.map { UInt32($0) }.filter { $0 != netlink }.sorted()
+        let unsupported = SeccompAction.errno(EAFNOSUPPORT)
+        set(
+            ["socket"],
+            .examine(
+                [
+                    SeccompTest(
+                        argument: 0, condition: .equal(families), hit: SeccompAction.allow),
+                    SeccompTest(argument: 0, condition: .equal([netlink]), miss: unsupported),
+                    SeccompTest(argument: 2, condition: .equal([0]), hit: SeccompAction.allow),
+                ], otherwise: unsupported))
+    }
+
+    private mutating func forbidSetID() {
+        for (name, argument) in SeccompTables.modes {
+            forbid(name, argument, .any(bits: 0o6000), SeccompAction.errno(EPERM))
+        }
+        set(["openat2", "fchmodat2"], .refuse(ENOSYS))
+        byNumber[452] = .refuse(ENOSYS)  // fchmodat2, where the library does not know its name
+    }
+
+    private mutating func forbid(
+        _ name: String, _ argument: UInt32, _ condition: SeccompTest.Condition, _ action: UInt32
+    ) {
+        let test = SeccompTest(argument: argument, condition: condition, hit: action)
+        set([name], .examine([test], otherwise: SeccompAction.allow))
     }
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CSeccomp
-import Glibc
 
 /// What the filters say, by name: names that an architecture does not have are skipped.
 enum SeccompTables {
@@ -51,76 +49,4 @@ enum SeccompTables {
         ("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("mknod", 1), ("mknodat", 2), ("open", 2),
         ("openat", 3), ("creat", 1),
     ]
-}
-
-extension Compiler {
-    /// Filter A.
-    mutating func addNumbers(_ options: SeccompFilters.Options) -> (allowed: Int, denied: Int) {
-        var denied = Set(SeccompTables.denied.compactMap(Compiler.number))
-        if !options.allowsDebugging {
-            denied.formUnion(SeccompTables.debugging.compactMap(Compiler.number))
-        }
-        // Their flags lie in memory, where a filter cannot look: unknown, so that libc falls back.
-        var unknown = Set(["clone3"].compactMap(Compiler.number))
-        let personality = Compiler.number("personality")
-        if options.isRoot {
-            unknown.formUnion(["openat2", "fchmodat2"].compactMap(Compiler.number))
-        }
-        var allowed = 0
-        for number in Int32(0)..<462 where Self.isKnown(number) {
-            if number == personality || unknown.contains(number) { continue }
-            if denied.contains(number) {
-                rule(SeccompFilters.Action.errno(EPERM), number)
-            } else if !SeccompTables.newer.contains(number) {
-                rule(SeccompFilters.Action.allow, number)
-                allowed += 1
-            }
-        }
-        for number in SeccompTables.newer where !(options.isRoot && number == 452) {
-            rule(SeccompFilters.Action.allow, number)
-        }
-        for value in SeccompTables.personalities {
-            if let personality {
-                rule(SeccompFilters.Action.allow, personality, [Compiler.equals(0, value)])
-            }
-        }
-        return (allowed, denied.count)
-    }
-
-    private static func isKnown(_ number: Int32) -> Bool {
-        guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), number) else {
-            return false
-        }
-        free(name)
-        return true
-    }
-
-    /// Filter B.
-    mutating func addArguments(_ options: SeccompFilters.Options) {
-        let refused = SeccompFilters.Action.errno(EPERM)
-        for flag in SeccompTables.namespaces {
-            for name in ["clone", "unshare"] { forbid(name, refused, [Compiler.has(0, flag)]) }
-        }
-        forbid("unshare", refused, [Compiler.has(0, SeccompTables.newTime)])
-        for request in SeccompTables.controls {
-            forbid("ioctl", refused, [Compiler.equals(1, request)])
-        }
-        let unsupported = SeccompFilters.Action.errno(EAFNOSUPPORT)
-        for family in UInt64(0)..<64 where !SeccompTables.families.contains(family) {
-            forbid("socket", unsupported, [Compiler.equals(0, family)])
-        }
-        for netlink in UInt64(1)..<32 {
-            forbid("socket", unsupported, [Compiler.equals(0, 16), Compiler.equals(2, netlink)])
-        }
-        if !options.isRoot { return }
-        for (name, argument) in SeccompTables.modes {
-            for bit in [UInt64(0o4000), 0o2000] {
-                forbid(name, refused, [Compiler.has(argument, bit)])
-            }
-        }
-    }
-
-    private mutating func forbid(_ name: String, _ action: UInt32, _ test: [scmp_arg_cmp]) {
-        if let number = Compiler.number(name) { rule(action, number, test) }
-    }
 }

@@ -71,14 +71,14 @@ import Testing
         #expect(error?.message.contains("forbidden (x=1)") == true)
     }
 
-    @Test func `the filter plan drops capabilities before the filters and runs last`() throws {
+    @Test func `a task drops capabilities before the filter and runs last`() throws {
         let ops = try JailPlan(request(ordinary: false), facts: facts(root: true)).ops
         let order = ops.task.map(\.phrase)
         #expect(order.last == "execute the program")
         #expect(
             order.firstIndex(of: "become the task's user") ?? 9 < order.firstIndex(
                 of: "set no_new_privs") ?? 0)
-        #expect(order.dropLast().suffix(2).allSatisfy { $0 == "load the system call filter" })
+        #expect(order.dropLast().last == "load the system call filter")
     }
 
     @Test(arguments: [
@@ -88,17 +88,6 @@ import Testing
         ("", "alice", "test", false), ("bob:test", "bob", "test", true),
     ]) func `run-as rules`(_ text: String, _ owner: String, _ user: String, _ permits: Bool) {
         #expect(RunAsRules(parsing: text).permits(owner: owner, user: user) == permits)
-    }
-
-    @Test func `filters compile once and deny what they must`() throws {
-        let options = SeccompFilters.Options(allowsDebugging: false, isRoot: false)
-        let programs = try #require(SeccompFilters.programs(options))
-        #expect(programs.byNumber.count % 8 == 0)
-        #expect(programs.byNumber.count < 8 * 4096)
-        #expect(programs.denied > 50)
-        let debug = try #require(
-            SeccompFilters.programs(.init(allowsDebugging: true, isRoot: false)))
-        #expect(debug.denied == programs.denied - 7)
     }
 
     @Test(

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import CSeccomp
+import Glibc
+import Linux
+
+@testable import TaskJail
+
+/// The same tables compiled by libseccomp, as two filters: what our program is compared with.
+enum Reference {
+    static func programs(_ options: SeccompFilters.Options) -> (a: [UInt8], b: [UInt8])? {
+        var numbers = Compiler(otherwise: SeccompAction.errno(ENOSYS))
+        var arguments = Compiler(otherwise: SeccompAction.allow)
+        numbers?.addNumbers(options)
+        arguments?.addArguments(options)
+        guard let first = numbers?.finish(), let second = arguments?.finish() else { return nil }
+        return (first, second)
+    }
+}
+
+/// One libseccomp context (seccomp_init(3)); a failed call spoils it, `finish` then says nil.
+struct Compiler {
+    private let context: scmp_filter_ctx
+    private var isGood = true
+
+    init?(otherwise action: UInt32) {
+        guard let made = seccomp_init(action) else { return nil }
+        context = made
+        isGood =
+            seccomp_attr_set(made, SCMP_FLTATR_ACT_BADARCH, SeccompAction.killProcess) == 0
+        // A binary tree: some ten comparisons instead of three hundred.
+        _ = seccomp_attr_set(made, SCMP_FLTATR_CTL_OPTIMIZE, 2)
+    }
+
+    mutating func rule(_ action: UInt32, _ number: Int32, _ comparisons: [scmp_arg_cmp] = []) {
+        let result = seccomp_rule_add_array(
+            context, action, number, UInt32(comparisons.count), comparisons)
+        if result != 0 { isGood = false }
+    }
+
+    /// The program's bytes.
+    mutating func finish() -> [UInt8]? {
+        defer { seccomp_release(context) }
+        let memory = Descriptor(owning: cl_memfd("filter"))
+        guard isGood, memory.number >= 0, seccomp_export_bpf(context, memory.number) == 0,
+            lseek(memory.number, 0, SEEK_SET) == 0
+        else { return nil }
+        return try? File.readAll(memory.number, limit: 1 << 20)
+    }
+
+    /// The number of a call on this architecture; nil where it does not exist.
+    static func number(_ name: String) -> Int32? {
+        let number = seccomp_syscall_resolve_name(name)
+        return number >= 0 ? number : nil
+    }
+
+    /// Compares the low 32 bits only: with a range comparison `1<<32|TIOCSTI` reached the kernel.
+    static func equals(_ argument: UInt32, _ value: UInt64) -> scmp_arg_cmp {
+        scmp_arg_cmp(
+            arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: 0xffff_ffff, datum_b: value)
+    }
+
+    static func has(_ argument: UInt32, _ bits: UInt64) -> scmp_arg_cmp {
+        scmp_arg_cmp(arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: bits, datum_b: bits)
+    }
+}
+
+extension Compiler {
+    /// Filter A.
+    mutating func addNumbers(_ options: SeccompFilters.Options) {
+        var denied = Set(SeccompTables.denied.compactMap(Compiler.number))
+        if !options.allowsDebugging {
+            denied.formUnion(SeccompTables.debugging.compactMap(Compiler.number))
+        }
+        // Their flags lie in memory, where a filter cannot look: unknown, so that libc falls back.
+        var unknown = Set(["clone3"].compactMap(Compiler.number))
+        let personality = Compiler.number("personality")
+        if options.isRoot {
+            unknown.formUnion(["openat2", "fchmodat2"].compactMap(Compiler.number))
+        }
+        for number in Int32(0)..<462 where Self.isKnown(number) {
+            if number == personality || unknown.contains(number) { continue }
+            if denied.contains(number) {
+                rule(SeccompAction.errno(EPERM), number)
+            } else if !SeccompTables.newer.contains(number) {
+                rule(SeccompAction.allow, number)
+            }
+        }
+        for number in SeccompTables.newer where !(options.isRoot && number == 452) {
+            rule(SeccompAction.allow, number)
+        }
+        for value in SeccompTables.personalities {
+            if let personality {
+                rule(SeccompAction.allow, personality, [Compiler.equals(0, value)])
+            }
+        }
+    }
+
+    private static func isKnown(_ number: Int32) -> Bool {
+        guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), number) else {
+            return false
+        }
+        free(name)
+        return true
+    }
+
+    /// Filter B.
+    mutating func addArguments(_ options: SeccompFilters.Options) {
+        let refused = SeccompAction.errno(EPERM)
+        for flag in SeccompTables.namespaces {
+            for name in ["clone", "unshare"] { forbid(name, refused, [Compiler.has(0, flag)]) }
+        }
+        forbid("unshare", refused, [Compiler.has(0, SeccompTables.newTime)])
+        for request in SeccompTables.controls {
+            forbid("ioctl", refused, [Compiler.equals(1, request)])
+        }
+        let unsupported = SeccompAction.errno(EAFNOSUPPORT)
+        for family in UInt64(0)..<64 where !SeccompTables.families.contains(family) {
+            forbid("socket", unsupported, [Compiler.equals(0, family)])
+        }
+        for netlink in UInt64(1)..<32 {
+            forbid("socket", unsupported, [Compiler.equals(0, 16), Compiler.equals(2, netlink)])
+        }
+        if !options.isRoot { return }
+        for (name, argument) in SeccompTables.modes {
+            for bit in [UInt64(0o4000), 0o2000] {
+                forbid(name, refused, [Compiler.has(argument, bit)])
+            }
+        }
+    }
+
+    private mutating func forbid(_ name: String, _ action: UInt32, _ test: [scmp_arg_cmp]) {
+        if let number = Compiler.number(name) { rule(action, number, test) }
+    }
+}
