@@ -183,7 +183,7 @@ static int attach_tree(struct jail *j, const struct cl_jail_step *s) {
     if (tree < 0) return 0;
     const char *to = jail_text(j, s->to);
     int error = attach(tree, to);
-    if (error == ENOENT) {  // below the private /tmp: the point is this attempt's own
+    if (error == ENOENT && s->flags & CL_STEP_OPTIONAL) {
         error = make_point(to, S_ISDIR(j->kinds[s->a]));
         if (!error) error = attach(tree, to);
     }

@@ -82,6 +82,11 @@ final class CgroupSlot {
 
     // memsw is never below limit: lower the limit first, raise memsw first.
     private func applyMemoryV1(_ path: String, _ limits: JailLimits) throws(JailError) {
+        // All that v1 has for MemoryHigh=; the plan says so.
+        let soft = path + "/memory.soft_limit_in_bytes"
+        if limits.memoryHigh != nil || written[soft] != nil {
+            try write(soft, limits.memoryHigh.map(String.init) ?? "-1")
+        }
         let text = limits.memory.map(String.init) ?? "-1"
         let limit = path + "/memory.limit_in_bytes"
         let both = path + "/memory.memsw.limit_in_bytes"

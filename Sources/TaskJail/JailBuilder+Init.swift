@@ -14,6 +14,10 @@ extension JailBuilder {
         let by = CgroupLayout.wanted.map { name in
             name + ":" + (facts.controllers[name].map { $0.isV2 ? "v2" : "v1" } ?? "rlimit")
         }
+        if let high = limits.memoryHigh {
+            let isSoft = facts.controllers["memory"]?.isV2 == false
+            words.append("high=" + Self.size(high) + (isSoft ? "(soft)" : ""))
+        }
         line(
             .parent, "cgroup", "slot  " + words.joined(separator: " "),
             comment: by.joined(separator: " "))
@@ -105,10 +109,15 @@ extension JailBuilder {
             line(
                 .initial, "attach",
                 "\(tree.source) on \(tree.target) \(tree.isWritable ? "rw" : "ro") nosuid nodev")
+            // On the private tmpfs only: below another tree a point would be made, as root, in a
+            // directory of the host, through links that its owner may have put there.
+            let isNested = trees.contains { tree.target.hasPrefix($0.target + "/") }
+            let makesPoint = isPrivate(tree.target) && !isNested
             add(\.initial, CL_OP_ATTACH, .namespace) {
                 $0.a = UInt64(index)
                 $0.from = tree.source
                 $0.to = tree.target
+                if makesPoint { $0.flags |= Int(CL_STEP_OPTIONAL) }
             }
         }
         guard hasJailFiles else { return }

@@ -94,7 +94,20 @@ struct JailBuilder {
             throw JailError(
                 .namespace, "unable to bind \(trees.count) paths: \(CL_JAIL_TREES) at most")
         }
-        for tree in trees { try check(tree) }
+        for index in trees.indices {
+            try check(trees[index])
+            // `//etc/x` would be an absolute path once its first byte is gone.
+            let parts = Self.components(trees[index].target)
+            trees[index].target = "/" + parts.joined(separator: "/")
+        }
+        for file in request.files {
+            let parts = Self.components(file.path)
+            if parts.isEmpty || parts.contains("..") || file.path.utf8.contains(0) {
+                throw JailError(
+                    .namespace,
+                    "unable to carry \(file.path): not a path below the unit's directory")
+            }
+        }
     }
 
     private func check(_ tree: Tree) throws(JailError) {
@@ -102,14 +115,21 @@ struct JailBuilder {
         for path in [tree.source, tree.target] where !path.hasPrefix("/") {
             throw JailError(code, "unable to use \(path): not an absolute path")
         }
+        if (tree.source + tree.target).utf8.contains(0) {
+            throw JailError(code, "unable to use \(tree.source): a NUL byte in a path")
+        }
         if Self.components(tree.target).contains("..") {
             throw JailError(code, "unable to use \(tree.target): `..` in a path of the jail")
         }
-        let first = Self.components(tree.target).first ?? ""
+        let parts = Self.components(tree.target)
+        let first = parts.first ?? ""
         let taken = [
-            "", "proc", "sys", "dev", "scratch", "usr", "bin", "sbin", "lib", "lib64", "etc",
+            "", "proc", "sys", "dev", "scratch", "usr", "bin", "sbin", "lib", "lib32", "lib64",
+            "libx32", "etc",
         ]
-        if taken.contains(String(first)), !(first == "usr" || first == "etc") || tree.isWritable {
+        let isShown = (first == "usr" || first == "etc") && parts.count > 1 && !tree.isWritable
+        let isOurs = tree.name != "unit" && parts.starts(with: ["run", "task"])
+        if isOurs || parts == ["tmp"] || taken.contains(String(first)) && !isShown {
             throw JailError(code, "unable to use \(tree.target): the jail's own place")
         }
     }

@@ -93,7 +93,11 @@ public final class JailSession {
     /// Kills everything in the jail. `.finished` follows, later if a process hangs in the kernel.
     public func kill() {
         wantsKill = true
-        if let number = process?.number { _ = cl_pidfd_send_signal(number, SIGKILL) }
+        if let number = process?.number {
+            _ = cl_pidfd_send_signal(number, SIGKILL)
+        } else {
+            slot.killLauncher()
+        }
     }
 
     // MARK: - Reports

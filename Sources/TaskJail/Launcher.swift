@@ -32,14 +32,25 @@ public final class Launcher {
 
     /// Forks the launcher, then reads the machine's facts.
     public init() throws(JailError) {
-        if cl_jail_launcher(&launcher, geteuid() == 0 ? 0 : 1) < 0 {
-            throw JailError(
-                .namespace, "unable to start the launcher: \(String(cString: strerror(errno)))")
-        }
+        try Self.fork(&launcher)
         var facts = HostFacts.detect()
         cgroups = CgroupPool(facts, family: [getpid(), launcher.pid])
         cgroups.refine(&facts)
         self.facts = facts
+    }
+
+    private static func fork(_ launcher: inout cl_launcher) throws(JailError) {
+        if cl_jail_launcher(&launcher, geteuid() == 0 ? 0 : 1) == 0 { return }
+        throw JailError(
+            .namespace, "unable to start the launcher: \(String(cString: strerror(errno)))")
+    }
+
+    // It was killed: a new one costs more a fork, since the heap has grown, but tasks run.
+    private func replaceIfDead() throws(JailError) {
+        guard waitpid(launcher.pid, nil, WNOHANG) == launcher.pid else { return }
+        Glibc.close(launcher.socket)
+        Glibc.close(launcher.pidfd)
+        try Self.fork(&launcher)
     }
 
     /// Starts an attempt. Returns before the jail stands; what goes wrong later is a report.
@@ -53,6 +64,22 @@ public final class Launcher {
         _ plan: JailPlan, slot index: Int, standardInput: Int32 = -1, standardOutput: Int32,
         standardError: Int32
     ) throws(JailError) -> JailSession {
+        // Its launcher may have died since (the kernel may choose it when memory is short).
+        for _ in 0..<2 {
+            if let slot = try send(
+                plan, index, [standardInput, standardOutput, standardError])
+            {
+                slot.isBusy = true
+                return JailSession(slot: slot, plan: plan)
+            }
+        }
+        throw JailError(.namespace, "unable to reach the launcher: it ended twice")
+    }
+
+    /// nil when the slot's launcher is gone.
+    private func send(
+        _ plan: JailPlan, _ index: Int, _ streams: [Int32]
+    ) throws(JailError) -> JailSlot? {
         let slot = try slot(index)
         precondition(!slot.isBusy, "slot \(index) has an attempt")
         try slot.cgroups.apply(plan.request.limits)
@@ -62,16 +89,11 @@ public final class Launcher {
         }
         try RequestLayout.write(
             plan, generation: slot.generation, intoCgroup: slot.cgroups.hasUnified, to: area)
-        let input = standardInput < 0 ? slot.null : standardInput
-        let sent = cl_jail_start(
-            &slot.wire, slot.generation, input, standardOutput, standardError)
-        if sent < 0 {
-            let reason = String(cString: strerror(errno))
-            drop(index)
-            throw JailError(.namespace, "unable to reach the launcher: \(reason)")
-        }
-        slot.isBusy = true
-        return JailSession(slot: slot, plan: plan)
+        let input = streams[0] < 0 ? slot.null : streams[0]
+        let sent = cl_jail_start(&slot.wire, slot.generation, input, streams[1], streams[2])
+        if sent == 0 { return slot }
+        drop(index)
+        return nil
     }
 
     private func slot(_ index: Int) throws(JailError) -> JailSlot {
@@ -80,6 +102,7 @@ public final class Launcher {
             if !known.isLost { return known }
             drop(index)
         }
+        try replaceIfDead()
         let slot = try JailSlot(&launcher, try cgroups.slot(index))
         slots[index] = slot
         return slot
@@ -152,6 +175,11 @@ final class JailSlot {
 
     /// Between attempts: reads what is left, so that a launcher that died meanwhile is noticed.
     func settle() { while receive() != nil {} }
+
+    /// For a launcher that hangs at a path of the user's; its number is ours until it is reaped.
+    func killLauncher() {
+        if launcherPid > 0 { kill(launcherPid, SIGKILL) }
+    }
 
     func close() {
         settle()

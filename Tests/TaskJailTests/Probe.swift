@@ -54,6 +54,33 @@ struct ProbeRun {
     var lines: [String] { output.split(separator: "\n").map(String.init) }
 }
 
+/// A run that goes on while the test does something to it.
+struct LiveProbe {
+    var pid: Int32
+    var pipe: Int32
+    var text: String
+
+    /// Reads what it prints until a sign, 10 seconds at most for each piece.
+    mutating func read(until sign: String) -> Bool {
+        while !text.contains(sign) {
+            var watch = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
+            guard poll(&watch, 1, 10_000) > 0 else { return false }
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = Glibc.read(pipe, &bytes, bytes.count)
+            if count <= 0 { return false }
+            text += String(decoding: bytes[..<count], as: UTF8.self)
+        }
+        return true
+    }
+
+    /// The pid of the jail's init, from the report.
+    var initPid: Int32 {
+        let after =
+            text.split(separator: "started pid=", omittingEmptySubsequences: false).last ?? ""
+        return Int32(after.prefix { $0.isNumber }) ?? -1
+    }
+}
+
 enum Probe {
     /// The probe lies beside the test bundle; a copy that every user can reach.
     private static let path: String = {
@@ -80,12 +107,18 @@ enum Probe {
 
     /// Runs a program in a jail; 20 seconds at most.
     static func run(_ who: Who, _ options: [String], _ command: [String]) -> ProbeRun {
+        spawn(words(who, options, command))
+    }
+
+    private static func words(
+        _ who: Who, _ options: [String], _ command: [String]
+    ) -> [String] {
         var words = [path] + options + (command.isEmpty ? [] : ["--"] + command)
         if who == .user && geteuid() == 0 {
             let uid = String(who.uid)
             words = ["/usr/bin/setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"] + words
         }
-        return spawn(words)
+        return words
     }
 
     /// The same with a shell script.
@@ -114,6 +147,14 @@ enum Probe {
             close(output)
             close(errors)
         }
+        guard let pid = start(words, output, errors) else {
+            return ProbeRun(status: -1, output: "", errors: "no probe")
+        }
+        let status = wait(pid)
+        return ProbeRun(status: status, output: read(output), errors: read(errors))
+    }
+
+    private static func start(_ words: [String], _ output: Int32, _ errors: Int32) -> Int32? {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -125,12 +166,23 @@ enum Probe {
         var pid: Int32 = 0
         let error = posix_spawn(
             &pid, words[0], &actions, nil, arguments.pointers, environment.pointers)
-        if error != 0 { return ProbeRun(status: -1, output: "", errors: "spawn: \(error)") }
-        let status = wait(pid)
-        return ProbeRun(status: status, output: read(output), errors: read(errors))
+        return error == 0 ? pid : nil
     }
 
-    private static func wait(_ pid: Int32) -> Int32 {
+    /// Starts a run and comes back when its output contains `sign`, within 10 seconds.
+    static func start(
+        _ who: Who, _ options: [String], _ command: [String], until sign: String
+    ) -> LiveProbe? {
+        var pipes: [Int32] = [-1, -1]
+        guard cl_pipe(&pipes, 1) == 0 else { return nil }
+        let pid = start(words(who, options, command), pipes[1], pipes[1])
+        close(pipes[1])
+        guard let pid else { return nil }
+        var live = LiveProbe(pid: pid, pipe: pipes[0], text: "")
+        return live.read(until: sign) ? live : nil
+    }
+
+    static func wait(_ pid: Int32) -> Int32 {
         let pidfd = cl_pidfd_open(pid)
         defer { close(pidfd) }
         var watch = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Glibc
 import Testing
 
@@ -56,6 +57,39 @@ import Testing
         #expect(run.status == 0)
         #expect(Processes.mounts() == before)
         #expect(!Processes.hasCgroups())
+    }
+
+    @Test(arguments: Who.available) func `jails die with the program that runs them`(_ who: Who)
+        throws
+    {
+        let live = try #require(
+            Probe.start(
+                who, [], ["/bin/sh", "-c", "echo ready; sleep 300 & sleep 301"], until: "ready"))
+        let jail = cl_pidfd_open(live.initPid)
+        defer { close(jail) }
+        kill(live.pid, SIGKILL)
+        waitpid(live.pid, nil, 0)
+        var watch = pollfd(fd: jail, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&watch, 1, 5000) == 1)
+    }
+
+    @Test(arguments: Who.available) func `a launcher that was killed is replaced`(_ who: Who) throws
+    {
+        let work = Directory.make(owner: who.uid)
+        let script =
+            "test -e once && exit 0; touch once; echo ready; while ! test -e go; do :; done"
+        var live = try #require(
+            Probe.start(
+                who, ["--repeat", "2", "--work", work], ["/bin/sh", "-c", script], until: "ready"))
+        for name in names("/proc") {
+            guard let pid = Int32(name), pid != live.initPid else { continue }
+            if text("/proc/\(pid)/status").contains("\nPPid:\t\(live.pid)\n") { kill(pid, SIGKILL) }
+        }
+        Directory.write("", work + "/go")
+        let hasEnded = live.read(until: "attempts=2")
+        #expect(hasEnded)
+        #expect(Probe.wait(live.pid) == 0)
+        #expect(live.text.components("ended program=0 exit=0") == 2, "\(live.text)")
     }
 
     static func isRunning(_ mark: String) -> Bool {

@@ -16,3 +16,10 @@ func text(_ path: String) -> String {
     else { return "" }
     return String(decoding: bytes, as: UTF8.self)
 }
+
+extension String {
+    /// How often a text occurs.
+    func components(_ part: String) -> Int {
+        split(separator: part, omittingEmptySubsequences: false).count - 1
+    }
+}

@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test(arguments: Who.available) func `the jail's own places cannot be bound over`(_ who: Who) {
-        for place in ["/proc", "/dev", "/", "/scratch/x"] {
+        for place in ["/proc", "/dev", "/", "/scratch/x", "//etc/x", "/tmp", "/run/task/dir/x"] {
             #expect(Probe.run(who, ["--work", place], ["/bin/true"]).status == 200)
         }
     }
@@ -104,5 +104,24 @@ import Testing
     @Test(.disabled(if: Who.userRefusal != nil, "user namespaces are refused on this machine"))
     func `an ordinary user's jails run on this machine`() {
         #expect(Who.available.contains(.user))
+    }
+
+    @Test(arguments: Who.available, ["../../etc/x", "a/../../b", "."])
+    func `carried files stay below the unit's directory`(_ who: Who, _ path: String) {
+        let run = Probe.run(who, ["--file", "\(path)=x"], ["/bin/true"])
+        #expect(run.status == 226)
+        #expect(run.errors.contains("unable to carry"))
+    }
+
+    @Test(arguments: Who.available) func `a working directory may lie deep in /tmp or elsewhere`(
+        _ who: Who
+    ) {
+        let outer = Directory.make(owner: who.uid)
+        let inner = outer + "/a"
+        mkdir(inner, 0o755)
+        chown(inner, who.uid, who.uid)
+        let run = Probe.shell(who, ["--work", inner], "pwd; touch made; ls -A \(outer)")
+        #expect(run.output == "\(inner)\na\n", "\(run.errors)")
+        #expect(access(inner + "/made", F_OK) == 0)
     }
 }

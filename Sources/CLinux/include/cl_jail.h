@@ -38,7 +38,7 @@ enum cl_jail_op {
     CL_OP_CGROUP_NS,
     CL_OP_TMPFS,         // on to, options data
     CL_OP_SUBTREE,       // directory from bound on to
-    CL_OP_ATTACH,        // tree a moved on to
+    CL_OP_ATTACH,        // tree a moved on to; CL_STEP_OPTIONAL: makes its point on the private tmpfs
     CL_OP_OVERLAY,       // read-only overlay on to, options data
     CL_OP_PROC,          // on to, options data
     CL_OP_COVER,         // to read-only (from 0) or hidden by from; absent is fine
