@@ -169,6 +169,17 @@ extension TaskEngine {
         slots[slot].run = nil
         slots[slot].stamp &+= 1
         free.append(slot)
+        if index.isEmpty, slots.count >= 1000 { releaseStorage() }
+    }
+
+    /// After a burst the engine is as small as before: nothing refers to a place any more.
+    private mutating func releaseStorage() {
+        slots = []
+        free = []
+        index = [:]
+        ready = Heap()
+        due = Heap()
+        semaphores = semaphores.filter { $0.value.holders > 0 }
     }
 
     /// Puts a run back after a change: ends it when nothing is open, or says where it belongs.
