@@ -167,7 +167,8 @@ let package = Package(
             name: "jailprobe", dependencies: ["Linux", "TaskJail"], path: "Tests/jailprobe",
             swiftSettings: strict),
         .testTarget(
-            name: "TaskJailTests", dependencies: ["CLinux", "CSeccomp", "Linux", "TaskJail", "jailprobe"],
+            name: "TaskJailTests",
+            dependencies: ["CLinux", "CSeccomp", "Linux", "TaskJail", "jailprobe"],
             swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(
