@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: the pool keeps what a taskd was not yet told for the next one, whatever becomes of taskd; a
+# hostile client harms only its own connection. A script plays taskd's side of the protocol.
+# shellcheck source=Tests/scenarios/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs taskrun python3
+
+CLIENT=$ROOT/Tests/scenarios/pool/client.py
+RUN=01m88gw5xr1c3076pf4v8mtxa3
+SPOOL=$TMP/spool
+mkdir -m 0700 "$SPOOL"
+
+start_pool() {
+    "$BIN/taskrun" --pool --spool="$SPOOL" --slots=2 </dev/null >/dev/null 2>>"$TMP/pool.err" &
+    POOL=$!
+    TEST_PIDS+=("$POOL")
+    wait_until 10 test -S "$SPOOL/run.sock"
+}
+talk() { timeout -s KILL 60 python3 "$CLIENT" "$SPOOL" >"$TMP/talk" 2>&1; }
+said() { grep -aE "$1" "$TMP/talk" || true; }
+count() { grep -acE "$1" "$TMP/talk" || true; }
+
+start_pool
+exits "a second pool of the spool ends" 75 timeout 10 "$BIN/taskrun" --pool --spool="$SPOOL"
+
+talk <<END
+connect
+expect 10 ^slots
+log 00000001-taskd-000001
+run $RUN.0 1 hello Jail=no command=echo arg=hi
+expect 10 end .*state=
+END
+is "hello and the number of slots, before anything else" \
+    "$(head -n 2 "$TMP/talk")" $'< hello 1\n< slots 2'
+like "events are numbered, the end names its output" "$(said ' end ')" \
+    "^< event 2 [0-9]+ end $RUN.0 a=1 state=success exit=0 .*log=00000001-taskd-000001:0\\+[0-9]+"
+like "the output is in the segment" "$(cat "$SPOOL/00000001-taskd-000001.log")" \
+    "^$RUN.0:1 0 1 [0-9]+ 3 [0-9a-f]{8}"$'\n'hi
+
+talk <<END
+connect
+expect 10 ^slots
+close
+END
+is "an end is told again until it is acknowledged" "$(count "event 1 .* end $RUN.0 ")" 1
+is "a start that was told is not told again" "$(count ' start ')" 0
+talk <<END
+connect
+expect 10 ^slots
+ack 1
+run $RUN.1 1 long Jail=no command=sleep arg=30
+expect 10 start .*$RUN.1
+END
+talk <<END
+connect
+expect 10 ^slots
+END
+is "acknowledged: it is gone" "$(count "$RUN.0")" 0
+is "the table names what runs, before slots" "$(sed -n 2,3p "$TMP/talk")" \
+    "< running $RUN.1 a=1"$'\n''< slots 2'
+
+# kill -9 of the client in the middle: nothing is interrupted, a job is run once.
+mkfifo "$TMP/orders"
+python3 "$CLIENT" "$SPOOL" <"$TMP/orders" >"$TMP/first" 2>&1 &
+FIRST=$!
+TEST_PIDS+=("$FIRST")
+exec 7>"$TMP/orders"
+printf '%s\n' connect 'expect 10 ^slots' "run $RUN.2 1 two Jail=no command=sh arg=-c arg=sleep%201;echo%20two" \
+    "expect 10 start .*$RUN.2" "run $RUN.3 1 queued Jail=no command=true" >&7
+wait_until 10 grep -q "start $RUN.2" "$TMP/first"
+kill -s KILL "$FIRST"
+exec 7>&-
+talk <<END
+connect
+expect 10 ^slots
+run $RUN.2 1 two Jail=no command=sh arg=-c arg=sleep%201;echo%20two
+expect 10 end $RUN.2
+END
+is "the killed client's task went on, and ran once" "$(count " end $RUN.2 .*state=success")" 1
+is "it wrote once" "$(grep -ac '^two$' "$SPOOL/00000001-taskd-000001.log")" 1
+
+# The first is taken over: read to its end, then closed.
+mkfifo "$TMP/again"
+timeout -s KILL 60 python3 "$CLIENT" "$SPOOL" <"$TMP/again" >"$TMP/first" 2>&1 &
+TEST_PIDS+=("$!")
+exec 7>"$TMP/again"
+printf '%s\n' connect 'expect 10 ^slots' "run $RUN.4 1 four Jail=no command=true" >&7
+wait_until 10 grep -q '^< slots' "$TMP/first"
+talk <<END
+connect
+expect 10 ^slots
+expect 10 end $RUN.4
+END
+is "a job of the old client is not lost" "$(count " end $RUN.4 ")" 1
+echo 'closed 10' >&7
+exec 7>&-
+ok "the old client is closed" wait_until 10 grep -q '^closed' "$TMP/first"
+
+# Hostile or wrong lines.
+talk <<END
+connect
+expect 10 ^slots
+kill $RUN.1 1 0
+expect 10 end $RUN.1
+ack 100
+run $RUN.5 1 five Nonsense=1
+expect 10 end $RUN.5
+run $RUN.6 1 six Jail=no MaxTime=soon command=true
+expect 10 end $RUN.6
+run $RUN.7 1 seven Jail=no file=x:755:$(printf '0%.0s' {1..64}) command=./x
+expect 10 end $RUN.7
+sealed $RUN.8 1 large 100000
+expect 10 end $RUN.8
+ack 1000
+raw nonsense\n
+closed 10
+END
+like "kill ends an attempt" "$(said " end $RUN.1 ")" "state=cancelled"
+for task in 5 6 7; do
+    like "a job that makes no sense ends as refused ($task)" "$(said " end $RUN.$task ")" \
+        "state=failure reason=jail exit=202 what="
+done
+like "a job longer than a packet comes in sealed memory" "$(said " end $RUN.8 ")" "state=(success|failure)"
+is "garbage closes the connection" "$(tail -n 1 "$TMP/talk")" closed
+for line in 'hello 2 x' 'run 1 x' 'slots 3' 'ack'; do
+    talk <<END
+connect NOHELLO
+raw $line\n
+closed 10
+END
+    is "closed after '$line'" "$(tail -n 1 "$TMP/talk")" closed
+done
+ok "the pool is still there" kill -0 "$POOL"
+
+# Death and rest.
+talk <<END
+connect
+expect 10 ^slots
+ack 1000
+run $RUN.9 1 nine Jail=no command=sleep arg=4711
+expect 10 start .*$RUN.9
+run $RUN.10 1 ten command=sleep arg=4711
+expect 10 start .*$RUN.10
+END
+sleepers() { pgrep -f '^sleep 4711$' | wc -l; }
+is "two tasks run" "$(sleepers)" 2
+kill -s KILL "$POOL"
+none() { [ "$(sleepers)" = 0 ]; }
+ok "kill -9 of the pool ends its tasks" wait_until 10 none
+start_pool
+talk <<END
+connect
+expect 10 ^slots
+drain
+closed 10
+END
+is "the next pool knows nothing of them" "$(count running)" 0
+ok "a drained pool ends" wait_until 10 gone "$POOL"
+done_testing
