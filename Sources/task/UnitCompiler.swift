@@ -53,6 +53,11 @@ struct UnitCompiler {
         let compiled = PlanCompiler.compile(text, inputs: files.inputs)
         reporter.lines(compiled.diagnostics.map(\.text))
         guard let plan = compiled.plan else { return nil }
+        let missing = plan.notYet
+        guard missing.isEmpty || compiled.isInstallation else {
+            reporter.lines(missing)
+            return nil
+        }
         var result = Compiled(file: text.name, plan: plan)
         if compiled.isInstallation {
             guard let definition = definition(text, compiled) else { return nil }

@@ -31,7 +31,7 @@ struct StatusCommand: ParsableCommand {
         let choice = question.spool.choice
         let history = try History.open(choice, for: reporter)
         guard let ref = try known(history) else {
-            try showUnit(choice.path)
+            try showUnit()
             return
         }
         guard let run = try history.run(ref.run) else { throw ToolError.reading(Errno.noData) }
@@ -57,19 +57,28 @@ struct StatusCommand: ParsableCommand {
         do {
             return try history.find(question.run)
         } catch {
-            if error.status == ExitStatus.notFound,
-                InstalledUnit(question.run, spool: question.spool.choice.path) != nil
-            {
-                return nil
-            }
+            if error.status == ExitStatus.notFound, installed != nil { return nil }
             throw error
         }
     }
 
-    private func showUnit(_ spool: String) throws {
-        let output = Output(paged: false)
-        try output.write(InstalledUnit(question.run, spool: spool)?.text ?? "")
+    private var installed: InstalledUnit? {
+        InstalledUnit(question.run, spool: question.spool.choice.path)
+    }
+
+    private func showUnit() throws {
+        guard let unit = installed else { return }
+        let output = question.format.makeOutput()
+        if question.format.format == .table {
+            try output.write(unit.text)
+        } else {
+            var table = question.format.makeTable(InstalledUnit.columns)
+            table.add([.text(unit.name), .text(unit.file), .text("fires: \(unit.fires)")])
+            table.finish()
+            try output.write(table.take())
+        }
         try output.finish()
+        if check { throw ExitCode(ExitStatus.no) }
     }
 
     private func printRows(_ run: RunRow, _ tasks: [TaskRow]) throws {
@@ -85,22 +94,41 @@ struct StatusCommand: ParsableCommand {
 
 /// A unit in units/ that has not run: what will fire it.
 private struct InstalledUnit {
-    let text: String
+    static let columns = [Column("name"), Column("unit"), Column("message")]
+
+    let name: String
+    /// Its file's name.
+    let file: String
+    /// Its [RunIf], or what to do where it has none.
+    let fires: String
+    private let isArmed: Bool
 
     init?(_ word: String?, spool: String) {
         guard let word, !word.contains("/") else { return nil }
         let name = Selector.unitName(word)
-        guard let file = try? File.open("\(spool)/units/\(name).task", flags: .noFollow),
-            let bytes = try? File.readAll(file.number, limit: 1 << 20)
-        else { return nil }
-        let lines = Self.runIf(String(decoding: bytes, as: UTF8.self))
-        let fires =
-            lines.isEmpty
-            ? "nothing of its own: submit it, or require it in another unit"
-            : lines.map { HumanText.printable($0) }.joined(separator: ", ")
-        text =
-            "\(HumanText.printable(name)): installed in units/, has not run\n"
-            + "    fires: \(fires)\n"
+        let files = [word] + [".task", ".yaml", ".yml"].map { name + $0 }
+        for candidate in files {
+            guard let file = try? File.open("\(spool)/units/\(candidate)", flags: .noFollow),
+                let bytes = try? File.readAll(file.number, limit: 1 << 20)
+            else { continue }
+            let lines = Self.runIf(String(decoding: bytes, as: UTF8.self))
+            self.name = HumanText.printable(name)
+            self.file = candidate
+            isArmed = !lines.isEmpty
+            fires =
+                isArmed
+                ? lines.map { HumanText.printable($0) }.joined(separator: ", ")
+                : "nothing of its own: submit it, or require it in another unit"
+            return
+        }
+        return nil
+    }
+
+    var text: String {
+        let later =
+            isArmed
+            ? "    firing comes with a later release: task run \(file) runs it now\n" : ""
+        return "\(name): installed in units/, has not run\n    fires: \(fires)\n" + later
     }
 
     private static func runIf(_ text: String) -> [String] {
