@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// Tasks end, and what follows from it.
+extension TaskEngine {
+    mutating func end(
+        _ ref: TaskRef, _ attempt: Int, _ outcome: Outcome, at now: Int64
+    ) {
+        guard let (slot, task) = runningTask(ref, attempt), var run = slots[slot].run else {
+            return
+        }
+        slots[slot].run = nil
+        stop(task, in: &run)
+        run.tasks[task].losses = 0
+        switch outcome {
+        case .success, .skipped:
+            actions.append(.attemptEnded(ref, attempt: attempt, .final))
+            conclude(task, outcome == .success ? .success : .skipped, nil, in: &run, slot: slot)
+        case .failure(let reason, _):
+            fail(task, ref, outcome, reason, in: &run, slot: slot, at: now)
+        }
+        settle(run, slot: slot)
+    }
+
+    mutating func fail(
+        _ task: Int, _ ref: TaskRef, _ outcome: Outcome, _ reason: FailureReason,
+        in run: inout LiveRun, slot: Int, at now: Int64
+    ) {
+        let attempt = run.tasks[task].attempt
+        if run.tasks[task].isCancelled {
+            actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
+            return conclude(task, .cancelled, nil, in: &run, slot: slot)
+        }
+        if run.isHeld {  // killed by the hold: not counted
+            actions.append(.attemptEnded(ref, attempt: attempt, .parked))
+            run.tasks[task].standing = .ready
+            return
+        }
+        run.tasks[task].failures += 1
+        let failures = run.tasks[task].failures
+        let policy = run.tasks[task].input.policy
+        guard policy.allowsRetry(after: outcome, failures: failures) else {
+            actions.append(.attemptEnded(ref, attempt: attempt, .final))
+            return conclude(task, .failure, reason, in: &run, slot: slot)
+        }
+        let seed = run.id.low &+ UInt64(task) &* 31 &+ UInt64(attempt)
+        let time = now + policy.delay(failures: failures, seed: seed)
+        actions.append(.attemptEnded(ref, attempt: attempt, .retried))
+        actions.append(.retry(ref, attempt: attempt + 1, due: time))
+        waitUntil(time, task, in: &run, slot: slot)
+    }
+
+    mutating func lose(_ ref: TaskRef, _ attempt: Int) {
+        guard let (slot, task) = runningTask(ref, attempt), var run = slots[slot].run else {
+            return
+        }
+        slots[slot].run = nil
+        stop(task, in: &run)
+        run.tasks[task].losses += 1
+        if run.tasks[task].isCancelled {
+            actions.append(.taskEnded(ref, .cancelled, nil, because: nil))
+            conclude(task, .cancelled, nil, in: &run, slot: slot)
+        } else {
+            _ = makeReady(&run, task, slot: slot)
+            if run.tasks[task].losses >= 3, !run.isHeld {
+                run.isHeld = true
+                actions.append(.parked(run.id, because: ref))
+                killAll(in: run)
+            }
+        }
+        settle(run, slot: slot)
+    }
+
+    /// The slot and number of a task whose attempt runs. An orphan's slot is freed here.
+    mutating func runningTask(_ ref: TaskRef, _ attempt: Int) -> (Int, Int)? {
+        if let input = orphans.removeValue(forKey: TaskRef(run: ref.run, task: ref.task)) {
+            running -= 1
+            give(input)
+            return nil
+        }
+        guard let number = ref.task, let slot = index[ref.run], let run = slots[slot].run,
+            let task = run.place(of: number), run.tasks[task].standing == .running,
+            run.tasks[task].attempt == attempt
+        else { return nil }
+        return (slot, task)
+    }
+
+    mutating func stop(_ task: Int, in run: inout LiveRun) {
+        run.running -= 1
+        running -= 1
+        give(run.tasks[task].input)
+    }
+
+    /// Decides a task and all that follows from it, without recursion.
+    mutating func conclude(
+        _ task: Int, _ state: TaskState, _ reason: FailureReason?, in run: inout LiveRun, slot: Int
+    ) {
+        decide(task, state, reason, in: &run)
+        resolveEdges(of: [task], in: &run, slot: slot)
+    }
+
+    func decide(
+        _ task: Int, _ state: TaskState, _ reason: FailureReason?, in run: inout LiveRun
+    ) {
+        if case .due = run.tasks[task].standing { run.waitingForTime -= 1 }
+        run.tasks[task].standing = .final(state, reason)
+        run.open -= 1
+        switch state {
+        case .success: run.succeeded += 1
+        case .cancelled: run.cancelled += 1
+        case .failure where run.failure == nil && !run.tasks[task].input.isOptional:
+            run.failure = (task, reason ?? .exit)
+        default: break
+        }
+    }
+
+    mutating func resolveEdges(
+        of decided: [Int], in run: inout LiveRun, slot: Int
+    ) {
+        var settled = decided
+        while let task = settled.popLast() {
+            guard case .final(let state, _) = run.tasks[task].standing else { continue }
+            for edge in run.edges(from: task) {
+                let next = edge.to
+                if run.tasks[next].standing != .blocked { continue }
+                run.tasks[next].waitingFor -= 1
+                let name = run.tasks[task].input.name
+                switch Self.verdict(edge.kind, after: state) {
+                case .refused(let state, let reason):
+                    let ref = run.ref(next)
+                    actions.append(.taskEnded(ref, state, reason, because: name))
+                    decide(next, state, reason, in: &run)
+                    settled.append(next)
+                case .satisfied where run.tasks[next].waitingFor == 0:
+                    if makeReady(&run, next, slot: slot) { settled.append(next) }
+                case .satisfied:
+                    break
+                }
+            }
+        }
+    }
+
+    enum Verdict {
+        case satisfied
+        case refused(TaskState, FailureReason?)
+    }
+
+    static func verdict(_ kind: EdgeKind, after state: TaskState) -> Verdict {
+        switch (kind, state) {
+        case (.end, _), (.ok, .success), (.ok, .skipped), (.fail, .failure): .satisfied
+        case (.ok, .cancelled): .refused(.cancelled, nil)
+        case (.ok, _): .refused(.failure, .dependency)
+        case (.fail, _): .refused(.skipped, nil)
+        }
+    }
+}

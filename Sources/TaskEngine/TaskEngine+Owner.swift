@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+
+/// What the owner says: hold, release, hurry, cancel.
+extension TaskEngine {
+    mutating func hold(_ id: TaskID) {
+        guard let slot = index[id], var run = slots[slot].run, !run.isHeld else { return }
+        slots[slot].run = nil
+        run.isHeld = true
+        killAll(in: run)
+        settle(run, slot: slot)
+    }
+
+    mutating func release(_ id: TaskID) {
+        guard let slot = index[id], var run = slots[slot].run, run.isHeld else { return }
+        slots[slot].run = nil
+        run.isHeld = false
+        for task in run.tasks.indices where run.tasks[task].standing == .ready {
+            run.tasks[task].losses = 0
+            enqueue(run, task, slot: slot)
+        }
+        run.placement = run.running > 0 ? .active : .ready
+        actions.append(.place(id, run.placement))
+        settle(run, slot: slot)
+    }
+
+    mutating func hurry(_ id: TaskID) {
+        guard let slot = index[id], var run = slots[slot].run else { return }
+        slots[slot].run = nil
+        for task in run.tasks.indices {
+            guard case .due = run.tasks[task].standing else { continue }
+            run.waitingForTime -= 1
+            _ = makeReady(&run, task, slot: slot)
+        }
+        if run.running == 0, !run.isHeld { run.placement = .ready }
+        settle(run, slot: slot)
+    }
+
+    mutating func cancel(_ ref: TaskRef) {
+        guard let slot = index[ref.run], var run = slots[slot].run else { return }
+        slots[slot].run = nil
+        let one = ref.task.map { run.place(of: $0) }
+        let chosen = one.map { $0.map { $0..<($0 + 1) } ?? 0..<0 } ?? run.tasks.indices
+        for task in chosen {
+            let ref = run.ref(task)
+            switch run.tasks[task].standing {
+            case .final: break
+            case .running:
+                run.tasks[task].isCancelled = true
+                actions.append(.kill(ref, attempt: run.tasks[task].attempt))
+            case .blocked, .ready, .due:
+                actions.append(.taskEnded(ref, .cancelled, nil, because: nil))
+                conclude(task, .cancelled, nil, in: &run, slot: slot)
+            }
+        }
+        settle(run, slot: slot)
+    }
+
+    mutating func killAll(in run: LiveRun) {
+        for task in run.tasks.indices where run.tasks[task].standing == .running {
+            let ref = run.ref(task)
+            actions.append(.kill(ref, attempt: run.tasks[task].attempt))
+        }
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import HeapModule
+import TaskModel
+
+/// Runs come and go.
+extension TaskEngine {
+    mutating func accept(_ input: RunInput, at now: Int64) {
+        guard index[input.id] == nil else { return }
+        let slot = free.popLast() ?? slots.count
+        if slot == slots.count { slots.append(Slot()) }
+        index[input.id] = slot
+        var run = LiveRun(input)
+        var settled: [Int] = []
+        for past in input.progress { restore(past, in: &run, slot: slot, &settled) }
+        resolveEdges(of: settled, in: &run, slot: slot)
+        let first = run.tasks.indices.filter {
+            run.tasks[$0].standing == .blocked && run.tasks[$0].waitingFor == 0
+        }
+        resolveEdges(of: first.filter { makeReady(&run, $0, slot: slot) }, in: &run, slot: slot)
+        settle(run, slot: slot)
+    }
+
+    mutating func restore(
+        _ past: RunInput.Progress, in run: inout LiveRun, slot: Int, _ settled: inout [Int]
+    ) {
+        guard let task = run.place(of: past.task) else { return }
+        run.tasks[task].attempt = past.attempt
+        run.tasks[task].failures = past.failures
+        run.tasks[task].losses = past.losses
+        switch past.standing {
+        case .final(let state, let reason):
+            decide(task, state, reason, in: &run)
+            settled.append(task)
+        case .running:
+            run.tasks[task].standing = .running
+            run.running += 1
+            running += 1
+            promise(run.tasks[task].input)
+            run.placement = .active
+        case .due(let time):
+            waitUntil(time, task, in: &run, slot: slot)
+        case .open:
+            break
+        }
+    }
+
+    mutating func forget(_ id: TaskID) {
+        guard let slot = index[id], let run = slots[slot].run else { return }
+        for task in run.tasks.indices where run.tasks[task].standing == .running {
+            let ref = run.ref(task)
+            orphans[ref] = run.tasks[task].input
+            actions.append(.kill(ref, attempt: run.tasks[task].attempt))
+        }
+        remove(id, slot: slot)
+    }
+
+    mutating func remove(_ id: TaskID, slot: Int) {
+        index[id] = nil
+        slots[slot].run = nil
+        slots[slot].stamp &+= 1
+        free.append(slot)
+        if index.isEmpty, slots.count >= 1000 { releaseStorage() }
+    }
+
+    /// After a burst the engine is as small as before: nothing refers to a place any more.
+    mutating func releaseStorage() {
+        slots = []
+        free = []
+        index = [:]
+        ready = Heap()
+        due = Heap()
+        semaphores = semaphores.filter { $0.value.holders > 0 }
+    }
+
+    /// Puts a run back after a change: ends it when nothing is open, or says where it belongs.
+    mutating func settle(_ run: LiveRun, slot: Int) {
+        var run = run
+        if run.open == 0, run.running == 0 {
+            let result = run.result
+            actions.append(
+                .runEnded(run.id, result.state, result.reason, because: result.because))
+            remove(run.id, slot: slot)
+            return
+        }
+        place(&run, slot: slot)
+        slots[slot].run = run
+    }
+
+    mutating func place(_ run: inout LiveRun, slot: Int) {
+        let wanted: Placement
+        if run.isHeld {
+            wanted = .hold
+        } else if run.running > 0 {
+            wanted = .active
+        } else if run.waitingForTime > 0, !run.tasks.contains(where: { $0.standing == .ready }) {
+            wanted = deferredPlacement(of: run)
+        } else {
+            return
+        }
+        if wanted == run.placement { return }
+        run.placement = wanted
+        actions.append(.place(run.id, wanted))
+    }
+
+    func deferredPlacement(of run: LiveRun) -> Placement {
+        var until = Int64.max
+        for task in run.tasks {
+            if case .due(let time) = task.standing { until = min(until, time) }
+        }
+        let attempt = run.tasks.count == 1 ? run.tasks[0].attempt + 1 : 1
+        return .deferred(until: until, attempt: attempt)
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import HeapModule
+import TaskModel
+
+/// Tasks start.
+extension TaskEngine {
+    /// Queues a task. A group has nothing to run: it succeeds here, and the caller settles its edges.
+    ///
+    /// - Returns: whether the task is final now.
+    mutating func makeReady(_ run: inout LiveRun, _ task: Int, slot: Int) -> Bool {
+        if run.tasks[task].input.isGroup {
+            let ref = run.ref(task)
+            actions.append(.taskEnded(ref, .success, nil, because: nil))
+            decide(task, .success, nil, in: &run)
+            return true
+        }
+        run.tasks[task].standing = .ready
+        if !run.isHeld { enqueue(run, task, slot: slot) }
+        return false
+    }
+
+    mutating func enqueue(_ run: LiveRun, _ task: Int, slot: Int) {
+        ready.insert(
+            ReadyEntry(
+                priority: run.tasks[task].input.priority, id: run.id, task: task, slot: slot,
+                stamp: slots[slot].stamp))
+    }
+
+    mutating func waitUntil(
+        _ time: Int64, _ task: Int, in run: inout LiveRun, slot: Int
+    ) {
+        run.tasks[task].standing = .due(time)
+        run.waitingForTime += 1
+        due.insert(DueEntry(due: time, slot: slot, stamp: slots[slot].stamp, task: task))
+    }
+
+    mutating func fill() {
+        while running < capacity + (capacity > 0 ? lookAhead : 0), let entry = ready.min {
+            guard slots[entry.slot].stamp == entry.stamp, let run = slots[entry.slot].run,
+                run.tasks[entry.task].standing == .ready, !run.isHeld
+            else {
+                ready.removeMin()
+                continue
+            }
+            let input = run.tasks[entry.task].input
+            if input.memory > 0, running >= capacity || !fits(input.memory) { return }
+            ready.removeMin()
+            if let semaphore = input.semaphore, !enter(semaphore, entry) { continue }
+            start(entry)
+        }
+    }
+
+    /// A limit larger than the machine is cut to the machine: such a task runs alone.
+    func fits(_ bytes: Int64) -> Bool {
+        promised == 0 || promised + min(bytes, memory) <= memory
+    }
+
+    mutating func start(_ entry: ReadyEntry) {
+        guard var run = slots[entry.slot].run else { return }
+        slots[entry.slot].run = nil
+        run.tasks[entry.task].standing = .running
+        run.tasks[entry.task].attempt += 1
+        run.running += 1
+        running += 1
+        promise(run.tasks[entry.task].input)
+        place(&run, slot: entry.slot)
+        actions.append(
+            .start(
+                run.ref(entry.task), attempt: run.tasks[entry.task].attempt))
+        slots[entry.slot].run = run
+    }
+
+    mutating func promise(_ input: TaskInput) {
+        if input.memory > 0 { promised += min(input.memory, memory) }
+        if let semaphore = input.semaphore {
+            semaphores[semaphore.name, default: Semaphore()].holders += 1
+        }
+    }
+
+    mutating func give(_ input: TaskInput) {
+        if input.memory > 0 { promised = max(0, promised - min(input.memory, memory)) }
+        guard let name = input.semaphore?.name, var semaphore = semaphores[name] else { return }
+        semaphore.holders -= 1
+        for entry in semaphore.waiting { ready.insert(entry) }
+        semaphore.waiting = []
+        semaphores[name] = semaphore.holders > 0 ? semaphore : nil
+    }
+
+    /// Whether the semaphore has room; else the entry waits for the next end of a holder.
+    mutating func enter(_ wanted: TaskInput.Semaphore, _ entry: ReadyEntry) -> Bool {
+        if semaphores[wanted.name, default: Semaphore()].holders < wanted.limit { return true }
+        semaphores[wanted.name]?.waiting.append(entry)
+        return false
+    }
+}
