@@ -8,7 +8,7 @@ import TaskSpool
 
 /// Acceptance: steps 1 to 4 of task-spool(7).
 extension Daemon {
-    private static let mostPerTurn = 64
+    private static let mostPerTurn = 16
     /// A plan up to this many bytes travels in its accept record; a larger one is fsynced.
     static let longestCarriedPlan = 4096
 
