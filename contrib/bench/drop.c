@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-static char text[65536];
+static char text[1 << 20];
 static size_t length;
 
 static void load(const char *path)
