@@ -116,7 +116,7 @@ let package = Package(
         .target(
             name: "TaskOptions",
             dependencies: [
-                "Linux", "TaskHistory", "TaskModel", "TaskTool",
+                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskTool",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

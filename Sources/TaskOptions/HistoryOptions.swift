@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 public import TaskHistory
+import TaskJournal
 public import TaskModel
 public import TaskTool
 
@@ -85,6 +86,19 @@ extension ToolError {
             case .index, .damaged, .journal: ExitStatus.ioError
             }
         self.init("unable to \(error.sentence)", status: status)
+    }
+
+    /// An error of the journal, the history, or a system call on a file of the spool.
+    public static func reading(_ error: any Error) -> ToolError {
+        if let error = error as? ToolError { return error }
+        let sentence =
+            switch error {
+            case let error as JournalError: error.sentence
+            case let error as HistoryError: error.sentence
+            default: "read the spool: \(error)"
+            }
+        return ToolError(
+            "unable to \(sentence), the answer is not complete", status: ExitStatus.ioError)
     }
 
     static let noRuns = ToolError(

@@ -57,12 +57,9 @@ final class LocalRun {
         try check(runner: runner?.wait() ?? 0, recorder: recorder?.wait() ?? 0)
     }
 
-    // A session of its own: Ctrl-C of the terminal must not end what writes the history.
+    // A session of its own: Ctrl-C of the terminal must not end what writes the history. Where there
+    // is no spool, tasklog makes one.
     private func startRecorder() throws(Errno) {
-        guard spool.exists else {
-            return reporter.notice(
-                "no spool at \(spool.path): this run leaves no history; `taskd` makes a spool")
-        }
         let ends = try Pipe.makeBlocking()
         let reading = Descriptor(owning: ends.read)
         journal = Descriptor(owning: ends.write)

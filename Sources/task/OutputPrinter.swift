@@ -26,8 +26,18 @@ final class OutputPrinter {
     ///   lost it.
     func print(_ line: EventLine, raw: ArraySlice<UInt8>) {
         guard let ref = line.ref, let bytes = Self.data(raw) else { return }
-        let isStandard = line["fd"] != "2"
-        let isCheck = line.number("step") ?? 0 > 0
+        let stream = line.number("fd") ?? 1
+        print(bytes[...], of: ref, step: line.number("step") ?? 0, stream: stream)
+    }
+
+    /// Takes a piece of output.
+    ///
+    /// - Parameters:
+    ///   - step: 0 the command, else a check.
+    ///   - stream: 2 is standard error.
+    func print(_ bytes: ArraySlice<UInt8>, of ref: TaskRef, step: Int, stream: Int) {
+        let isStandard = stream != 2
+        let isCheck = step > 0
         if ref == root, !isCheck || !isTerminal {
             if isStandard { standard += bytes } else { error += bytes }
         } else {
@@ -37,7 +47,7 @@ final class OutputPrinter {
     }
 
     // Only whole lines: those of several tasks come between each other.
-    private func prefixed(_ bytes: [UInt8], name: String) {
+    private func prefixed(_ bytes: ArraySlice<UInt8>, name: String) {
         var line = open[name] ?? []
         for byte in bytes {
             line.append(byte)

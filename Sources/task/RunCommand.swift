@@ -36,18 +36,38 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let choice = spool.choice
         do {
-            throw ExitCode(try runHere(try compile(UnitCompiler(spool: choice)), choice))
+            let (plan, name) = try compile(UnitCompiler(spool: choice))
+            if choice.exists {
+                let runs = try LiveRuns(choice)
+                if Daemon.isAlive(runs.spool) {
+                    throw ExitCode(try runThere(plan, name, choice, runs))
+                }
+            }
+            throw ExitCode(try runHere(plan, choice))
         } catch let error as ToolError where error.sentence.isEmpty {
             throw ToolError("nothing was run: correct what stands above", status: error.status)
         }
     }
 
-    private func compile(_ compiler: UnitCompiler) throws(ToolError) -> Plan {
-        if file == "-" { return try UnitStream(reading: name, compiler).plan }
+    private func compile(_ compiler: UnitCompiler) throws(ToolError) -> (Plan, name: String) {
+        if file == "-" { return (try UnitStream(reading: name, compiler).plan, name) }
         guard let compiled = try compiler.compile(file) else {
             throw ToolError("", status: ExitStatus.usage)
         }
-        return compiled.plan
+        return (compiled.plan, compiled.file)
+    }
+
+    /// Beside a daemon.
+    private func runThere(
+        _ plan: Plan, _ name: String, _ choice: SpoolPath, _ runs: LiveRuns
+    ) throws -> Int32 {
+        if let problem = DropFileName.problem(name) {
+            throw ToolError(
+                "unable to submit \(name): \(problem); rename it", status: ExitStatus.usage)
+        }
+        let run = try DaemonRun(plan, spool: choice, runs)
+        _ = try tell(try run.run(name: name, showsOutput: format.format == .table))
+        return run.status
     }
 
     /// The pipeline without a daemon.
@@ -70,7 +90,7 @@ struct RunCommand: ParsableCommand {
             table.finish()
             try output.write(table.take())
             try output.finish()
-        } else if !quiet, root.state != .success {
+        } else if !quiet, root.state.isFinal, root.state != .success {
             for task in outcome.culprits { reporter.error(task.sentence) }
         }
         return root.exitStatus

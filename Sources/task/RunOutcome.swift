@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import TaskHistory
 import TaskModel
 import TaskTool
 
@@ -45,6 +46,15 @@ struct TaskOutcome {
         case .lost: state = .lost
         default: break
         }
+    }
+
+    /// Takes in a row of the history.
+    mutating func add(_ row: TaskRow) {
+        (state, exit, signal) = (row.state, row.exit, row.signal)
+        reason = row.reason.flatMap { FailureReason(rawValue: $0) }
+        attempt = max(1, row.attempts)
+        (started, ended, cpu, memory) = (row.started, row.ended, row.cpu, row.memory)
+        (weak, message) = (row.weak, row.message)
     }
 
     private mutating func end(_ line: EventLine) {
@@ -103,6 +113,12 @@ struct RunOutcome {
         return tasks.filter {
             $0.state == .failure && $0.reason != .dependency && $0.ref != root.ref
         } + [root]
+    }
+
+    /// Takes in what the history knows of one task.
+    mutating func add(_ row: TaskRow) {
+        guard let index = tasks.firstIndex(where: { "\($0.ref)" == row.id }) else { return }
+        tasks[index].add(row)
     }
 
     mutating func add(_ line: EventLine) {

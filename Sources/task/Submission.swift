@@ -23,9 +23,10 @@ struct Submission {
     ///
     /// Everything is on disk under names that nobody takes before the first rename; what can still
     /// fail then is a rename itself, and a death between two of them.
+    /// - Parameter ids: an id for each drop; nil makes them.
     /// - Returns: the ids in the order of the drops; they sort in that order too.
-    func publish(_ drops: [Drop]) throws(ToolError) -> [TaskID] {
-        let ids = Self.ids(drops.count)
+    func publish(_ drops: [Drop], as ids: [TaskID]? = nil) throws(ToolError) -> [TaskID] {
+        let ids = ids ?? Self.ids(drops.count)
         var written = 0
         do {
             while written < drops.count {

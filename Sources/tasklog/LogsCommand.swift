@@ -43,7 +43,7 @@ struct LogsCommand: ParsableCommand {
     func run() throws {
         let history = try History.open(question.spool.choice, for: reporter)
         let session = try LogSession(self, history)
-        try session.run()
+        do { try session.run() } catch { throw ToolError.reading(error) }
     }
 }
 

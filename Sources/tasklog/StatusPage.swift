@@ -148,7 +148,7 @@ struct StatusPage {
         let filter = LogFilter(ref: TaskRef(run: run.id))
         var logs = PlacedLogs(at: directory.number, filter)
         for attempt in try history.attempts(of: TaskRef(run: run.id)).suffix(lines) {
-            try logs.each(attempt) { record throws(ToolError) in
+            try logs.each(attempt) { record in
                 tail.add(record.payload, prefix: names.prefix(record.ref, step: record.step))
             }
         }

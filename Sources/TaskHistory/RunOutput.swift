@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+public import TaskJournal
+public import TaskModel
+
+/// Which pieces of output are wanted.
+public struct LogFilter: Sendable {
+    public var ref: TaskRef
+    public var attempt: Int?
+    /// 1 or 2; nil both.
+    public var stream: Int?
+
+    public init(ref: TaskRef, attempt: Int? = nil, stream: Int? = nil) {
+        self.ref = ref
+        self.attempt = attempt
+        self.stream = stream
+    }
+
+    func wants(_ record: LogRecord) -> Bool {
+        guard record.ref.run == ref.run else { return false }
+        if let task = ref.task, record.ref.task != task { return false }
+        if let item = ref.item, record.ref.item != item { return false }
+        if let attempt, record.attempt != attempt { return false }
+        // The streams are the command's; a check's words are neither.
+        if let stream, record.stream != stream || record.step != 0 { return false }
+        return true
+    }
+}
+
+/// The output of ended attempts, read where their ends say that it lies.
+public struct PlacedLogs {
+    private let directory: Int32
+    private let filter: LogFilter
+    /// Segments that are not there any more.
+    public private(set) var missing: [SegmentName] = []
+
+    /// - Parameter directory: `log/`.
+    public init(at directory: Int32, _ filter: LogFilter) {
+        self.directory = directory
+        self.filter = filter
+    }
+
+    /// Calls the body for every piece of an attempt, in order.
+    ///
+    /// - Throws: JournalError, and what the body throws.
+    public mutating func each(
+        _ attempt: AttemptRow, _ body: (LogRecord) throws -> Void
+    ) throws {
+        guard let ref = TaskRef(attempt.task) else { return }
+        for place in attempt.logs {
+            guard
+                let reader = try LogReader(
+                    place.segment, at: directory, offset: place.offset, length: place.length)
+            else {
+                missing.append(place.segment)
+                continue
+            }
+            while let record = try reader.next(of: ref, attempt: attempt.number) {
+                if filter.wants(record) { try body(record) }
+            }
+        }
+    }
+}
+
+/// The output of a run from all log segments that may have some: finds also what running attempts
+/// have written, and goes on with what comes.
+public final class ScannedLogs {
+    private let directory: Int32
+    private let filter: LogFilter
+    private let since: Int64
+    private var readers: [SegmentName: LogReader] = [:]
+
+    /// - Parameters:
+    ///   - directory: `log/`.
+    ///   - since: when the run was made, in microseconds since 1970: segments that were last written
+    ///     before have nothing of it yet.
+    public init(at directory: Int32, _ filter: LogFilter, since: Int64) {
+        self.directory = directory
+        self.filter = filter
+        self.since = since
+    }
+
+    /// Passes over what is there: for a run that is still to be made.
+    public func skipPresent() throws {
+        for name in try LogSegment.names(in: directory) {
+            guard let status = try? File.status(name.stem + ".log", at: directory) else { continue }
+            readers[name] = try LogReader(name, at: directory, offset: status.size)
+        }
+    }
+
+    /// Everything that has come since the last call.
+    ///
+    /// - Throws: JournalError, and what the body throws.
+    public func each(_ body: (LogRecord) throws -> Void) throws {
+        for name in try LogSegment.names(in: directory) {
+            guard let reader = try reader(name) else { continue }
+            while let record = try reader.next() {
+                if filter.wants(record) { try body(record) }
+            }
+        }
+    }
+
+    private func reader(_ name: SegmentName) throws -> LogReader? {
+        if let reader = readers[name] { return reader }
+        let status = try? File.status(name.stem + ".log", at: directory)
+        if let status, status.modified < since { return nil }
+        let reader = try LogReader(name, at: directory)
+        readers[name] = reader
+        return reader
+    }
+}
