@@ -3,15 +3,20 @@ import Glibc
 import Linux
 
 /// The cgroups of a pool's slots: made once, reused by one attempt after another.
+///
+/// A pool holds flock(2) on its directories for life: that, and not its pid, says that it lives,
+/// since pools in several pid namespaces (containers) may share one tree of cgroups.
 final class CgroupPool {
+    private static let prefix = "taskrun-"
     private let name: String
     private let controllers: [String: CgroupPlace]
     private let unified: CgroupPlace?
     private var made: [String] = []
+    private var locks: [String: Int32] = [:]
 
     /// - Parameter family: pids of this program's own processes, which leave an inner v2 node.
     init(_ facts: HostFacts, family: [Int32]) {
-        name = "taskrun-\(getpid())"
+        name = "\(Self.prefix)\(getpid())-\(Clock.boot())"
         var controllers = facts.controllers
         if controllers.values.contains(where: \.isV2), let place = facts.unified {
             if !Self.handOut(place, controllers, family) {
@@ -53,11 +58,23 @@ final class CgroupPool {
         guard let stream = try? DirectoryStream(place, at: File.here) else { return }
         while let bytes = try? stream.next() {
             let name = String(decoding: bytes, as: UTF8.self)
-            guard name.hasPrefix("taskrun-"), let pid = Int32(name.dropFirst(8)), pid > 0,
-                kill(pid, 0) < 0, errno == ESRCH
-            else { continue }
+            guard name.hasPrefix(prefix), name.dropFirst(prefix.utf8.count).contains("-") else {
+                continue
+            }
+            let descriptor = lock(place + "/" + name)
+            if descriptor < 0 { continue }
             remove(place + "/" + name)
+            close(descriptor)
         }
+    }
+
+    /// A descriptor of the directory with an exclusive lock; -1 where another holds it.
+    private static func lock(_ path: String) -> Int32 {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0 { return -1 }
+        if (try? File.tryLock(descriptor)) == true { return descriptor }
+        close(descriptor)
+        return -1
     }
 
     private static func remove(_ directory: String) {
@@ -75,7 +92,7 @@ final class CgroupPool {
         var paths: [String: String] = [:]
         for place in places {
             let pool = place.path + "/" + name
-            try make(pool)
+            try makeLocked(pool)
             if place.isV2 { try handOutBelow(pool) }
             try make(pool + "/slot-\(index)")
             paths[place.path] = pool + "/slot-\(index)"
@@ -98,6 +115,24 @@ final class CgroupPool {
             "unable to hand out controllers in \(pool): \(String(cString: strerror(errno)))")
     }
 
+    // Another's sweep may take the directory between mkdir and lock: then it is made again.
+    private func makeLocked(_ path: String) throws(JailError) {
+        for _ in 0..<100 where locks[path] == nil {
+            try make(path)
+            let descriptor = Self.lock(path)
+            if descriptor < 0 { continue }
+            if access(path, F_OK) == 0 {
+                locks[path] = descriptor
+            } else {
+                close(descriptor)
+            }
+        }
+        if locks[path] == nil {
+            throw JailError(
+                .cgroup, "unable to lock the cgroup \(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
     private func make(_ path: String) throws(JailError) {
         if mkdir(path, 0o755) == 0 {
             made.append(path)
@@ -111,5 +146,7 @@ final class CgroupPool {
     func remove() {
         for path in made.reversed() { rmdir(path) }
         made = []
+        for descriptor in locks.values { close(descriptor) }
+        locks = [:]
     }
 }

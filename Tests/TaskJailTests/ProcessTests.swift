@@ -105,7 +105,8 @@ import Testing
     static func hasCgroups() -> Bool {
         for name in names("/sys/fs/cgroup/unified") + names("/sys/fs/cgroup")
         where name.hasPrefix("taskrun-") {
-            if kill(Int32(name.dropFirst(8)) ?? 0, 0) < 0 { return true }
+            let pid = Int32(name.dropFirst(8).prefix { $0 != "-" }) ?? 0
+            if kill(pid, 0) < 0 { return true }
         }
         return false
     }
