@@ -71,8 +71,9 @@ public struct TaskEngine {
 
     /// The actions since the last call.
     public mutating func takeActions() -> [EngineAction] {
-        defer { actions.removeAll(keepingCapacity: true) }
-        return actions
+        let taken = actions
+        actions = []
+        return taken
     }
 
     /// Tells the engine what happened.

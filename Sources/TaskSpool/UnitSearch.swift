@@ -35,6 +35,10 @@ public struct UnitSearch {
         directories = ([own, units].compactMap { $0 } + system).filter { seen.insert($0).inserted }
     }
 
+    /// Directories may have got drop-ins since the last look: what is asked from now on sees them.
+    /// Between two calls a directory is looked at once, whatever number of units is asked for.
+    public func lookAgain() { index.lookAgain() }
+
     /// The closures for `PlanCompiler`.
     public var inputs: PlanInputs {
         PlanInputs(
@@ -151,18 +155,34 @@ public struct UnitSearch {
 }
 
 /// Which `NAME.d` a directory has, read again when the directory changes: a daemon that compiles
-/// thousands of drops a second looks each one's drop-ins up by one fstatat(2) a directory.
+/// thousands of drops a second looks at each directory once a turn, by one fstatat(2).
 private final class DropInIndex {
-    private var known: [String: (status: File.Status, names: Set<String>)] = [:]
+    private struct Entry {
+        /// nil: the directory is not there.
+        var status: File.Status?
+        var names: Set<String> = []
+        var isFresh = true
+    }
+    private var known: [String: Entry] = [:]
+
+    func lookAgain() {
+        for directory in known.keys { known[directory]?.isFresh = false }
+    }
 
     func contains(_ name: String, in directory: String) -> Bool {
-        guard let status = try? File.status(directory, following: true) else { return false }
-        if let entry = known[directory], entry.status == status, isSettled(status) {
-            return entry.names.contains(name)
+        if let entry = known[directory], entry.isFresh { return entry.names.contains(name) }
+        let entry = look(directory)
+        known[directory] = entry
+        return entry.names.contains(name)
+    }
+
+    private func look(_ directory: String) -> Entry {
+        guard let status = try? File.status(directory, following: true) else { return Entry() }
+        if var entry = known[directory], entry.status == status, isSettled(status) {
+            entry.isFresh = true
+            return entry
         }
-        let names = read(directory)
-        known[directory] = (status, names)
-        return names.contains(name)
+        return Entry(status: status, names: read(directory))
     }
 
     /// A directory that changed within the granularity of its time stamps may change again unseen.

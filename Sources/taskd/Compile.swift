@@ -26,6 +26,9 @@ struct DropCompiler {
         search = UnitSearch(own: nil, units: units, owner: spool.owner)
     }
 
+    /// Definitions may have changed: what is compiled from now on sees them.
+    func lookAgain() { search.lookAgain() }
+
     func compile(name: String, _ bytes: [UInt8]) -> Compiled {
         if Spool.isPlan(bytes) { return parsePlan(name, bytes) }
         let text: UnitText
@@ -73,9 +76,20 @@ struct DropCompiler {
 
     /// What `./x` of a plain drop is relative to: WorkingDirectory=, else units/.
     private func directory(_ name: String, _ file: UnitFile) -> String {
-        guard file.bytes.firstRange(of: Array("WorkingDirectory".utf8)) != nil else { return units }
+        guard Self.mentionsWorkingDirectory(file.bytes) else { return units }
         let unit = UnitParser.parse(UnitText(name: name, main: file)).unit
         return unit.spec.text(.workingDirectory) ?? units
+    }
+
+    /// Most drops need not be parsed twice.
+    private static func mentionsWorkingDirectory(_ bytes: [UInt8]) -> Bool {
+        let word = "WorkingDirectory".utf8
+        var index = bytes.startIndex
+        while let start = bytes[index...].firstIndex(of: UInt8(ascii: "W")) {
+            if bytes[start...].starts(with: word) { return true }
+            index = start + 1
+        }
+        return false
     }
 
     private var inputs: PlanInputs {

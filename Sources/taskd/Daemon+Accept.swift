@@ -18,6 +18,7 @@ extension Daemon {
         guard pausedUntil <= boot, !isStopping else { return }
         guard incoming.hasWork(runs.count < options.window, at: boot), hasSpace() else { return }
         incoming.letDropperFinish()
+        compiler.lookAgain()
         for _ in 0..<Self.mostPerTurn where runs.count < options.window {
             do {
                 guard let name = try incoming.next(spool, at: boot) else { return }
@@ -173,11 +174,7 @@ extension Daemon {
             fields.append(.init("ctime", String(identity.changed)))
         }
         if isRecovered { fields.append(.init("recovered", "yes")) }
-        if carriedIn != journal.segment {
-            carried.removeAll(keepingCapacity: true)
-            carriedIn = journal.segment
-        }
-        if encoded.count <= Self.longestCarriedPlan, carried.insert(digest).inserted {
+        if encoded.count <= Self.longestCarriedPlan, carried.isNew(digest, in: journal.segment) {
             fields.append(.init("plan", String(decoding: encoded, as: UTF8.self)))
         }
         return record(.accept, id.description, fields)

@@ -27,9 +27,7 @@ final class Daemon {
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
-    /// Digests whose plan this journal segment already carries.
-    var carried: Set<String> = []
-    var carriedIn: SegmentName?
+    var carried = CarriedPlans()
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0
     var isStopping = false

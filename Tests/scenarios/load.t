@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Goal: many no-op units dropped at once all end, each once; the spool is then as empty as before,
-# and memory and descriptors of taskd stay flat. TASKSPOOL_LOAD sets how many (2,000).
+# and memory and descriptors of taskd stay flat. TASKSPOOL_LOAD sets how many (20,000).
 # shellcheck source=Tests/scenarios/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs task taskd taskrun
 
-N=${TASKSPOOL_LOAD:-2000}
+N=${TASKSPOOL_LOAD:-20000}
 SPOOL=$TMP/spool
 export TASK_SPOOL=$SPOOL
 start_taskd "$SPOOL"
