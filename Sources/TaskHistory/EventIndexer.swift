@@ -30,11 +30,11 @@ final class EventIndexer {
         addRun = try database.prepare(
             """
             insert into run(id, name, unit, parent, status, user, by, node, tasks, created, digest,
-                last_k, tail, message)
+                root, tail, message)
             values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
             on conflict(id) do update set name = coalesce(excluded.name, name),
                 unit = coalesce(excluded.unit, unit), tasks = coalesce(excluded.tasks, tasks),
-                digest = excluded.digest, last_k = coalesce(excluded.last_k, last_k),
+                digest = excluded.digest, root = coalesce(excluded.root, root),
                 status = case when excluded.status = 9 then 9 else status end,
                 message = coalesce(excluded.message, message)
             """)
@@ -160,15 +160,16 @@ extension EventIndexer {
     ) throws(HistoryError) -> TaskState {
         let outline = try outline(event)
         let count = event.number("tasks") ?? outline.map { Int64($0.tasks.count) }
-        let last = outline?.tasks.last.map { Int64($0.number) } ?? count.map { $0 - 1 }
-        try add(event, run, .created, count, last)
+        let root =
+            event.number("root") ?? outline?.root.map { Int64($0) } ?? count.map { $0 - 1 }
+        try add(event, run, .created, count, root)
         let unit = UnitNames(event).unit
         for entry in outline?.tasks ?? [] {
             addTask.bind(1, run + [UInt8(ascii: ".")] + Array(String(entry.number).utf8))
             addTask.bind(2, run)
             addTask.bind(3, Int64(entry.number))
             addTask.bind(4, entry.name)
-            addTask.bind(5, entry.number == last.map { Int($0) } ? unit : nil)
+            addTask.bind(5, entry.number == root.map { Int($0) } ? unit : nil)
             addTask.bind(6, event.text("parent"))
             addTask.bind(7, Int64((entry.waits ? TaskState.pending : .ready).rawValue))
             addTask.bind(8, event.text("as"))
@@ -192,7 +193,7 @@ extension EventIndexer {
 
     private func add(
         _ event: RawEvent, _ run: ArraySlice<UInt8>, _ state: TaskState, _ count: Int64?,
-        _ last: Int64?
+        _ root: Int64?
     ) throws(HistoryError) {
         addRun.bind(1, run)
         let names = UnitNames(event)
@@ -206,7 +207,7 @@ extension EventIndexer {
         addRun.bind(9, count)
         addRun.bind(10, event.time)
         addRun.bind(11, event.text("digest"))
-        addRun.bind(12, last)
+        addRun.bind(12, root)
         addRun.bind(13, Self.tail(run))
         addRun.bind(14, state == .rejected ? event.text("what") : nil)
         try addRun.run()

@@ -100,7 +100,7 @@ public final class History {
 
     private static let runColumns = """
         id, name, unit, parent, status, reason, generation, user, by, node, tasks, created, \
-        started, ended, message, last_k
+        started, ended, message, root
         """
 
     /// A run; nil when the journal does not know it.
@@ -148,10 +148,10 @@ public final class History {
                     generation: rows.int(6) ?? 0, user: rows.text(7), by: rows.text(8),
                     node: rows.text(9), tasks: rows.int(10), created: rows.integer(11),
                     started: rows.integer(12), ended: rows.integer(13), message: rows.text(14),
-                    lastTask: rows.int(15)))
+                    root: rows.int(15)))
         }
         for index in found.indices {
-            guard let k = found[index].lastTask else { continue }
+            guard let k = found[index].root else { continue }
             found[index].main = try task(TaskRef(run: found[index].id, task: k))
         }
         return found

@@ -23,7 +23,7 @@ public struct RunRow: Equatable, Sendable {
     /// A sentence that came with its end or its rejection.
     public var message: String?
     /// The number of the task that was submitted; the others are its dependencies.
-    public var lastTask: Int?
+    public var root: Int?
     /// That task's row; nil before it is known.
     public var main: TaskRow?
 }
@@ -56,6 +56,15 @@ public struct TaskRow: Equatable, Sendable {
     public var message: String?
     /// When its next attempt is due.
     public var due: Int64?
+}
+
+extension TaskRow {
+    /// A task of which only its plan is known.
+    public init(_ ref: TaskRef, name: String, state: TaskState, created: Int64?) {
+        self.init(
+            id: ref.description, run: ref.run.description, k: ref.task, name: name, state: state,
+            attempts: 0, created: created)
+    }
 }
 
 /// One attempt of a task.

@@ -3,15 +3,21 @@ import TaskModel
 
 /// What the index wants of a plan: its tasks' names, and which of them wait for another. The plan
 /// was checked when it was accepted; nothing here checks it again.
-struct PlanOutline {
-    struct Entry {
-        var number: Int
-        var name: String
-        var waits = false
+public struct PlanOutline {
+    public struct Entry {
+        public var number: Int
+        public var name: String
+        /// For another task.
+        public var waits = false
+        var isOptional = false
     }
-    private(set) var tasks: [Entry] = []
+    public private(set) var tasks: [Entry] = []
 
-    init(_ plan: [UInt8]) {
+    /// The number of the task that was asked for, as `Plan.root` finds it.
+    public var root: Int? { (tasks.last { !$0.isOptional } ?? tasks.last)?.number }
+
+    /// Reads a plan's bytes.
+    public init(_ plan: [UInt8]) {
         var waiting: Set<Int> = []
         for line in plan.split(separator: UInt8(ascii: "\n")) {
             if line.starts(with: "task ".utf8) {
@@ -32,13 +38,20 @@ struct PlanOutline {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ", maxSplits: 2)
             guard words.count == 3, let number = Int(words[0]) else { continue }
-            tasks.append(Entry(number: number, name: String(words[2]), waits: words[1] == "1"))
+            let marks = words[1]
+            tasks.append(
+                Entry(
+                    number: number, name: String(words[2]), waits: marks.contains("w"),
+                    isOptional: marks.contains("o")))
         }
     }
 
-    /// `NUMBER WAITS NAME`, a line a task.
+    /// `NUMBER MARKS NAME`, a line a task: `w` waits, `o` is optional, `-` neither.
     var text: String {
-        tasks.map { "\($0.number) \($0.waits ? 1 : 0) \($0.name)\n" }.joined()
+        tasks.map { task in
+            let marks = (task.waits ? "w" : "") + (task.isOptional ? "o" : "")
+            return "\(task.number) \(marks.isEmpty ? "-" : marks) \(task.name)\n"
+        }.joined()
     }
 
     private mutating func add(_ line: ArraySlice<UInt8>) {
@@ -46,6 +59,11 @@ struct PlanOutline {
         guard words.count > 2, let number = Decimal.parse(words[1]),
             let name = PercentCoding.decodeText(words[2])
         else { return }
-        tasks.append(Entry(number: number, name: name))
+        let isOptional =
+            words.count > 3
+            && words[3].split(separator: UInt8(ascii: " ")).contains {
+                $0.elementsEqual("optional=yes".utf8)
+            }
+        tasks.append(Entry(number: number, name: name, isOptional: isOptional))
     }
 }

@@ -147,6 +147,10 @@ extension Plan {
         return bytes
     }
 
+    /// The task that was asked for: the last one that the run needs. What is wanted, or hangs on it
+    /// (OnFailure=), is optional. nil of an empty plan.
+    public var root: PlanTask? { tasks.last { !$0.spec.flag(.optional) } ?? tasks.last }
+
     /// The digest in the last line of encoded bytes, 64 hexadecimal digits; nil where none is.
     public static func digest(ofEncoded bytes: [UInt8]) -> String? {
         let last = bytes.suffix(Self.trailer)

@@ -18,8 +18,6 @@ struct TaskOutcome {
     var cpu: Int64?
     var memory: Int64?
     var weak: String?
-    /// The check that failed, or what it depends on.
-    var cause: String?
     /// The sentence of the end record.
     var message: String?
 
@@ -67,7 +65,6 @@ struct TaskOutcome {
         ended = line.microseconds
         cpu = line.number("cpu").map { Int64($0) } ?? cpu
         memory = line.number("mem").map { Int64($0) } ?? memory
-        cause = line["name"]
         message = line["what"]
     }
 
@@ -76,13 +73,10 @@ struct TaskOutcome {
         (name ?? "\(ref)") + ": " + words + (message.map { ": \($0)" } ?? "")
     }
 
-    /// `failure (exit 3)`, `failure (check check-pandoc, exit 1)`, `success`.
+    /// `failure (exit 3)`, `failure (check, exit 1)`, `success`.
     var words: String {
         var details: [String] = []
         if let reason, reason != .exit, reason != .signal { details.append(reason.rawValue) }
-        if let cause, reason == .check || reason == .dependency {
-            details[details.count - 1] += " \(cause)"
-        }
         if let exit, exit != 0 { details.append("exit \(exit)") }
         if let signal { details.append("signal \(SignalName.name(of: Int32(signal)))") }
         return details.isEmpty ? state.word : "\(state.word) (\(details.joined(separator: ", ")))"

@@ -173,9 +173,3 @@ struct PlanMerger {
         }
     }
 }
-
-extension Plan {
-    /// The task that was asked for: the last one that the run needs. What only hangs on it
-    /// (OnFailure=) or is wanted is optional.
-    var root: PlanTask? { tasks.last { !$0.spec.flag(.optional) } ?? tasks.last }
-}

@@ -168,6 +168,9 @@ extension Daemon {
             .init("name", name), .init("unit", UnitName.of(name)), .init("digest", digest),
             .init("tasks", String(plan.tasks.count)),
         ]
+        if let root = plan.root, root.number != plan.tasks.last?.number {
+            fields.append(.init("root", String(root.number)))
+        }
         if let identity {
             fields.append(.init("inode", String(identity.inode)))
             fields.append(.init("mtime", String(identity.modified)))

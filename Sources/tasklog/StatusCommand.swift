@@ -35,9 +35,9 @@ struct StatusCommand: ParsableCommand {
             return
         }
         guard let run = try history.run(ref.run) else { throw ToolError.reading(Errno.noData) }
-        let tasks = try history.tasks(ofRun: ref.run).filter {
-            ref.task == nil || $0.id == ref.description
-        }
+        let tasks = try LivePlan.completing(
+            try history.tasks(ofRun: ref.run), of: run, spool: choice.path
+        ).filter { ref.task == nil || $0.id == ref.description }
         if question.format.format == .table {
             let page = StatusPage(
                 run: run, tasks: tasks, history: history, style: question.format.style,

@@ -17,6 +17,7 @@ final class PlanRun: AttemptOwner {
     private var recipes: [Recipe?]
     /// The end line that the scheduler has yet to call final or not.
     private var endLine: [UInt8] = []
+    private var name = ""
     private let clockOffset = Clock.real() - Clock.boot()
 
     /// How the tasks ended, by index in the plan.
@@ -42,9 +43,13 @@ final class PlanRun: AttemptOwner {
     ///   - name: what the run is called.
     ///   - bytes: the plan's own.
     func begin(name: String, bytes: [UInt8]) {
+        self.name = name
         var line = LineBuilder("accept", run: id)
         line.field("name", name)
         line.field("tasks", plan.tasks.count)
+        if let root = plan.root, root.number != plan.tasks.last?.number {
+            line.field("root", root.number)
+        }
         line.field("digest", Plan.digest(ofEncoded: bytes) ?? "")
         if bytes.count <= 4096 { line.field("plan", raw: bytes) }
         events?.append(line.bytes)
@@ -137,7 +142,14 @@ final class PlanRun: AttemptOwner {
         results[index(of: ref.task ?? 0)] = AttemptResult(
             state: state, reason: reason, what: because.map { "\($0) failed" })
         var line = LineBuilder("end", ref)
-        add(state, reason, because, to: &line)
+        line.field("state", state.word)
+        if let reason { line.field("reason", reason.rawValue) }
+        if let because, reason == .dependency {
+            line.field("what", "\(because), which it requires, failed")
+        } else if let because, state == .skipped {
+            line.field("what", "\(because) did not fail")
+        }
+        line.field("name", plan.tasks[index(of: ref.task ?? 0)].spec.name)
         line.word("final=yes")
         events?.append(line.bytes)
     }
@@ -145,17 +157,11 @@ final class PlanRun: AttemptOwner {
     private func runEnded(_ state: TaskState, _ reason: FailureReason?, _ because: String?) {
         ended = state
         var line = LineBuilder("end", run: id)
-        add(state, reason, because, to: &line)
-        events?.append(line.bytes)
-    }
-
-    private func add(
-        _ state: TaskState, _ reason: FailureReason?, _ because: String?,
-        to line: inout LineBuilder
-    ) {
         line.field("state", state.word)
         if let reason { line.field("reason", reason.rawValue) }
-        if let because { line.field("name", because) }
+        if let because, plan.tasks.count > 1 { line.field("what", "\(because) failed") }
+        line.field("name", name)
+        events?.append(line.bytes)
     }
 
     // MARK: What the executor reports

@@ -10,6 +10,21 @@ import Testing
     private let first = HistoryFixture.run(11)
     private let second = HistoryFixture.run(12)
 
+    @Test func theTaskThatWasAskedForMayHaveOthersBehindIt() throws {
+        let plan = """
+            taskplan 1
+            task 0 site command=true
+            task 1 alarm command=true optional=yes
+            edge 0 1 fail
+            digest -
+
+            """
+        let outline = PlanOutline(Array(plan.utf8))
+        #expect(outline.root == 0 && outline.tasks.map(\.waits) == [false, true])
+        #expect(PlanOutline(Array("task 0 a optional=yes\n".utf8)).root == 0)
+        #expect(PlanOutline([]).root == nil)
+    }
+
     @Test func aRunTellsItsWholeStory() throws {
         let fixture = try HistoryFixture()
         try fixture.siteRun(first)
@@ -17,7 +32,7 @@ import Testing
         let run = try #require(try history.run(first))
         #expect(run.name == "site" && run.unit == "site.task" && run.by == "1000")
         #expect(run.state == .failure && run.reason == "exit" && run.tasks == 2)
-        #expect(run.node == "node1" && run.lastTask == 1)
+        #expect(run.node == "node1" && run.root == 1)
         #expect(run.main?.exit == 8 && run.main?.message == "bad luck")
         let tasks = try history.tasks(ofRun: first)
         #expect(tasks.map(\.name) == ["libpng.service", "site"])

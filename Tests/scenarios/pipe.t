@@ -35,7 +35,7 @@ END
     pipe "$1: a failure is status 1" 1 --id=01m88gw5xr1c3076pf4v8mtxa3
     is "$1: the given id" "$(event accept | cut -d ' ' -f 3)" 01m88gw5xr1c3076pf4v8mtxa3
     is "$1: one final end a task" "$(event 'end .*final=yes' | wc -l)" 4
-    like "$1: what a failed dependency stopped" "$(event 'end [^ ]*\.3 .*')" "state=failure reason=dependency name=c"
+    like "$1: what a failed dependency stopped" "$(event 'end [^ ]*\.3 .*')" "state=failure reason=dependency what=c,%20which%20it%20requires,%20failed name=d final=yes"
     unlike "$1: and it has no start" "$(event 'start .*')" '\.3 '
     like "$1: the check and its status" "$(event 'check .*')" '\.1 a=1 name=ready exit=0'
     like "$1: a check's output is tagged" "$(event 'note .*step=1 .*')" 'fd=1 data=ready%0A'

@@ -43,19 +43,34 @@ is "output that comes late" "$(task run late.task)" late
 touch -d '1 hour ago' "$SPOOL"/log/*.log
 is "tasklog follows it too" "$(task logs -f "$(task submit late.task && wait_until 5 accepted late)")" late
 
+# A plan above 4 KiB is not in the journal: its tasks are known all the same.
+{
+    printf '[Dependencies]\nRequires=long.task\n[Command]\ncommand=/bin/true\n[Environment]\n'
+    for i in {1..100}; do echo "VARIABLE_$i=a value that takes some room, $i times"; done
+} >large.task
+large=$(task submit large.task)
+running() { [ "$(tasklog list "$1" -o jsonl | grep -c '"state":"running"')" -eq 1 ]; }
+ok "a large plan runs" wait_until 10 running large
+like "what waits in it has a name" "$(tasklog status "$large" -o plain)" $'large\t-\t-\tpending'
+task cancel "$large"
+exits "it ends" 130 timeout 20 task wait "$large"
+printf '[Dependencies]\nRequires=fails.task\n' | cat - <(tail -n +3 large.task) >large2.task
+TASK_SPOOL=$TMP/alone exits "without a daemon" 1 task run large2.task
+is "a task that never began has its own name" \
+    "$(tasklog query --spool="$TMP/alone" -o plain 'select name from tasks order by k')" $'fails\nlarge2'
+
 # Job control gives it back the SIGINT that a background job of a script ignores.
 set -m
 task run long.task >/dev/null 2>&1 &
 client=$!
 set +m
 TEST_PIDS+=("$client")
-running() { [ "$(tasklog list long -o jsonl | grep -c '"state":"running"')" -eq 1 ]; }
-ok "it runs" wait_until 10 running
+ok "it runs" wait_until 10 running long
 kill -INT "$client"
 status=0
 wait "$client" || status=$?
 is "Ctrl-C ends the client" "$status" 130
-ok "and not the task" running
+ok "and not the task" running long
 task cancel long
 exits "which was cancelled later" 130 timeout 20 task wait long
 stop_taskd
