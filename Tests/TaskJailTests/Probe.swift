@@ -36,6 +36,7 @@ enum Who: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
 /// One run of jailprobe.
 struct ProbeRun {
+    var pid: Int32 = -1
     var status: Int32
     var output: String
     /// What the program wrote to standard error and, one a line, the session's reports.
@@ -151,7 +152,7 @@ enum Probe {
             return ProbeRun(status: -1, output: "", errors: "no probe")
         }
         let status = wait(pid)
-        return ProbeRun(status: status, output: read(output), errors: read(errors))
+        return ProbeRun(pid: pid, status: status, output: read(output), errors: read(errors))
     }
 
     private static func start(_ words: [String], _ output: Int32, _ errors: Int32) -> Int32? {
@@ -169,7 +170,8 @@ enum Probe {
         return error == 0 ? pid : nil
     }
 
-    /// Starts a run and comes back when its output contains `sign`, within 10 seconds.
+    /// Starts a run and comes back when its output contains `sign` and the report of its start:
+    /// program and probe write to one pipe, in either order. Within 10 seconds each.
     static func start(
         _ who: Who, _ options: [String], _ command: [String], until sign: String
     ) -> LiveProbe? {
@@ -179,7 +181,7 @@ enum Probe {
         close(pipes[1])
         guard let pid else { return nil }
         var live = LiveProbe(pid: pid, pipe: pipes[0], text: "")
-        return live.read(until: sign) ? live : nil
+        return live.read(until: sign) && live.read(until: "started pid=") ? live : nil
     }
 
     static func wait(_ pid: Int32) -> Int32 {

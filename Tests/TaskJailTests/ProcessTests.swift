@@ -56,7 +56,7 @@ import Testing
             who, ["--repeat", "60", "--slots", "4", "--quiet", "--user", "nobody"], ["/bin/true"])
         #expect(run.status == 0)
         #expect(Processes.mounts() == before)
-        #expect(!Processes.hasCgroups())
+        #expect(!Processes.hasCgroups(of: run.pid))
     }
 
     @Test(arguments: Who.available) func `jails die with the program that runs them`(_ who: Who)
@@ -83,13 +83,24 @@ import Testing
                 who, ["--repeat", "2", "--work", work], ["/bin/sh", "-c", script], until: "ready"))
         for name in names("/proc") {
             guard let pid = Int32(name), pid != live.initPid else { continue }
-            if text("/proc/\(pid)/status").contains("\nPPid:\t\(live.pid)\n") { kill(pid, SIGKILL) }
+            if text("/proc/\(pid)/status").contains("\nPPid:\t\(live.pid)\n") {
+                #expect(Processes.isKilled(pid))
+            }
         }
         Directory.write("", work + "/go")
         let hasEnded = live.read(until: "attempts=2")
         #expect(hasEnded)
         #expect(Probe.wait(live.pid) == 0)
         #expect(live.text.components("ended program=0 exit=0") == 2, "\(live.text)")
+    }
+
+    /// Kills a process and waits until it is dead; its parent may be slow to reap it.
+    static func isKilled(_ pid: Int32) -> Bool {
+        let descriptor = cl_pidfd_open(pid)
+        defer { close(descriptor) }
+        kill(pid, SIGKILL)
+        var watch = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&watch, 1, 5000) == 1
     }
 
     static func isRunning(_ mark: String) -> Bool {
@@ -101,13 +112,9 @@ import Testing
 
     static func mounts() -> Int { text("/proc/self/mountinfo").split(separator: "\n").count }
 
-    /// Pools whose process is gone but whose directory is not.
-    static func hasCgroups() -> Bool {
-        for name in names("/sys/fs/cgroup/unified") + names("/sys/fs/cgroup")
-        where name.hasPrefix("taskrun-") {
-            let pid = Int32(name.dropFirst(8).prefix { $0 != "-" }) ?? 0
-            if kill(pid, 0) < 0 { return true }
-        }
-        return false
+    /// Are there cgroups of this probe's pool?
+    static func hasCgroups(of pid: Int32) -> Bool {
+        (names("/sys/fs/cgroup/unified") + names("/sys/fs/cgroup/pids") + names("/sys/fs/cgroup"))
+            .contains { $0.hasPrefix("taskrun-\(pid)-") }
     }
 }
