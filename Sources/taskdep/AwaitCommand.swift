@@ -9,12 +9,12 @@ struct AwaitCommand: ParsableCommand {
         commandName: "await",
         abstract: "Asks systemd whether a unit is active.",
         discussion: """
-            Plans run it for systemd's units. Exits 0 where the unit is active, else 1. With \
-            --optional it waits while the unit is activating, at most 90 s, and only warns. \
+            Plans run it for systemd's units. While the unit is activating it waits, at most \
+            90 s. Exits 0 where the unit is active, else 1; with --optional it only warns. \
             It asks the bus of $DBUS_SYSTEM_BUS_ADDRESS, else the system's.
             """)
 
-    @Flag(help: "Nothing requires it: wait while it is activating, warn, exit 0.")
+    @Flag(help: "Nothing requires it: warn where it is not active, exit 0.")
     var optional = false
 
     @Argument(help: ArgumentHelp("A unit of systemd: postgresql.service.", valueName: "name"))
@@ -43,7 +43,7 @@ struct AwaitCommand: ParsableCommand {
         let bus = try SystemBus()
         let deadline = Clock.boot() + Self.patience
         var state = try bus.state(of: name)
-        while optional, state.word == "activating", Clock.boot() < deadline {
+        while state.word == "activating", Clock.boot() < deadline {
             Clock.pause(Self.interval)
             state = try bus.state(of: name)
         }
