@@ -13,13 +13,13 @@ struct CarriedPlans {
 
         /// From 64 hexadecimal digits.
         init?(_ text: String) {
-            var values = [UInt64](repeating: 0, count: 4)
             guard text.utf8.count == 64 else { return nil }
-            for (index, byte) in text.utf8.enumerated() {
-                guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { return nil }
-                values[index / 16] = values[index / 16] << 4 | UInt64(digit)
+            var parts: [UInt64] = []
+            for start in stride(from: 0, to: 64, by: 16) {
+                guard let word = UInt64(text.dropFirst(start).prefix(16), radix: 16) else { return nil }
+                parts.append(word)
             }
-            words = (values[0], values[1], values[2], values[3])
+            words = (parts[0], parts[1], parts[2], parts[3])
         }
 
         static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
