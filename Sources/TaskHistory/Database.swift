@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import CSQLite
 
-/// A connection to an SQLite file, used by one thread.
+/// A connection to an SQLite file, or to memory by a URI `file:`; used by one thread.
 final class Database {
     let handle: OpaquePointer
 
     init(_ path: String, flags: Int32) throws(HistoryError) {
         var opened: OpaquePointer?
-        let code = sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX, nil)
+        let uri = path.hasPrefix("file:") ? SQLITE_OPEN_URI : 0
+        let code = sqlite3_open_v2(path, &opened, flags | uri | SQLITE_OPEN_NOMUTEX, nil)
         guard code == SQLITE_OK, let opened else {
             let message = opened.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
             sqlite3_close_v2(opened)

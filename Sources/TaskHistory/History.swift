@@ -12,8 +12,13 @@ public final class History {
     private let journal: Descriptor
     private let database: Database
     private let progress: (Int) -> Void
-    /// Why the index is not up to date; nil when it is.
-    public private(set) var staleness: HistoryError?
+    /// The index's place, for the SQL of users: a path, or a URI of memory.
+    public let indexPath: String
+    /// Why the index was not brought up to date; nil when it was.
+    public let failure: HistoryError?
+    /// There is no index that can be used or made, on a full disk for one: the journal is read into
+    /// memory.
+    public let isInMemory: Bool
 
     /// Opens the history of a spool.
     ///
@@ -29,25 +34,33 @@ public final class History {
         }
         self.progress = progress
         let path = "\(directory)/\(IndexUpdate.file)"
-        do {
+        do throws(HistoryError) {
             try IndexUpdate(journal: journal.number, path: path, progress: progress).run()
+            failure = nil
         } catch {
-            guard (try? File.status(IndexUpdate.file, at: journal.number)) != nil else {
-                throw error
-            }
-            staleness = error
+            failure = error
         }
-        database = try Database(path, flags: SQLITE_OPEN_READONLY)
+        if let found = Self.open(path) {
+            (database, indexPath, isInMemory) = (found, path, false)
+        } else {
+            database = try Database(IndexUpdate.memory, flags: SQLITE_OPEN_READWRITE)
+            (indexPath, isInMemory) = (IndexUpdate.memory, true)
+            try refresh()
+        }
+    }
+
+    /// An index that has its tables.
+    private static func open(_ path: String) -> Database? {
+        guard let database = try? Database(path, flags: SQLITE_OPEN_READONLY),
+            (try? database.number("pragma user_version")) == Schema.version
+        else { return nil }
+        return database
     }
 
     /// Reads what the journal has got since.
     public func refresh() throws(HistoryError) {
-        let path = "\(directory)/\(IndexUpdate.file)"
-        try IndexUpdate(journal: journal.number, path: path, progress: progress).run()
+        try IndexUpdate(journal: journal.number, path: indexPath, progress: progress).run()
     }
-
-    /// The index's path, for the SQL of users.
-    public var indexPath: String { "\(directory)/\(IndexUpdate.file)" }
 
     // MARK: Which run
 

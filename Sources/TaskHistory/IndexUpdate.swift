@@ -10,6 +10,8 @@ import TaskJournal
 /// and the place that was read to are one transaction, so that a crash repeats nothing.
 struct IndexUpdate {
     static let file = "index.sqlite"
+    /// An index in this process's memory, which lives as long as some connection to it.
+    static let memory = "file:index?mode=memory&cache=shared"
     private static let lockFile = "index.sqlite.lock"
     /// Events a transaction.
     private static let batch = 20_000
@@ -29,18 +31,21 @@ struct IndexUpdate {
 
     /// Updates, or waits at most `patience` microseconds for whoever does.
     func run(patience: Int64 = 300_000) throws(HistoryError) {
+        if path == Self.memory { return try attempt { try update() } }
         let held: Lock?
         do {
             held = try lock(patience)
-        } catch Errno.readOnlyFileSystem, Errno.permissionDenied, Errno.noSpace {
-            return  // the index as it is, if there is one
         } catch {
             throw .index("\(path): \(error)")
         }
         guard let held else { return }
         defer { held.release() }
+        try attempt { try updateOrRebuild() }
+    }
+
+    private func attempt(_ body: () throws -> Void) throws(HistoryError) {
         do {
-            try updateOrRebuild()
+            try body()
         } catch let error as HistoryError {
             throw error
         } catch {
@@ -105,6 +110,7 @@ struct IndexUpdate {
     }
 
     private func open() throws(HistoryError) -> Database {
+        if path == Self.memory { return try prepare(Database(path, flags: SQLITE_OPEN_READWRITE)) }
         // SQLite would make it readable for others; what it makes beside it follows.
         _ = try? File.open(Self.file, at: journal, flags: [.readWrite, .create], mode: 0o600)
         let database = try Database(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
@@ -113,6 +119,11 @@ struct IndexUpdate {
             pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -65536;
             pragma wal_autocheckpoint = 8000; pragma temp_store = memory;
             """)
+        return try prepare(database)
+    }
+
+    /// Makes the tables where there are none.
+    private func prepare(_ database: Database) throws(HistoryError) -> Database {
         switch try database.number("pragma user_version") {
         case Schema.version: return database
         case 0:

@@ -16,9 +16,11 @@ extension History {
         do {
             let history = try History(spool: choice.path) { progress.show($0) }
             progress.clear()
-            if let staleness = history.staleness {
+            if let failure = history.failure {
                 reporter.warning(
-                    "unable to \(staleness.sentence), what follows may be old")
+                    "unable to \(failure.sentence), "
+                        + (history.isInMemory
+                            ? "the journal was read from its beginning" : "what follows may be old"))
             }
             return history
         } catch {

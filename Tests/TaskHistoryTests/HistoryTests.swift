@@ -150,8 +150,27 @@ import Testing
         try? File.unlink("index.sqlite-wal", at: fixture.journal)
         counts = []
         let history = try History(spool: fixture.spool) { counts.append($0) }
-        #expect(counts.last == 9 && history.staleness == nil)
+        #expect(counts.last == 9 && history.failure == nil)
         #expect(try history.run(first)?.state == .failure)
+    }
+
+    @Test func withoutAnIndexTheJournalIsReadIntoMemory() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(first)
+        try File.makeDirectory(fixture.spool + "/journal/index.sqlite.lock")
+        defer { try? File.removeDirectory("index.sqlite.lock", at: fixture.journal) }
+        let history = try fixture.history()
+        #expect(history.isInMemory && history.failure != nil)
+        #expect(try history.run(first)?.state == .failure)
+        try fixture.event("accept \(second) name=late tasks=1")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.run(second)?.name == "late")
+        let query = try UserQuery("select count(*) from run", at: history.indexPath)
+        #expect(try query.next() == [.integer(2)])
+        #expect(throws: HistoryError.self) {
+            _ = try UserQuery("delete from run", at: history.indexPath)
+        }
     }
 
     @Test func lookupsAreSeeks() throws {
