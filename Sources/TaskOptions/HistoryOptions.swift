@@ -20,7 +20,8 @@ extension History {
                 reporter.warning(
                     "unable to \(failure.sentence), "
                         + (history.isInMemory
-                            ? "the journal was read from its beginning" : "what follows may be old"))
+                            ? "the journal was read from its beginning" : "what follows may be old")
+                )
             }
             return history
         } catch {

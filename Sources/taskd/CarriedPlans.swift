@@ -16,7 +16,9 @@ struct CarriedPlans {
             guard text.utf8.count == 64 else { return nil }
             var parts: [UInt64] = []
             for start in stride(from: 0, to: 64, by: 16) {
-                guard let word = UInt64(text.dropFirst(start).prefix(16), radix: 16) else { return nil }
+                guard let word = UInt64(text.dropFirst(start).prefix(16), radix: 16) else {
+                    return nil
+                }
                 parts.append(word)
             }
             words = (parts[0], parts[1], parts[2], parts[3])
