@@ -10,6 +10,12 @@ public enum Clock {
     /// Gives the CPU away for some microseconds (nanosleep(2)); a signal ends it early.
     public static func pause(_ microseconds: Int64) { cl_pause(microseconds) }
 
+    /// Lets others run until then, in CLOCK_BOOTTIME: for some microseconds, which a sleep would turn
+    /// into hundreds (timer slack, an idle processor that wakes up).
+    public static func yield(until time: Int64) {
+        while boot() < time { sched_yield() }
+    }
+
     /// CLOCK_BOOTTIME: microseconds since boot, never steps, counts through suspend.
     public static func boot() -> Int64 { cl_boottime() }
 }

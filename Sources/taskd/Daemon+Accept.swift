@@ -17,7 +17,6 @@ extension Daemon {
         let boot = Clock.boot()
         guard pausedUntil <= boot, !isStopping else { return }
         guard incoming.hasWork(runs.count < options.window, at: boot), hasSpace() else { return }
-        incoming.letDropperFinish()
         compiler.lookAgain()
         for _ in 0..<Self.mostPerTurn where runs.count < options.window {
             do {
@@ -95,6 +94,7 @@ extension Daemon {
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
         let compiled = compiler.compile(name: taken.name, drop.bytes)
+        incoming.letDropperFinish()
         do {
             guard try spool.take(drop.name, as: taken, drop.identity) else { return }
         } catch {
@@ -105,6 +105,7 @@ extension Daemon {
 
     /// Takes what was not read, to be rejected.
     private func takeAway(_ name: String, _ taken: TakenName) -> Bool {
+        incoming.letDropperFinish()
         do {
             try spool.move(name, .incoming, to: taken.text, .tmp)
             return true
