@@ -14,7 +14,9 @@ import Testing
         #expect(run.lines.contains("Seccomp:\t2"))
     }
 
-    @Test(arguments: Who.onlyRoot) func `as root a task has its own groups only`(_ who: Who) {
+    @Test(.needsRoot, arguments: Who.onlyRoot) func `as root a task has its own groups only`(
+        _ who: Who
+    ) {
         let run = Probe.run(who, ["--user", "nobody"], ["/usr/bin/id"])
         #expect(run.output == "uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)\n")
     }
@@ -31,7 +33,9 @@ import Testing
         #expect(!run.lines.dropFirst(2).joined().contains("uid=0(root)") || who == .root)
     }
 
-    @Test(arguments: Who.onlyRoot) func `root in a jail cannot make set-id files`(_ who: Who) {
+    @Test(.needsRoot, arguments: Who.onlyRoot) func `root in a jail cannot make set-id files`(
+        _ who: Who
+    ) {
         let work = Directory.make(owner: 0)
         let run = Probe.shell(
             who, ["--user", "root", "--work", work],
@@ -65,8 +69,8 @@ import Testing
         #expect(run.output == "200\n")
     }
 
-    @Test(arguments: Who.onlyRoot) func `a user becomes another only where root says so`(_ who: Who)
-    {
+    @Test(.needsRoot, arguments: Who.onlyRoot)
+    func `a user becomes another only where root says so`(_ who: Who) {
         let refused = Probe.run(who, ["--owner", "65534", "--user", "root"], ["/usr/bin/id"])
         #expect(refused.status == 217)
         #expect(refused.errors.contains("`nobody: root`"))
@@ -79,7 +83,9 @@ import Testing
         #expect(group.status == 216)
     }
 
-    @Test(arguments: Who.onlyRoot) func `an absent user is told how to be made`(_ who: Who) {
+    @Test(.needsRoot, arguments: Who.onlyRoot) func `an absent user is told how to be made`(
+        _ who: Who
+    ) {
         let run = Probe.run(who, ["--user", "no-such-user"], ["/bin/true"])
         #expect(run.status == 217)
         #expect(run.errors.contains("useradd"))

@@ -34,6 +34,11 @@ enum Who: String, CaseIterable, Sendable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 }
 
+extension Trait where Self == ConditionTrait {
+    /// What an ordinary user can't have is skipped by name.
+    static var needsRoot: Self { .enabled(if: geteuid() == 0, "needs root") }
+}
+
 /// One run of jailprobe.
 struct ProbeRun {
     var pid: Int32 = -1

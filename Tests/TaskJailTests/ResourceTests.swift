@@ -23,8 +23,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Who.onlyRoot) func `memory above the limit is oom, also of a child`(_ who: Who)
-    {
+    @Test(.needsRoot, arguments: Who.onlyRoot)
+    func `memory above the limit is oom, also of a child`(_ who: Who) {
         let script = "x = bytearray(200 << 20)"
         let own = Probe.python(who, ["--mem", "67108864", "--user", "nobody"], script)
         #expect(own.field("finished", "oom") == "1")
@@ -37,7 +37,9 @@ import Testing
         #expect(calm.field("finished", "oom") == "0")
     }
 
-    @Test(arguments: Who.onlyRoot) func `shared memory counts, and is gone afterwards`(_ who: Who) {
+    @Test(.needsRoot, arguments: Who.onlyRoot) func `shared memory counts, and is gone afterwards`(
+        _ who: Who
+    ) {
         let run = Probe.python(
             who, ["--mem", "67108864", "--user", "nobody"],
             "f = os.memfd_create('x'); [os.write(f, b'x' * (1 << 20)) for _ in range(200)]")
@@ -87,7 +89,7 @@ import Testing
         #expect(run.field("finished", "init") == "0")
     }
 
-    @Test(arguments: Who.onlyRoot) func `a share of CPU is held`(_ who: Who) {
+    @Test(.needsRoot, arguments: Who.onlyRoot) func `a share of CPU is held`(_ who: Who) {
         guard Resources.hasV1("cpu") else { return }
         let run = Probe.python(
             who, ["--cpu", "20"],

@@ -39,7 +39,9 @@ import Testing
         #expect(run.status == 200)
     }
 
-    @Test(arguments: Who.onlyRoot) func `paths are opened as the task's user`(_ who: Who) {
+    @Test(.needsRoot, arguments: Who.onlyRoot) func `paths are opened as the task's user`(
+        _ who: Who
+    ) {
         let closed = Directory.make(mode: 0o700, owner: 0)
         let inner = closed + "/work"
         mkdir(inner, 0o755)

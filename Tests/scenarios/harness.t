@@ -5,7 +5,11 @@
 . "$(dirname "$0")/lib.sh"
 
 # Runs a small test with these helpers and prints what it says.
-inner() { printf '. "%s/Tests/scenarios/lib.sh"\n%s\n' "$ROOT" "$1" | bash 2>/dev/null || true; }
+# Its skips are none of this file's: they go to SKIPS, if anywhere.
+inner() {
+    printf '. "%s/Tests/scenarios/lib.sh"\n%s\n' "$ROOT" "$1" |
+        TASKSPOOL_SKIPS=${SKIPS-} bash 2>/dev/null || true
+}
 
 like "ok passes" "$(inner 'ok a true; done_testing')" '^ok 1 - a.1\.\.1$'
 like "ok fails" "$(inner 'ok a false; done_testing')" '^not ok 1 - a'
@@ -13,6 +17,8 @@ like "is fails" "$(inner 'is a x y')" '^not ok 1 - a'
 like "like fails" "$(inner 'like a x y')" '^not ok 1 - a'
 like "exits fails" "$(inner 'exits a 3 true')" '^not ok 1 - a'
 like "skip names the reason" "$(inner 'skip a "no b"')" '^ok 1 - a # SKIP no b$'
+SKIPS=$TMP/skips inner 'skip a "no b"; skip_all "no c"' >/dev/null
+is "skipped tests are collected" "$(sed 's/^[^:]*: //' "$TMP/skips")" $'a: no b\nall: no c'
 is "a test that dies has no plan" "$(inner 'false; done_testing')" ""
 is "wait_until keeps its deadline" "$(inner 'wait_until 0 false || echo late')" late
 
