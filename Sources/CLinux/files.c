@@ -25,7 +25,7 @@ int cl_open_beneath(int directory, const char *path, int flags, mode_t mode) {
 }
 
 int cl_openat(int directory, const char *path, int flags, mode_t mode) {
-    return openat(directory, path, flags | O_CLOEXEC, mode);
+    return openat(directory, path, flags | O_CLOEXEC | O_NOCTTY, mode);
 }
 
 int cl_lease_read(int fd) { return fcntl(fd, F_SETLEASE, F_RDLCK); }

@@ -57,6 +57,7 @@ static void child(void *argument) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (r->new_session && setsid() < 0) fail(shared, 's');
+    if (r->new_group && setpgid(0, 0) < 0) fail(shared, 's');
     if (r->death_signal) {
         if (prctl(PR_SET_PDEATHSIG, r->death_signal) < 0) fail(shared, 's');
         if (getppid() != shared->parent) _exit(127);  // it died before the signal was set
@@ -84,17 +85,22 @@ static void *child_stack(size_t size) {
     return stack;
 }
 
+// Asked once: a caller that forks without exec would have to ask again, and none does.
+static pid_t own_pid(void) {
+    static pid_t own;
+    if (!own) own = getpid();
+    return own;
+}
+
 pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step) {
     enum { stack_size = 64 * 1024 };
     void *stack = child_stack(stack_size);
     *step = 'c';
     *pidfd = -1;
     if (!stack) return -1;
-    // With VM shared a handler of ours must not run in the child: block all until it is gone.
-    sigset_t all, before;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
-    struct shared shared = {.request = request, .parent = getpid()};
+    // With VM shared a handler of ours must not run in the child: CLEAR_SIGHAND sees to that, so
+    // nothing has to be blocked.
+    struct shared shared = {.request = request, .parent = own_pid()};
     struct clone_args args = {
         .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         .pidfd = (uint64_t)(uintptr_t)pidfd,
@@ -102,9 +108,6 @@ pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step) {
         .stack = (uint64_t)(uintptr_t)stack,
         .stack_size = stack_size};
     long pid = cl_clone_entry(&args, child, &shared);
-    int saved = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
     if (pid < 0) return -1;
     if (!shared.error) return (pid_t)pid;
     int status;

@@ -93,6 +93,16 @@ public enum Caller {
 
 /// What is known of a terminal behind a descriptor.
 public enum Terminal {
+    /// Whether the caller's session has a controlling terminal (tty(4)); true where nobody can say.
+    public static var isControlling: Bool {
+        do throws(Errno) {
+            _ = try File.open("/dev/tty", flags: [.readWrite, .nonBlocking])
+            return true
+        } catch {
+            return error != .noSuchAddressOrDevice
+        }
+    }
+
     public static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
     /// Its width in columns; nil when it is none or does not say.

@@ -3,7 +3,8 @@ import CLinux
 import Glibc
 public import SystemPackage
 
-/// How a file is opened (open(2)); the empty set reads. Close-on-exec is always added.
+/// How a file is opened (open(2)); the empty set reads. Close-on-exec is always added, and
+/// that a terminal does not become the caller's (O_NOCTTY).
 public struct OpenFlags: OptionSet, Sendable {
     public let rawValue: Int32
     public init(rawValue: Int32) { self.rawValue = rawValue }

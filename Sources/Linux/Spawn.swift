@@ -19,6 +19,17 @@ public final class Program {
         self.environment = CStringArray(environment)
     }
 
+    /// The same program with further variables, before its own: `NAME=VALUE` strings, each ended by
+    /// a zero byte.
+    public init(_ program: Program, adding variables: [UInt8]) {
+        path = strdup(program.path)
+        arguments = program.arguments
+        environment = CStringArray(variables, before: program.environment)
+    }
+
+    /// The path as it was given.
+    public var name: String { String(cString: path) }
+
     deinit { free(path) }
 }
 
@@ -26,16 +37,43 @@ public final class Program {
 public final class CStringArray {
     public let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     private let count: Int
+    /// Who owns the strings after the first block.
+    private let rest: CStringArray?
+    private let block: UnsafeMutablePointer<CChar>?
 
     public init(_ strings: [String]) {
         count = strings.count
+        rest = nil
+        block = nil
         pointers = .allocate(capacity: count + 1)
         for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
         pointers[count] = nil
     }
 
+    /// - Parameter bytes: strings, each ended by a zero byte; they come before the others.
+    init(_ bytes: [UInt8], before rest: CStringArray) {
+        let block = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+        let own = bytes.count { $0 == 0 }
+        count = own + rest.count
+        self.rest = rest
+        self.block = block
+        pointers = .allocate(capacity: count + 1)
+        var index = 0
+        var isStart = true
+        for (at, byte) in bytes.enumerated() {
+            block[at] = CChar(bitPattern: byte)
+            if isStart, index < own {
+                pointers[index] = block + at
+                index += 1
+            }
+            isStart = byte == 0
+        }
+        (pointers + own).update(from: rest.pointers, count: rest.count + 1)
+    }
+
     deinit {
-        for index in 0..<count { free(pointers[index]) }
+        if block == nil { for index in 0..<count { free(pointers[index]) } }
+        block?.deallocate()
         pointers.deallocate()
     }
 }
@@ -65,6 +103,8 @@ public struct SpawnOptions: Sendable {
     /// Becomes descriptor 3 of the child when not negative.
     public var extra: Int32 = -1
     public var newSession = false
+    /// A process group of its own, in the caller's session.
+    public var newGroup = false
     /// SIGKILL when the starting process dies.
     public var diesWithParent = false
     public var nice: Int32 = 0
@@ -95,6 +135,7 @@ public struct Child: ~Copyable {
         request.stderr_fd = options.standardError
         request.keep_fd = options.extra
         request.new_session = options.newSession ? 1 : 0
+        request.new_group = options.newGroup ? 1 : 0
         request.death_signal = options.diesWithParent ? SIGKILL : 0
         request.nice = options.nice
         request.memory_limit = options.memoryLimit
@@ -125,13 +166,14 @@ public struct Child: ~Copyable {
         _ = cl_pidfd_send_signal(pidfd.number, number)
     }
 
-    /// SIGKILL to the process and all of its group; needs `newSession`, and must come before `ended`
-    /// has reaped it: until then its number cannot mean another process.
+    /// SIGKILL to the process and all of its group; needs `newSession` or `newGroup`,
+    /// and must come before `ended` has reaped it: until then its number cannot mean another process.
     public func killGroup() {
         _ = kill(-pid, SIGKILL)
     }
 
-    /// A signal to the process and all of its group; needs `newSession`. Not after `ended`.
+    /// A signal to the process and all of its group; needs `newSession` or `newGroup`. Not
+    /// after `ended`.
     public func signalGroup(_ number: Int32) {
         _ = kill(-pid, number)
     }
@@ -155,8 +197,8 @@ public struct ProcessEnd: Equatable, Sendable {
         cl_status_exited(status) != 0 ? nil : cl_status_signal(status)
     }
 
-    /// Peak resident memory of this process in bytes. A child of `Child.start` begins with it: its
-    /// `memory` tells nothing unless it is more.
+    /// Peak resident memory of this process in bytes; it only grows. A child of `Child.start` begins
+    /// with it: its `memory` tells nothing unless it is more.
     public static var ownPeak: Int64 {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

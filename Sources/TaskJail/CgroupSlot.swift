@@ -25,8 +25,11 @@ final class CgroupSlot {
     private let controllers: [String: CgroupPlace]
     private let unifiedPath: String?
     private var written: [String: String] = [:]
+    private var applied: JailLimits?
     private var before = JailBreach()
-    private var readers: [String: KernelFile] = [:]
+    /// The counters after the attempt before; nothing ran since.
+    private var last: JailBreach?
+    private var files: [String: KernelFile] = [:]
 
     init(controllers: [String: CgroupPlace], unified: String?) {
         self.controllers = controllers
@@ -52,6 +55,16 @@ final class CgroupSlot {
 
     /// Writes what differs from the attempt before, and remembers the counters.
     func apply(_ limits: JailLimits) throws(JailError) {
+        if applied != limits {
+            applied = nil
+            try write(limits)
+            applied = limits
+        }
+        resetPeak()
+        before = last ?? counters()
+    }
+
+    private func write(_ limits: JailLimits) throws(JailError) {
         if let place = controllers["memory"] {
             place.isV2
                 ? try applyMemoryV2(place.path, limits) : try applyMemoryV1(place.path, limits)
@@ -68,8 +81,6 @@ final class CgroupSlot {
                 ? try write(place.path + "/cpu.max", (quota ?? "max") + " 100000")
                 : try write(place.path + "/cpu.cfs_quota_us", quota ?? "-1")
         }
-        resetPeak()
-        before = counters()
     }
 
     private func applyMemoryV2(_ path: String, _ limits: JailLimits) throws(JailError) {
@@ -119,12 +130,13 @@ final class CgroupSlot {
     /// What happened since `apply`.
     func breach() -> JailBreach {
         var now = counters()
+        last = now
         now.oomKills -= before.oomKills
         now.forksRefused -= before.forksRefused
         now.throttled -= before.throttled
         if let place = controllers["memory"] {
-            now.peakMemory = number(
-                place.path + (place.isV2 ? "/memory.peak" : "/memory.max_usage_in_bytes"))
+            let name = place.isV2 ? "/memory.peak" : "/memory.max_usage_in_bytes"
+            now.peakMemory = file(place.path + name)?.number(after: "")
         }
         return now
     }
@@ -133,55 +145,67 @@ final class CgroupSlot {
         var result = JailBreach()
         if let place = controllers["memory"] {
             let file = place.isV2 ? "/memory.events" : "/memory.oom_control"
-            result.oomKills = field("oom_kill", place.path + file) ?? 0
+            result.oomKills = self.file(place.path + file)?.number(after: "oom_kill ") ?? 0
         }
         if let place = controllers["pids"] {
-            result.forksRefused = field("max", place.path + "/pids.events") ?? 0
+            result.forksRefused = file(place.path + "/pids.events")?.number(after: "max ") ?? 0
         }
         if let place = controllers["cpu"] {
-            result.throttled = field("nr_throttled", place.path + "/cpu.stat") ?? 0
+            result.throttled =
+                file(place.path + "/cpu.stat")?.number(after: "nr_throttled ") ?? 0
         }
         return result
     }
 
     private func resetPeak() {
         guard let place = controllers["memory"], !place.isV2 else { return }
-        _ = Text.write("0", to: place.path + "/memory.max_usage_in_bytes")
+        file(place.path + "/memory.max_usage_in_bytes", O_RDWR)?.write("0")
     }
 
-    private func field(_ name: String, _ path: String) -> Int64? {
-        guard let text = read(path) else { return nil }
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ")
-            if words.count == 2, words[0] == name { return Int64(words[1]) }
-        }
-        return nil
-    }
-
-    private func number(_ path: String) -> Int64? {
-        read(path).flatMap { Int64($0.prefix { $0 != "\n" }) }
-    }
-
-    private func read(_ path: String) -> String? {
-        if readers[path] == nil { readers[path] = KernelFile(path) }
-        return readers[path]?.read()
+    private func file(_ path: String, _ mode: Int32 = O_RDONLY) -> KernelFile? {
+        if let known = files[path] { return known }
+        let file = KernelFile(path, mode)
+        files[path] = file
+        return file
     }
 }
 
-/// A kernel file that is read again and again.
+/// A file of the kernel that is read again and again.
 private final class KernelFile {
-    private let number: Int32
+    private let descriptor: Int32
 
-    init?(_ path: String) {
-        number = open(path, O_RDONLY | O_CLOEXEC)
-        if number < 0 { return nil }
+    init?(_ path: String, _ mode: Int32) {
+        descriptor = open(path, mode | O_CLOEXEC)
+        if descriptor < 0 { return nil }
     }
 
-    func read() -> String? {
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = pread(number, &bytes, bytes.count, 0)
-        return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+    /// The number at the start of a line, behind a word and its blank.
+    func number(after word: StaticString) -> Int64? {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { space in
+            let count = pread(descriptor, space.baseAddress, space.count, 0)
+            if count <= 0 { return nil }
+            for line in space[..<count].split(separator: UInt8(ascii: "\n")) {
+                let begins = word.withUTF8Buffer { line.starts(with: $0) }
+                if begins { return Self.number(line.dropFirst(word.utf8CodeUnitCount)) }
+            }
+            return nil
+        }
     }
 
-    deinit { close(number) }
+    private static func number(_ digits: Slice<UnsafeMutableRawBufferPointer>) -> Int64? {
+        var value: Int64 = 0
+        for digit in digits {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            if overflow { return nil }
+            value = product &+ Int64(digit - UInt8(ascii: "0"))
+        }
+        return value
+    }
+
+    func write(_ text: StaticString) {
+        _ = pwrite(descriptor, text.utf8Start, text.utf8CodeUnitCount, 0)
+    }
+
+    deinit { close(descriptor) }
 }

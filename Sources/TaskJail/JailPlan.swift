@@ -20,7 +20,7 @@ public struct JailPlan: Sendable {
     }
 
     public let request: JailRequest
-    /// The environment of every program, complete.
+    /// The environment of every program, but for what names the attempt.
     public let environment: [String]
     /// Limits that are weaker than asked for, by directive name: for `weak=` of the start event.
     public let weak: [String]
@@ -28,14 +28,15 @@ public struct JailPlan: Sendable {
     public let lines: [Line]
     let title: String
     let ops: JailOps
-    let baseKey: String
-    let cloneFlags: UInt64
+    /// The steps as the launcher reads them.
+    let image: RequestImage
 
     /// Compiles a request for this machine.
     ///
     /// - Parameter facts: those of the launcher that will run it (`Launcher.facts`).
     /// - Throws: 226 where user namespaces are refused, 219 for a limit that cannot be had (strict,
-    ///   or as root), 200 for a directory that cannot be used, 203 for an empty program.
+    ///   or as root), 200 for a directory that cannot be used, 203 for an empty program and for more
+    ///   arguments, environment and files than 2 MiB hold.
     public init(_ request: JailRequest, facts: HostFacts) throws(JailError) {
         var builder = JailBuilder(request, facts)
         try builder.build()
@@ -45,8 +46,7 @@ public struct JailPlan: Sendable {
         lines = builder.lines
         title = builder.title
         ops = builder.ops
-        baseKey = builder.baseKey
-        cloneFlags = builder.cloneFlags
+        image = try RequestImage(builder)
     }
 
     /// The plan as `taskrun --plan` prints it.

@@ -56,18 +56,20 @@ public final class Launcher {
     /// Starts an attempt. Returns before the jail stands; what goes wrong later is a report.
     ///
     /// - Parameters:
+    ///   - adding: what names the attempt: `NAME=VALUE` strings, each ended by a zero byte. They come
+    ///     before the plan's environment.
     ///   - slot: which slot of the pool; it must have no attempt.
     ///   - standardInput: -1 for /dev/null. The descriptors are copied and stay the caller's.
     /// - Throws: 219 when the limits cannot be written, 203 when the request is too long, 226 when
     ///   no launcher can be had.
     public func start(
-        _ plan: JailPlan, slot index: Int, standardInput: Int32 = -1, standardOutput: Int32,
-        standardError: Int32
+        _ plan: JailPlan, adding variables: [UInt8] = [], slot index: Int,
+        standardInput: Int32 = -1, standardOutput: Int32, standardError: Int32
     ) throws(JailError) -> JailSession {
         // Its launcher may have died since (the kernel may choose it when memory is short).
         for _ in 0..<2 {
             if let slot = try send(
-                plan, index, [standardInput, standardOutput, standardError])
+                plan, variables, index, [standardInput, standardOutput, standardError])
             {
                 slot.isBusy = true
                 return JailSession(slot: slot, plan: plan)
@@ -78,7 +80,7 @@ public final class Launcher {
 
     /// nil when the slot's launcher is gone.
     private func send(
-        _ plan: JailPlan, _ index: Int, _ streams: [Int32]
+        _ plan: JailPlan, _ variables: [UInt8], _ index: Int, _ streams: [Int32]
     ) throws(JailError) -> JailSlot? {
         let slot = try slot(index)
         precondition(!slot.isBusy, "slot \(index) has an attempt")
@@ -87,8 +89,9 @@ public final class Launcher {
         guard let area = slot.wire.area else {
             throw JailError(.namespace, "unable to use the launcher's memory")
         }
-        try RequestLayout.write(
-            plan, generation: slot.generation, intoCgroup: slot.cgroups.hasUnified, to: area)
+        try plan.image.write(
+            to: area, generation: slot.generation, intoCgroup: slot.cgroups.hasUnified,
+            adding: variables)
         let input = streams[0] < 0 ? slot.null : streams[0]
         let sent = cl_jail_start(&slot.wire, slot.generation, input, streams[1], streams[2])
         if sent == 0 { return slot }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 
-/// Writes a plan into the area that a slot's launcher shares: header, steps, then texts; every
-/// reference is an offset from the start, 0 for none.
+/// Lays a plan out as a slot's launcher reads it: header, steps, then texts; every reference is an
+/// offset from the start, 0 for none. `RequestImage` keeps the result.
 struct RequestLayout {
     private let area: UnsafeMutableRawPointer
     private var used = 0
@@ -12,28 +12,26 @@ struct RequestLayout {
         self.area = area
     }
 
-    /// - Throws: 203 when arguments, environment and files do not fit into 2 MiB.
-    static func write(
-        _ plan: JailPlan, generation: UInt32, intoCgroup: Bool, to area: UnsafeMutableRawPointer
-    ) throws(JailError) {
+    /// The bytes of a plan without the array of its environment, and the places of that one's texts;
+    /// nil when they do not fit into an area.
+    static func make(_ builder: JailBuilder) -> (bytes: [UInt8], environment: [UInt32])? {
+        // Pages that nothing is written to cost nothing.
+        let area = UnsafeMutableRawPointer.allocate(
+            byteCount: Int(CL_JAIL_AREA), alignment: 4096)
+        defer { area.deallocate() }
         var layout = RequestLayout(area)
         var request = cl_jail_request()
         _ = layout.reserve(MemoryLayout<cl_jail_request>.stride)
-        request.generation = generation
-        request.clone_flags = plan.cloneFlags
-        request.into_cgroup = intoCgroup ? 1 : 0
-        request.disk_poll = plan.request.limits.disk == nil ? 0 : 1
-        layout.addSteps(plan.ops, &request)
-        request.base_key = layout.text(plan.baseKey)
+        request.clone_flags = builder.cloneFlags
+        request.disk_poll = builder.request.limits.disk == nil ? 0 : 1
+        layout.addSteps(builder.ops, &request)
+        request.base_key = layout.text(builder.baseKey)
         request.scratch = layout.text(JailBuilder.scratch)
-        request.envp = layout.strings(plan.environment)
-        layout.addPrograms(plan.request.programs, &request)
-        request.length = UInt32(layout.used)
-        if layout.isTooLong {
-            throw JailError(
-                .execute, "unable to pass arguments, environment and files: longer than 2 MiB")
-        }
+        layout.addPrograms(builder.request.programs, &request)
+        let environment = builder.environment.map { layout.text($0) }
+        if layout.isTooLong { return nil }
         area.storeBytes(of: request, as: cl_jail_request.self)
+        return (Array(UnsafeRawBufferPointer(start: area, count: layout.used)), environment)
     }
 
     private mutating func addSteps(_ ops: JailOps, _ request: inout cl_jail_request) {
@@ -114,13 +112,10 @@ struct RequestLayout {
             isTooLong = true
             return start
         }
-        memoryZero(start, count)
+        area.advanced(by: used).initializeMemory(
+            as: UInt8.self, repeating: 0, count: start + count - used)
         used = start + count
         return start
-    }
-
-    private func memoryZero(_ start: Int, _ count: Int) {
-        area.advanced(by: start).initializeMemory(as: UInt8.self, repeating: 0, count: count)
     }
 
     private mutating func copy(_ bytes: UnsafeRawBufferPointer, alignedTo alignment: Int) -> UInt32
@@ -130,6 +125,7 @@ struct RequestLayout {
             isTooLong = true
             return 0
         }
+        area.advanced(by: used).initializeMemory(as: UInt8.self, repeating: 0, count: start - used)
         if let base = bytes.baseAddress {
             area.advanced(by: start).copyMemory(from: base, byteCount: bytes.count)
         }

@@ -7,16 +7,25 @@ public enum PercentCoding {
 
     /// Appends the encoded bytes to a buffer.
     public static func append(_ raw: some Sequence<UInt8>, to bytes: inout [UInt8]) {
-        for byte in raw {
-            switch byte {
-            case UInt8(ascii: "%"), UInt8(ascii: "="), 0...0x20, 0x7f...0xff:
-                bytes.append(UInt8(ascii: "%"))
-                bytes.append(digits[Int(byte >> 4)])
-                bytes.append(digits[Int(byte & 15)])
-            default:
-                bytes.append(byte)
-            }
+        let isDone: Void? = raw.withContiguousStorageIfAvailable { append($0, to: &bytes) }
+        if isDone == nil { append(Array(raw), to: &bytes) }
+    }
+
+    /// The same, not generic: most bytes stay as they are, and go over in runs.
+    public static func append(_ raw: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
+        var from = 0
+        for (at, byte) in raw.enumerated() where isCoded(byte) {
+            bytes.append(contentsOf: raw[from..<at])
+            bytes.append(UInt8(ascii: "%"))
+            bytes.append(digits[Int(byte >> 4)])
+            bytes.append(digits[Int(byte & 15)])
+            from = at + 1
         }
+        bytes.append(contentsOf: raw[from...])
+    }
+
+    private static func isCoded(_ byte: UInt8) -> Bool {
+        byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "%") || byte == UInt8(ascii: "=")
     }
 
     public static func encode(_ text: String) -> String {

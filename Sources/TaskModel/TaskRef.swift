@@ -119,13 +119,23 @@ public enum Decimal {
 
     /// Appends the digits of a number, with `-` where it is negative.
     public static func append(_ value: some BinaryInteger, to bytes: inout [UInt8]) {
+        if let value = Int(exactly: value) { return append(value, to: &bytes) }
+        bytes.append(contentsOf: String(value).utf8)
+    }
+
+    /// The same, not generic: it is called for every line.
+    public static func append(_ value: Int, to bytes: inout [UInt8]) {
         if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        var rest = value.magnitude
-        let start = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
-            rest /= 10
-        } while rest != 0
-        bytes[start...].reverse()
+        // 2^64 has 20 digits.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var rest = value.magnitude
+            var at = 20
+            repeat {
+                at -= 1
+                digits[at] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest != 0
+            bytes.append(contentsOf: digits[at...])
+        }
     }
 }

@@ -21,6 +21,8 @@ final class Attempt: SessionDelegate {
     /// Output: bytes kept and dropped, and where the log has them.
     private var kept = 0
     private var dropped = 0
+    /// A step runs, or has ended and may have left something in the pipes.
+    private var mayHaveOutput = true
     var logPlaces: [LogPlace] = []
 
     /// CLOCK_BOOTTIME at which something has to happen; `.max` for never.
@@ -71,7 +73,7 @@ final class Attempt: SessionDelegate {
     func sessionStarted() {
         hasStarted = true
         var line = LineBuilder("start", job.ref, attempt: job.attempt)
-        line.field("name", recipe.spec.name)
+        line.field("name", job.name)
         if let session { addJail(of: session, to: &line) }
         job.owner.report(line.bytes)
     }
@@ -98,6 +100,7 @@ final class Attempt: SessionDelegate {
 
     func stepEnded(_ end: ProcessEnd) {
         slot.drain()
+        mayHaveOutput = false
         cpu += end.cpu
         memory = max(memory, end.memory)
         if let check = recipe.steps[step].check {
@@ -131,6 +134,7 @@ final class Attempt: SessionDelegate {
             return
         }
         step += 1
+        mayHaveOutput = true
         do throws(SessionFailure) {
             try session?.proceed()
         } catch {
@@ -146,7 +150,8 @@ final class Attempt: SessionDelegate {
     }
 
     func sessionFinished() {
-        slot.drain()
+        // Nothing of a step is alive once it has ended: what it wrote was taken then.
+        if mayHaveOutput { slot.drain() }
         if isPutBack {
             session = nil
             return executor.putBack(job, slot)

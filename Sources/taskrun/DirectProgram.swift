@@ -9,15 +9,17 @@ enum DirectProgram {
     /// The program of a step with its arguments and the task's environment.
     static func prepare(_ step: Int, of job: Job) throws(SessionFailure) -> Program {
         let recipe = job.recipe
-        let argv = recipe.steps[step].argv
-        let path: String
-        if let found = recipe.found[step] {
-            path = found
+        let shared: Program
+        if let known = recipe.programs[step] {
+            shared = known
         } else {
-            path = try find(argv[0], step, job)
-            recipe.found[step] = path
+            let argv = recipe.steps[step].argv
+            shared = Program(
+                path: try find(argv[0], step, job), arguments: argv,
+                environment: TaskEnvironment.shared(recipe.spec))
+            recipe.programs[step] = shared
         }
-        return Program(path: path, arguments: argv, environment: TaskEnvironment.variables(of: job))
+        return Program(shared, adding: TaskEnvironment.identifying(job))
     }
 
     private static func find(
@@ -51,9 +53,8 @@ enum DirectProgram {
         return Caller.isExecutable(String(path)) ? String(path) : nil
     }
 
-    /// The directory that a step starts in; nil leaves taskrun's own.
-    static func openDirectory(of spec: TaskSpec) throws(SessionFailure) -> OpenFile? {
-        let path = spec.text(.workingDirectory) ?? spec.text(.dir) ?? "/"
+    /// The directory that a step starts in.
+    static func openDirectory(_ path: String) throws(SessionFailure) -> OpenFile {
         do throws(Errno) {
             return try OpenFile.open(path, flags: [.path, .directory])
         } catch .noSuchFileOrDirectory {
@@ -68,8 +69,8 @@ enum DirectProgram {
 
     /// What a failed start means for the attempt.
     static func failure(_ error: SpawnError, _ step: Int, of job: Job) -> SessionFailure {
-        let name = job.recipe.found[step] ?? job.recipe.steps[step].argv[0]
-        job.recipe.found[step] = nil
+        let name = job.recipe.programs[step]?.name ?? job.recipe.steps[step].argv[0]
+        job.recipe.programs[step] = nil
         switch (error.step, error.errno) {
         case (.execute, .noSuchFileOrDirectory), (.execute, .notDirectory):
             return missing(

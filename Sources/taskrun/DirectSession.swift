@@ -3,17 +3,19 @@ import Linux
 import SystemPackage
 import TaskModel
 
-/// An attempt without a jail (`Jail=no`): each step is a child of taskrun, in a session of its own.
+/// An attempt without a jail (`Jail=no`): each step is a child of taskrun, in a process group of its
+/// own.
 ///
 /// When a step ends, its process group is killed. What left the group (setsid) is beyond reach:
 /// only a jail ends that, and taskrun(1) says so.
 final class DirectSession: Session {
     private let job: Job
     private let loop: EventLoop
+    private let slot: Slot
     private let streams: Streams
     private let directory: OpenFile?
     private unowned let delegate: any SessionDelegate
-    private var options = SpawnOptions()
+    private var options: SpawnOptions
     private var step = 0
     private var child: Child?
     private var token: WatchToken?
@@ -23,28 +25,19 @@ final class DirectSession: Session {
     ) throws(SessionFailure) {
         self.job = job
         self.loop = loop
+        self.slot = slot
         self.delegate = delegate
-        streams = try Streams(job.recipe.spec, slot)
-        directory = try DirectProgram.openDirectory(of: job.recipe.spec)
-        options.directory = directory?.number ?? -1
+        streams = try Streams(job.recipe, slot)
+        let settings = job.recipe.direct
+        directory = try settings.directory.map(DirectProgram.openDirectory)
+        options = settings.options
+        options.directory = directory?.number ?? slot.root
         options.standardInput = streams.input
         options.standardOutput = streams.output
         options.standardError = streams.error
-        options.newSession = true
-        options.diesWithParent = true
-        options.nice = Int32(clamping: job.recipe.spec.number(.nice))
-        let memory = job.recipe.spec.size(.limitMem)
-        options.memoryLimit = memory.isInfinite ? 0 : UInt64(memory.bytes)
-        if let cpu = job.recipe.spec.span(.maxCPUTime).finite {
-            options.cpuLimit = UInt64(max(1, (cpu + 999_999) / 1_000_000))
-        }
     }
 
-    /// Limits of the unit that only a jail can hold; memory is limited for each process alone.
-    var weak: [String] {
-        let limits: [Directive] = [.limitMem, .memoryHigh, .limitDisk, .limitCPU, .limitTasks]
-        return limits.filter { job.recipe.spec.has($0) }.map(\.rawValue)
-    }
+    var weak: [String] { job.recipe.direct.weak }
 
     var identity: String? { nil }
     var peakMemory: Int64 { 0 }
@@ -87,12 +80,18 @@ final class DirectSession: Session {
         // Before it is reaped: until then the number of its group means no other.
         child?.killGroup()
         guard var end = reap() else { return }
-        if end.memory <= ProcessEnd.ownPeak { end.memory = 0 }  // taskrun's, not the task's
+        if end.memory <= ownPeak(below: end.memory) { end.memory = 0 }  // taskrun's, not the task's
         if let token { loop.remove(token) }
         token = nil
         child = nil
         delegate.stepEnded(end)
         if child == nil { delegate.sessionFinished() }
+    }
+
+    /// taskrun's peak, asked only where what is known of it does not decide: it never falls.
+    private func ownPeak(below memory: Int64) -> Int64 {
+        if memory > slot.ownPeak { slot.ownPeak = ProcessEnd.ownPeak }
+        return slot.ownPeak
     }
 
     private func reap() -> ProcessEnd? {

@@ -8,6 +8,7 @@ import TaskModel
 final class Executor {
     let loop: EventLoop
     private let null: Descriptor
+    private let root: Descriptor
     private let jails: JailHouse
     private(set) var slots: [Slot] = []
     private var free: [Int] = []
@@ -19,8 +20,9 @@ final class Executor {
         self.loop = loop
         self.jails = jails
         null = try File.open("/dev/null", flags: .readWrite)
+        root = try File.open("/", flags: [.path, .directory])
         for index in 0..<count {
-            let slot = try Slot(index: index, null: null.number)
+            let slot = try Slot(index: index, null: null.number, root: root.number)
             try slot.watch(in: loop)
             slots.append(slot)
         }

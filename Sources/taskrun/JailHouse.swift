@@ -24,23 +24,22 @@ final class JailHouse {
     /// Ends the launchers and removes their cgroups.
     func close() { launcher?.close() }
 
-    /// The plan of an attempt's jail.
-    func plan(of job: Job) throws(SessionFailure) -> JailPlan {
+    /// The plan of a task's jail, without what names the attempt.
+    func plan(of recipe: Recipe) throws(SessionFailure) -> JailPlan {
         do throws(JailError) {
-            var request = try job.recipe.jail()
-            request.environment = TaskEnvironment.jailed(job)
-            return try JailPlan(request, facts: try theLauncher().facts)
+            return try recipe.jail(try theLauncher().facts)
         } catch {
             throw SessionFailure(error)
         }
     }
 
     func start(
-        _ plan: JailPlan, slot: Slot, streams: Streams
+        _ plan: JailPlan, _ job: Job, slot: Slot, streams: Streams
     ) throws(SessionFailure) -> JailSession {
         do throws(JailError) {
             return try theLauncher().start(
-                plan, slot: slot.index, standardInput: streams.input,
+                plan, adding: TaskEnvironment.identifying(job), slot: slot.index,
+                standardInput: streams.input,
                 standardOutput: streams.output, standardError: streams.error)
         } catch {
             throw SessionFailure(error)

@@ -28,8 +28,8 @@ final class JailedSession: Session {
         self.house = house
         self.slot = slot
         self.delegate = delegate
-        streams = try Streams(job.recipe.spec, slot)
-        plan = try house.plan(of: job)
+        streams = try Streams(job.recipe, slot)
+        plan = try house.plan(of: job.recipe)
     }
 
     var weak: [String] { plan.weak }
@@ -41,7 +41,7 @@ final class JailedSession: Session {
     }
 
     func start() throws(SessionFailure) {
-        let inner = try house.start(plan, slot: slot, streams: streams)
+        let inner = try house.start(plan, job, slot: slot, streams: streams)
         self.inner = inner
         do throws(Errno) {
             control = try loop.add(inner.control, .readable) { _ in self.read() }

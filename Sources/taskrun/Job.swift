@@ -6,6 +6,8 @@ struct Job {
     var ref: TaskRef
     /// From 1.
     var attempt: Int
+    /// TASK_NAME; the recipe may be that of another task that differs in its name only.
+    var name: String
     var recipe: Recipe
     unowned var owner: any AttemptOwner
 }

@@ -9,7 +9,7 @@ struct LineBuilder {
     /// A line of now.
     init(_ verb: StaticString, _ ref: TaskRef, attempt: Int) {
         bytes.reserveCapacity(192)
-        Decimal.append(Clock.real(), to: &bytes)
+        Decimal.append(Int(Clock.real()), to: &bytes)
         word(verb)
         bytes.append(UInt8(ascii: " "))
         ref.append(to: &bytes)
@@ -18,7 +18,7 @@ struct LineBuilder {
 
     /// A line of now about a task, not about one attempt of it.
     init(_ verb: StaticString, _ ref: TaskRef) {
-        Decimal.append(Clock.real(), to: &bytes)
+        Decimal.append(Int(Clock.real()), to: &bytes)
         word(verb)
         bytes.append(UInt8(ascii: " "))
         ref.append(to: &bytes)
@@ -26,7 +26,7 @@ struct LineBuilder {
 
     /// A line of now about the run, or about nothing.
     init(_ verb: StaticString, run: TaskID?) {
-        Decimal.append(Clock.real(), to: &bytes)
+        Decimal.append(Int(Clock.real()), to: &bytes)
         word(verb)
         bytes.append(UInt8(ascii: " "))
         if let run { run.append(to: &bytes) } else { bytes.append(UInt8(ascii: "-")) }
@@ -34,7 +34,7 @@ struct LineBuilder {
 
     mutating func field(_ key: StaticString, _ value: some BinaryInteger) {
         self.key(key)
-        Decimal.append(value, to: &bytes)
+        Decimal.append(Int(value), to: &bytes)
     }
 
     /// A text; what would make the line longer than allowed is cut off.
@@ -43,7 +43,7 @@ struct LineBuilder {
         text(value.utf8)
     }
 
-    mutating func field(_ key: StaticString, raw value: some Sequence<UInt8>) {
+    mutating func field(_ key: StaticString, raw value: some Collection<UInt8>) {
         self.key(key)
         text(value)
     }
@@ -62,9 +62,13 @@ struct LineBuilder {
     // Room for the fields that follow a sentence.
     private static let room = 1024
 
-    private mutating func text(_ raw: some Sequence<UInt8>) {
+    private mutating func text(_ raw: some Collection<UInt8>) {
+        let longest = EventLine.longest - Self.room
+        if bytes.count + 3 * raw.count <= longest {
+            return PercentCoding.append(raw, to: &bytes)
+        }
         for byte in raw {
-            if bytes.count > EventLine.longest - Self.room { return }
+            if bytes.count > longest { return }
             PercentCoding.append(CollectionOfOne(byte), to: &bytes)
         }
     }

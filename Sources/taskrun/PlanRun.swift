@@ -14,7 +14,7 @@ final class PlanRun: AttemptOwner {
     private let executor: Executor
     private let events: EventWriter?
     private var engine = TaskEngine()
-    private var recipes: [Recipe?]
+    private var recipes = RecipeCache()
     /// The end line that the scheduler has yet to call final or not.
     private var endLine: [UInt8] = []
     private var name = ""
@@ -33,7 +33,6 @@ final class PlanRun: AttemptOwner {
         self.executor = executor
         self.sink = sink
         self.events = events
-        recipes = Array(repeating: nil, count: plan.tasks.count)
         results = Array(repeating: nil, count: plan.tasks.count)
     }
 
@@ -98,13 +97,11 @@ final class PlanRun: AttemptOwner {
         return plan.tasks.firstIndex { $0.number == number } ?? 0
     }
 
-    private func recipe(_ ref: TaskRef) -> Recipe {
-        let index = index(of: ref.task ?? 0)
-        if let known = recipes[index] { return known }
-        let task = plan.tasks[index]
-        let recipe = Recipe(task.spec, files: JailFile.files(of: task, in: plan))
-        recipes[index] = recipe
-        return recipe
+    private func job(_ ref: TaskRef, _ attempt: Int) -> Job {
+        let task = plan.tasks[index(of: ref.task ?? 0)]
+        return Job(
+            ref: ref, attempt: attempt, name: task.spec.name,
+            recipe: recipes.recipe(for: task, in: plan), owner: self)
     }
 
     // MARK: What the scheduler decides
@@ -113,8 +110,7 @@ final class PlanRun: AttemptOwner {
         for action in engine.takeActions() {
             switch action {
             case .start(let ref, let attempt):
-                executor.submit(
-                    Job(ref: ref, attempt: attempt, recipe: recipe(ref), owner: self))
+                executor.submit(job(ref, attempt))
             case .kill(let ref, let attempt):
                 executor.kill(ref, attempt: attempt, grace: nil)
             case .attemptEnded(_, _, let verdict):

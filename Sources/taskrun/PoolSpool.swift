@@ -117,7 +117,8 @@ final class PoolSpool: AttemptOwner {
         }
         live.insert(key)
         let made = Job(
-            ref: job.ref, attempt: job.attempt, recipe: cache.recipe(for: job), owner: self)
+            ref: job.ref, attempt: job.attempt, name: job.name, recipe: cache.recipe(for: job),
+            owner: self)
         if segments.isOpen { executor.submit(made) } else { waiting.append(made) }
     }
 

@@ -4,7 +4,8 @@ import Linux
 import TaskJail
 import TaskModel
 
-/// What all attempts of a task share: its spec, with the values that an attempt needs at hand.
+/// What all attempts of a task share, and those of tasks that differ in their name only: a spec, with
+/// the values that an attempt needs at hand.
 final class Recipe {
     /// A program of the attempt: a check, or last the command.
     struct Step {
@@ -26,12 +27,17 @@ final class Recipe {
     let killSignal: Int32
     /// Bytes of output kept of one attempt.
     let logLimit: Int
+    /// `StandardInput=` and `StandardOutput=`.
+    let input: String
+    let output: String
+    let direct: DirectSettings
     private let goodExits: [Int32]
     private let goodSignals: [Int32]
     /// The jail, and until when it is believed (CLOCK_BOOTTIME).
     private var resolved: (request: JailRequest, until: Int64)?
-    /// Programs found on PATH for unjailed steps, by step.
-    var found: [String?]
+    private var compiled: (plan: JailPlan, until: Int64)?
+    /// Programs of unjailed steps, found on PATH, by step; without what names the attempt.
+    var programs: [Program?]
 
     /// A job that is refused, with the sentence that says why.
     convenience init(refusing name: String, _ what: String) {
@@ -46,26 +52,38 @@ final class Recipe {
         let (steps, found) = Self.steps(of: spec)
         self.steps = steps
         self.problem = problem ?? found
-        self.found = Array(repeating: nil, count: steps.count)
+        programs = Array(repeating: nil, count: steps.count)
         isJailed = spec.text(.jail) != "no"
         longest = spec.span(.maxTime).finite
         stopGrace = spec.span(.timeoutStopSec).microseconds
         killSignal = spec.text(.killSignal).flatMap { SignalName.number(of: $0) } ?? 15
         logLimit = Int(clamping: spec.size(.logLimit).bytes)
+        input = spec.text(.standardInput) ?? "null"
+        output = spec.text(.standardOutput) ?? "log"
+        direct = DirectSettings(spec)
         let good = spec.values(.successExitStatus)
         goodExits = [0] + good.compactMap { Int32($0) }
         goodSignals = good.compactMap { Int32($0) == nil ? SignalName.number(of: $0) : nil }
     }
 
-    /// The jail to build, but for the environment. A name service is asked who the task is every
-    /// few seconds, not for every attempt.
-    func jail() throws(JailError) -> JailRequest {
-        if let resolved, Clock.boot() < resolved.until { return resolved.request }
+    /// The jail to build, but for what names the attempt. It is compiled once a second, not for
+    /// every attempt: so soon a change of the host's own files is seen (`HostStamp`).
+    func jail(_ facts: HostFacts) throws(JailError) -> JailPlan {
+        let now = Clock.boot()
+        if let compiled, now < compiled.until { return compiled.plan }
+        let plan = try JailPlan(try jailRequest(now), facts: facts)
+        compiled = (plan, now + 1_000_000)
+        return plan
+    }
+
+    // A name service is asked who the task is every few seconds.
+    private func jailRequest(_ now: Int64) throws(JailError) -> JailRequest {
+        if let resolved, now < resolved.until { return resolved.request }
         let request = try JailRequest(
             spec: spec,
             programs: steps.map { JailProgram(check: $0.check, arguments: $0.argv) },
-            environment: [], owner: geteuid(), files: files)
-        resolved = (request, Clock.boot() + 5_000_000)
+            environment: TaskEnvironment.sharedInJail(spec), owner: geteuid(), files: files)
+        resolved = (request, now + 5_000_000)
         return request
     }
 

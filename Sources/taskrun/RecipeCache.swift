@@ -2,25 +2,49 @@
 import TaskJail
 import TaskModel
 
-/// Makes recipes of job lines, and remembers those of late: jobs of one unit differ in their id only.
+/// Makes recipes, and remembers those of late: most tasks differ in their id and name only.
 ///
 /// A job line is hostile input: what is wrong with it becomes the end of its attempt.
 struct RecipeCache {
     private struct Key: Hashable {
-        var name: String
-        var fields: ArraySlice<UInt8>
+        /// All directives; carried files by their digest.
+        var fields: [UInt8]
+        /// What asks systemd is found elsewhere (`DirectProgram`).
+        var asksSystemd: Bool
     }
 
     private var known: [Key: Recipe] = [:]
+    private var carriedBytes = 0
     private static let most = 256
+    private static let mostCarriedBytes = 8 << 20
 
+    /// The recipe of a job of taskd.
     mutating func recipe(for job: PoolJob) -> Recipe {
-        guard job.blobs.isEmpty else { return Self.make(job) }
         // A copy: the slice would keep its whole packet.
-        let key = Key(name: job.name, fields: Array(job.fields)[...])
+        let key = Key(fields: Array(job.fields), asksSystemd: Self.asksSystemd(job.name))
         if let recipe = known[key] { return recipe }
-        let recipe = Self.make(job)
-        if known.count >= Self.most { known.removeAll(keepingCapacity: true) }
+        return remember(Self.make(job), as: key)
+    }
+
+    /// The recipe of a plan's task.
+    mutating func recipe(for task: PlanTask, in plan: Plan) -> Recipe {
+        var fields: [UInt8] = []
+        task.spec.append(to: &fields)
+        let key = Key(fields: fields, asksSystemd: Self.asksSystemd(task.spec.name))
+        if let recipe = known[key] { return recipe }
+        return remember(Recipe(task.spec, files: JailFile.files(of: task, in: plan)), as: key)
+    }
+
+    private static func asksSystemd(_ name: String) -> Bool { name.hasPrefix("systemd:") }
+
+    private mutating func remember(_ recipe: Recipe, as key: Key) -> Recipe {
+        // The next job may bring what was missing.
+        if recipe.problem != nil { return recipe }
+        carriedBytes += recipe.files.reduce(0) { $0 + $1.bytes.count }
+        if known.count >= Self.most || carriedBytes > Self.mostCarriedBytes {
+            known.removeAll(keepingCapacity: true)
+            carriedBytes = recipe.files.reduce(0) { $0 + $1.bytes.count }
+        }
         known[key] = recipe
         return recipe
     }

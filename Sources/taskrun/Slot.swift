@@ -10,11 +10,16 @@ final class Slot {
     let err: Capture
     /// A descriptor of /dev/null, for reading and writing.
     let null: Int32
+    /// A descriptor of the root directory.
+    let root: Int32
     var attempt: Attempt?
+    /// taskrun's own peak of resident memory as far as it is known, bytes.
+    var ownPeak: Int64 = 0
 
-    init(index: Int, null: Int32) throws(Errno) {
+    init(index: Int, null: Int32, root: Int32) throws(Errno) {
         self.index = index
         self.null = null
+        self.root = root
         out = try Capture(fd: 1)
         err = try Capture(fd: 2)
     }

@@ -13,9 +13,10 @@ final class Streams {
     /// Messages always go to the log: `StandardOutput=` says where results go.
     let error: Int32
 
-    init(_ spec: TaskSpec, _ slot: Slot) throws(SessionFailure) {
-        let input = try Self.input(spec)
-        let target = spec.text(.standardOutput) ?? "log"
+    init(_ recipe: Recipe, _ slot: Slot) throws(SessionFailure) {
+        let spec = recipe.spec
+        let target = recipe.output
+        let input = try Self.input(recipe.input, spec)
         let output = try Self.file(
             target, spec, flags: [.writeOnly, .create, .append], code: 209)
         self.input = input?.number ?? slot.null
@@ -26,8 +27,9 @@ final class Streams {
         ownOutput = output
     }
 
-    private static func input(_ spec: TaskSpec) throws(SessionFailure) -> OpenFile? {
-        let text = spec.text(.standardInput) ?? "null"
+    private static func input(
+        _ text: String, _ spec: TaskSpec
+    ) throws(SessionFailure) -> OpenFile? {
         guard text.hasPrefix("text:") else {
             return try file(text, spec, flags: .nonBlocking, code: 208)
         }

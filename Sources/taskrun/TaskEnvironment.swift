@@ -4,41 +4,54 @@ import Linux
 import TaskModel
 
 /// The environment of a task: what is documented and what its unit sets, nothing of taskrun's own.
+///
+/// What names the attempt comes first, then what all attempts of the task share.
 enum TaskEnvironment {
     static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-    /// `NAME=VALUE`, those of the unit last: they win where a program reads the last.
-    static func variables(of job: Job) -> [String] {
-        let set = job.recipe.spec[.env]
+    /// `NAME=VALUE` of all attempts of a task without a jail, those of the unit last: they win where
+    /// a program reads the last.
+    static func shared(_ spec: TaskSpec) -> [String] {
+        let set = spec[.env]
         let base = own.filter { variable in
             !set.contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
         }
-        return base + identifying(job) + set + bus(job)
+        return base + set + bus(spec)
     }
 
     /// Where systemd listens, for what asks it (`systemd:NAME`), where it is not the usual place.
-    private static func bus(_ job: Job) -> [String] {
+    private static func bus(_ spec: TaskSpec) -> [String] {
         let name = "DBUS_SYSTEM_BUS_ADDRESS"
-        guard job.recipe.spec.name.hasPrefix("systemd:"), let address = Caller.environment(name)
+        guard spec.name.hasPrefix("systemd:"), let address = Caller.environment(name)
         else { return [] }
         return ["\(name)=\(address)"]
     }
 
-    /// What a jail adds to (PATH, HOME and the like are its own).
-    static func jailed(_ job: Job) -> [String] {
-        let set = job.recipe.spec[.env]
-        let language = set.contains { $0.hasPrefix("LANG=") } ? [] : ["LANG=C.UTF-8"]
-        return language + identifying(job) + set
+    /// What a jail shares with all attempts (PATH, HOME and the like are its own).
+    static func sharedInJail(_ spec: TaskSpec) -> [String] {
+        let set = spec[.env]
+        return (set.contains { $0.hasPrefix("LANG=") } ? [] : ["LANG=C.UTF-8"]) + set
     }
 
-    private static func identifying(_ job: Job) -> [String] {
-        let spec = job.recipe.spec
-        var variables = ["TASK_ID=\(job.ref)"]
-        variables.append("TASK_NAME=\(spec.name)")
-        variables.append("TASK_RUN=\(job.ref.run)")
-        variables.append("TASK_ATTEMPT=\(job.attempt)")
-        if let item = job.ref.item { variables.append("TASK_INDEX=\(item)") }
-        return variables
+    /// What names the attempt: `NAME=VALUE` strings, each ended by a zero byte.
+    static func identifying(_ job: Job) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(160)
+        func begin(_ name: StaticString) { name.withUTF8Buffer { bytes.append(contentsOf: $0) } }
+        begin("TASK_ID=")
+        job.ref.append(to: &bytes)
+        begin("\0TASK_NAME=")
+        bytes.append(contentsOf: job.name.utf8.filter { $0 != 0 })
+        begin("\0TASK_RUN=")
+        job.ref.run.append(to: &bytes)
+        begin("\0TASK_ATTEMPT=")
+        Decimal.append(job.attempt, to: &bytes)
+        if let item = job.ref.item {
+            begin("\0TASK_INDEX=")
+            Decimal.append(item, to: &bytes)
+        }
+        bytes.append(0)
+        return bytes
     }
 
     /// Where a command without a slash is looked for.

@@ -38,8 +38,8 @@ enum UnitCommand {
         let recipe = Recipe(task.spec, files: JailFile.files(of: task, in: unit.plan))
         let owner = Nobody()
         let job = Job(
-            ref: TaskRef(run: TaskID.new(), task: task.number), attempt: 1, recipe: recipe,
-            owner: owner)
+            ref: TaskRef(run: TaskID.new(), task: task.number), attempt: 1,
+            name: task.spec.name, recipe: recipe, owner: owner)
         do throws(SessionFailure) {
             if let problem = recipe.problem { throw problem }
             guard !recipe.steps.isEmpty else {
@@ -50,7 +50,7 @@ enum UnitCommand {
                 throw SessionFailure(
                     reason: .jail, exit: 1, what: "\(unit.name) says Jail=no: there is no jail")
             }
-            let plan = try jails.plan(of: job)
+            let plan = try jails.plan(of: job.recipe)
             let text = options.isJSON ? plan.json() + "\n" : plan.text()
             jails.close()
             do throws(Errno) {

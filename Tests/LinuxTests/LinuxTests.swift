@@ -42,6 +42,41 @@ import Testing
         #expect(String(decoding: bytes[..<count], as: UTF8.self) == "hi\n")
     }
 
+    @Test func addedVariablesComeFirst() throws {
+        let shared = Program(
+            path: "/usr/bin/env", arguments: ["env"], environment: ["A=1", "B="])
+        let program = Program(shared, adding: Array("X=y z\0Y=\0".utf8))
+        let text = try output(of: program, SpawnOptions())
+        #expect(text == "X=y z\nY=\nA=1\nB=\n")
+        #expect(try output(of: Program(shared, adding: []), SpawnOptions()) == "A=1\nB=\n")
+    }
+
+    @Test func aGroupOfItsOwnIsKilledAsOne() throws {
+        var options = SpawnOptions()
+        options.newGroup = true
+        let program = Program(
+            path: "/bin/sh", arguments: ["sh", "-c", "sleep 300 & wait"], environment: [])
+        let child = try Child.start(program, options)
+        #expect(getpgid(child.pid) == child.pid)
+        #expect(getsid(child.pid) == getsid(0))
+        child.killGroup()
+        #expect(try waitFor(child).signal == SIGKILL)
+    }
+
+    /// What a program writes, at most a pipe's length.
+    private func output(of program: Program, _ options: SpawnOptions) throws -> String {
+        let pipe = try Pipe.make()
+        let reader = Descriptor(owning: pipe.read)
+        let writer = Descriptor(owning: pipe.write)
+        var options = options
+        options.standardOutput = writer.number
+        let child = try Child.start(program, options)
+        #expect(try waitFor(child).exitCode == 0)
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = try File.read(reader.number, into: &bytes)
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
     @Test func messagesCarryOneDescriptor() throws {
         let pair = try MessageSocket.pair()
         let first = Descriptor(owning: pair.first)

@@ -15,6 +15,14 @@ import Testing
         #expect(id.description == text)
     }
 
+    @Test(arguments: [0, 9, 10, 1_234_567_890, Int.max, -1, Int.min])
+    func numbersAppendAsTheirDigits(_ number: Int) {
+        var bytes = Array("x".utf8)
+        Decimal.append(number, to: &bytes)
+        Decimal.append(UInt64.max, to: &bytes)
+        #expect(String(decoding: bytes, as: UTF8.self) == "x\(number)18446744073709551615")
+    }
+
     @Test func roundTripsAndSortsAsText() {
         var last = TaskID(high: 0, low: 0)
         var seed: UInt64 = 0x9e37_79b9_7f4a_7c15

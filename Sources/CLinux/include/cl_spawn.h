@@ -16,6 +16,7 @@ struct cl_spawn {
     int stderr_fd;
     int keep_fd;                // becomes descriptor 3 when >= 0
     int new_session;            // setsid
+    int new_group;              // setpgid; without a new session a child stays in the caller's
     int death_signal;           // sent to the child when the caller dies (PR_SET_PDEATHSIG), 0: none
     int nice;
     uint64_t memory_limit;      // RLIMIT_DATA bytes, 0: none
