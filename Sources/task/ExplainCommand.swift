@@ -20,7 +20,8 @@ struct ExplainCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A run, a task, a unit's name, a rejected file, or last.", valueName: "run"))
+            "A run, a task, a unit's name, a rejected file, or last.", valueName: "run"),
+        completion: .runs)
     var word: String = "last"
 
     func run() throws {

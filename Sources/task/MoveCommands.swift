@@ -12,7 +12,8 @@ struct RunOperands: ParsableArguments {
     @OptionGroup var spool: SpoolOptions
 
     @Argument(
-        help: ArgumentHelp("An id, the end of one, a unit's name, or last.", valueName: "run"))
+        help: ArgumentHelp("An id, the end of one, a unit's name, or last.", valueName: "run"),
+        completion: .runs)
     var runs: [String]
 }
 

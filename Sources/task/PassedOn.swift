@@ -33,7 +33,9 @@ struct LintCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Says what is wrong with units, all errors at once.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep lint.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of taskdep lint.",
+        completion: .file())
     var arguments: [String] = []
 }
 
@@ -42,7 +44,9 @@ struct OrderCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Prints what runs before what, level by level.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep order.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of taskdep order.",
+        completion: .file())
     var arguments: [String] = []
 }
 
@@ -51,7 +55,9 @@ struct GraphCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Draws a unit's dependencies.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep graph.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of taskdep graph.",
+        completion: .file())
     var arguments: [String] = []
 }
 
@@ -60,7 +66,9 @@ struct CheckCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Runs the [Checks] of a unit, and nothing else of it.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of taskdep check.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of taskdep check.",
+        completion: .file())
     var arguments: [String] = []
 }
 
@@ -69,7 +77,9 @@ struct LogsCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Prints the output of a task.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog logs.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of tasklog logs.",
+        completion: .options(of: program, "logs"))
     var arguments: [String] = []
 }
 
@@ -78,7 +88,9 @@ struct AuditCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Prints every change of state of a task.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog audit.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of tasklog audit.",
+        completion: .options(of: program, "audit"))
     var arguments: [String] = []
 }
 
@@ -87,7 +99,9 @@ struct QueryCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Answers SQL over the history.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog query.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of tasklog query.",
+        completion: .options(of: program, "query"))
     var arguments: [String] = []
 }
 
@@ -96,7 +110,9 @@ struct StatusCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Shows where a run stands: its tasks, results, the end of its output.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog status.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of tasklog status.",
+        completion: .options(of: program, "status"))
     var arguments: [String] = []
 }
 
@@ -105,6 +121,8 @@ struct ListCommand: PassedOn {
     static var configuration: CommandConfiguration {
         configuration("Lists runs, the newest first.")
     }
-    @Argument(parsing: .captureForPassthrough, help: "Options and operands of tasklog list.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "Options and operands of tasklog list.",
+        completion: .options(of: program, "list"))
     var arguments: [String] = []
 }

@@ -20,7 +20,8 @@ struct WaitCommand: ParsableCommand {
     var timeout: String?
 
     @Argument(
-        help: ArgumentHelp("An id, the end of one, a unit's name, or last.", valueName: "run"))
+        help: ArgumentHelp("An id, the end of one, a unit's name, or last.", valueName: "run"),
+        completion: .runs)
     var runs: [String]
 
     func validate() throws {

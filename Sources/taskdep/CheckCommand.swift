@@ -15,7 +15,9 @@ struct CheckCommand: ParsableCommand {
             one fails, whose status is then the exit status. Their output goes to standard error.
             """)
 
-    @Argument(help: ArgumentHelp("A unit, or - for standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("A unit, or - for standard input.", valueName: "file"),
+        completion: .file())
     var file = "-"
 
     func run() throws {

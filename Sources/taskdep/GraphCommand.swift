@@ -19,7 +19,9 @@ struct GraphCommand: ParsableCommand {
     @Option(help: ArgumentHelp("text, dot or svg.", valueName: "format"))
     var format = Format.text
 
-    @Argument(help: ArgumentHelp("A unit or a plan, - for standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("A unit or a plan, - for standard input.", valueName: "file"),
+        completion: .file())
     var file = "-"
 
     func run() throws {

@@ -10,7 +10,9 @@ struct LintCommand: ParsableCommand {
         abstract: "Says what is wrong with units, all errors at once.",
         discussion: "Lines file:line:column: what is wrong: what is allowed. Exits 2 on an error.")
 
-    @Argument(help: ArgumentHelp("Units, or - for standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("Units, or - for standard input.", valueName: "file"),
+        completion: .file())
     var files: [String]
 
     func run() throws {

@@ -15,7 +15,9 @@ struct OrderCommand: ParsableCommand {
             second, a pair of equal names for one alone; one name a line.
             """)
 
-    @Argument(help: ArgumentHelp("A unit, or - for pairs of names.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("A unit, or - for pairs of names.", valueName: "file"),
+        completion: .file())
     var file = "-"
 
     func run() throws {

@@ -12,7 +12,9 @@ struct PlanCommand: ParsableCommand {
             All errors are reported at once, as file:line:column; then it exits 2.
             """)
 
-    @Argument(help: ArgumentHelp("A unit, or - for standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("A unit, or - for standard input.", valueName: "file"),
+        completion: .file())
     var file = "-"
 
     func run() throws {

@@ -14,7 +14,7 @@ struct ListCommand: ParsableCommand {
     @OptionGroup var spool: SpoolOptions
     @OptionGroup var format: FormatOptions
 
-    @Argument(help: ArgumentHelp("Only runs of this unit.", valueName: "name"))
+    @Argument(help: ArgumentHelp("Only runs of this unit.", valueName: "name"), completion: .runs)
     var name: String?
 
     @Option(

@@ -33,6 +33,7 @@ struct RunQuestion: ParsableArguments {
 
     @Argument(
         help: ArgumentHelp(
-            "An id, the end of one, a unit's name, or last. Default: last.", valueName: "run"))
+            "An id, the end of one, a unit's name, or last. Default: last.", valueName: "run"),
+        completion: .runs)
     var run: String?
 }
