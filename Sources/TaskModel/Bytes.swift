@@ -12,12 +12,17 @@ extension UInt8 {
     }
 }
 
-extension Collection<UInt8> where SubSequence == ArraySlice<UInt8> {
+extension ArraySlice<UInt8> {
     /// The bytes without blanks at either end.
     package func trimmingBlanks() -> ArraySlice<UInt8> {
-        var slice = self[...]
-        while let first = slice.first, first.isBlank { slice.removeFirst() }
-        while let last = slice.last, last.isBlank { slice.removeLast() }
-        return slice
+        var (start, end) = (startIndex, endIndex)
+        while start < end, self[start].isBlank { start += 1 }
+        while start < end, self[end - 1].isBlank { end -= 1 }
+        return self[start..<end]
     }
+}
+
+extension [UInt8] {
+    /// The bytes without blanks at either end.
+    package func trimmingBlanks() -> ArraySlice<UInt8> { self[...].trimmingBlanks() }
 }

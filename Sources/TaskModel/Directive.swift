@@ -129,7 +129,10 @@ public struct DirectiveTraits: Sendable {
 
 extension Directive {
     /// The place in `allCases`, which is the order of keys on a task line.
-    public var ordinal: Int { Int(Self.ordinals[self] ?? 0) }
+    ///
+    /// The case's own tag: an enum without payload counts its cases so, in the order in which they
+    /// are declared, as `allCases` does (a test compares them). A dictionary would hash the text.
+    public var ordinal: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
 
     /// The row of the table.
     public var traits: DirectiveTraits { Self.table[ordinal] }
@@ -142,25 +145,18 @@ extension Directive {
 
     /// The directive that a key of a section of a unit file means.
     public init?(section: UnitSection, key: String) {
-        guard
-            let found = Self.unitKeys[UnitKey(section: section, key: key)]
-                ?? Self.unitKeys[UnitKey(section: section, key: "")]
+        guard let keys = Self.unitKeys.first(where: { $0.section == section })?.keys,
+            let found = keys[key] ?? keys[""]
         else { return nil }
         self = found
     }
 
-    private static let ordinals: [Directive: UInt8] = Dictionary(
-        uniqueKeysWithValues: allCases.enumerated().map { ($1, UInt8($0)) })
     private static let table: [DirectiveTraits] = allCases.map(\.row)
     private static let planKeys: [String: Directive] = Dictionary(
         uniqueKeysWithValues: allCases.filter(\.row.isInPlan).map { ($0.rawValue, $0) })
-    private static let unitKeys: [UnitKey: Directive] = Dictionary(
-        uniqueKeysWithValues: allCases.filter { $0.row.section != .plan }.map {
-            (UnitKey(section: $0.row.section, key: $0.row.name), $0)
-        })
-
-    private struct UnitKey: Hashable {
-        let section: UnitSection
-        let key: String
-    }
+    private static let unitKeys: [(section: UnitSection, keys: [String: Directive])] =
+        UnitSection.allCases.filter { $0 != .plan }.map { section in
+            let own = allCases.filter { $0.row.section == section }
+            return (section, Dictionary(uniqueKeysWithValues: own.map { ($0.row.name, $0) }))
+        }
 }

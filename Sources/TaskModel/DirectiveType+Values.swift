@@ -13,9 +13,11 @@ extension DirectiveType {
     /// Whether a text may name a unit: `[A-Za-z0-9@._:-]{1,128}`, not `.` first; `systemd:` may
     /// stand before it.
     public static func isUnitName(_ text: some StringProtocol) -> Bool {
-        let bytes = text.utf8
-        return (1...128).contains(bytes.count) && bytes.first != UInt8(ascii: ".")
-            && bytes.allSatisfy(\.isNameByte)
+        var text = String(text)
+        return text.withUTF8 { bytes in
+            (1...128).contains(bytes.count) && bytes[0] != UInt8(ascii: ".")
+                && bytes.allSatisfy { $0.isNameByte }
+        }
     }
 
     /// A signal's canonical name, from `TERM`, `SIGTERM` or `15`.

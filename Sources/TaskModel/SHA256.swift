@@ -52,15 +52,19 @@ public struct SHA256: Sendable {
     /// Ends the message and returns 32 bytes.
     public mutating func finish() -> [UInt8] {
         let bits = length &* 8
-        var tail: [UInt8] = [0x80]
         let zeros = (119 - Int(length % 64)) % 64
-        tail.append(contentsOf: repeatElement(0, count: zeros))
-        for shift in stride(from: 56, through: 0, by: -8) {
-            tail.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
+        var tail = [UInt8](repeating: 0, count: 1 + zeros + 8)
+        tail[0] = 0x80
+        for index in 0..<8 {
+            tail[1 + zeros + index] = UInt8(truncatingIfNeeded: bits >> UInt64(56 - 8 * index))
         }
         update(tail)
-        return state.flatMap { word in
-            [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32($0)) }
+        return [UInt8](unsafeUninitializedCapacity: 32) { space, count in
+            for index in 0..<32 {
+                let word = state[index / 4]
+                space[index] = UInt8(truncatingIfNeeded: word >> UInt32(24 - index % 4 * 8))
+            }
+            count = 32
         }
     }
 
@@ -68,44 +72,61 @@ public struct SHA256: Sendable {
         _ block: UnsafeBufferPointer<UInt8>, at start: Int, _ state: inout [UInt32],
         _ schedule: inout [UInt32]
     ) {
-        schedule.withUnsafeMutableBufferPointer { w in
-            for i in 0..<16 {
-                let at = start + i * 4
-                w[i] =
-                    UInt32(block[at]) << 24 | UInt32(block[at + 1]) << 16
-                    | UInt32(block[at + 2]) << 8 | UInt32(block[at + 3])
-            }
-            for i in 16..<64 {
-                let s0 = turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3
-                let s1 = turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10
-                w[i] = w[i - 16] &+ s0 &+ w[i - 7] &+ s1
-            }
-            var (a, b, c, d) = (state[0], state[1], state[2], state[3])
-            var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-            constants.withUnsafeBufferPointer { k in
-                for i in 0..<64 {
-                    let s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)
-                    let t1 = h &+ s1 &+ (e & f ^ ~e & g) &+ k[i] &+ w[i]
-                    let s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)
-                    let t2 = s0 &+ (a & b ^ a & c ^ b & c)
-                    (h, g, f, e) = (g, f, e, d &+ t1)
-                    (d, c, b, a) = (c, b, a, t1 &+ t2)
+        state.withUnsafeMutableBufferPointer { state in
+            schedule.withUnsafeMutableBufferPointer { w in
+                constants.withUnsafeBufferPointer { k in
+                    expand(block, at: start, w)
+                    mix(state, w, k)
                 }
             }
-            state[0] &+= a
-            state[1] &+= b
-            state[2] &+= c
-            state[3] &+= d
-            state[4] &+= e
-            state[5] &+= f
-            state[6] &+= g
-            state[7] &+= h
         }
     }
 
     @inline(__always)
+    private static func expand(
+        _ block: UnsafeBufferPointer<UInt8>, at start: Int, _ w: UnsafeMutableBufferPointer<UInt32>
+    ) {
+        for i in 0..<16 {
+            let at = start &+ i &* 4
+            w[i] =
+                UInt32(block[at]) << 24 | UInt32(block[at &+ 1]) << 16
+                | UInt32(block[at &+ 2]) << 8 | UInt32(block[at &+ 3])
+        }
+        for i in 16..<64 {
+            let s0 = turn(w[i &- 15], 7) ^ turn(w[i &- 15], 18) ^ w[i &- 15] &>> 3
+            let s1 = turn(w[i &- 2], 17) ^ turn(w[i &- 2], 19) ^ w[i &- 2] &>> 10
+            w[i] = w[i &- 16] &+ s0 &+ w[i &- 7] &+ s1
+        }
+    }
+
+    @inline(__always)
+    private static func mix(
+        _ state: UnsafeMutableBufferPointer<UInt32>, _ w: UnsafeMutableBufferPointer<UInt32>,
+        _ k: UnsafeBufferPointer<UInt32>
+    ) {
+        var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+        var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+        for i in 0..<64 {
+            let s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)
+            let t1 = h &+ s1 &+ (e & f ^ ~e & g) &+ k[i] &+ w[i]
+            let s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)
+            let t2 = s0 &+ (a & b ^ a & c ^ b & c)
+            (h, g, f, e) = (g, f, e, d &+ t1)
+            (d, c, b, a) = (c, b, a, t1 &+ t2)
+        }
+        state[0] &+= a
+        state[1] &+= b
+        state[2] &+= c
+        state[3] &+= d
+        state[4] &+= e
+        state[5] &+= f
+        state[6] &+= g
+        state[7] &+= h
+    }
+
+    @inline(__always)
     private static func turn(_ word: UInt32, _ count: UInt32) -> UInt32 {
-        word >> count | word << (32 - count)
+        word &>> count | word &<< (32 &- count)
     }
 
     private static let constants: [UInt32] = [
@@ -128,8 +149,13 @@ public enum Hex {
     private static let digits = Array("0123456789abcdef".utf8)
 
     public static func text(_ bytes: [UInt8]) -> String {
-        String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        String(unsafeUninitializedCapacity: 2 * bytes.count) { space in
+            for (index, byte) in bytes.enumerated() {
+                space[2 * index] = digits[Int(byte >> 4)]
+                space[2 * index + 1] = digits[Int(byte & 15)]
+            }
+            return 2 * bytes.count
+        }
     }
 
     /// Appends 8 digits.

@@ -40,6 +40,11 @@ public struct TaskSpec: Equatable, Sendable {
         return values.joined(separator: " ") == text
     }
 
+    /// Takes out what is compiled away: what a plan's task line does not carry.
+    public mutating func dropCompiledAway() {
+        entries.removeAll { !$0.directive.traits.isInPlan }
+    }
+
     /// Whether something other than the default was set.
     public func has(_ directive: Directive) -> Bool {
         entries.contains { $0.directive == directive }

@@ -100,7 +100,9 @@ extension PlanCompiler {
         var order = [Int](repeating: 0, count: nodes.count)
         for (node, number) in numbers.enumerated() { order[number] = node }
         for (number, node) in order.enumerated() {
-            plan.tasks.append(PlanTask(number: number, spec: compiled(nodes[node].spec)))
+            var spec = nodes[node].spec
+            spec.dropCompiledAway()
+            plan.tasks.append(PlanTask(number: number, spec: spec))
             guard let items = nodes[node].items else { continue }
             plan.items.append(PlanItems(task: number, count: items.count, first: 0))
             if let list = items.list {
@@ -113,15 +115,6 @@ extension PlanCompiler {
         plan.edges.sort { ($0.from, $0.to) < ($1.from, $1.to) }
         plan.blobs = unitBlobs() + blobs
         return plan
-    }
-
-    /// The spec without what is compiled away.
-    private func compiled(_ spec: TaskSpec) -> TaskSpec {
-        var spec = spec
-        for directive in Directive.allCases where !directive.traits.isInPlan {
-            spec[directive] = []
-        }
-        return spec
     }
 
     private func unitBlobs() -> [PlanBlob] {

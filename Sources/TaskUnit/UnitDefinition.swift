@@ -89,13 +89,27 @@ public struct UnitDefinition: Equatable, Sendable {
     /// `[Command]`'s further words stand before `[Args]`.
     public var spec: TaskSpec {
         var spec = TaskSpec(name: name)
-        for directive in Directive.allCases where directive != .command && directive != .arg {
-            let values = settings(directive).map(\.value)
-            if !values.isEmpty { spec[directive] = values }
+        var words: [String] = []
+        var arguments: [String] = []
+        // The same directive's side by side, in the order of the file.
+        let order = settings.indices.sorted {
+            (settings[$0].directive.ordinal, $0) < (settings[$1].directive.ordinal, $1)
         }
-        let words = settings(.command).flatMap { Self.words($0.value) }
+        var start = 0
+        while start < order.count {
+            let directive = settings[order[start]].directive
+            let end =
+                order[start...].firstIndex { settings[$0].directive != directive } ?? order.count
+            let values = order[start..<end].map { settings[$0].value }
+            switch directive {
+            case .command: words = values.flatMap { Self.words($0) }
+            case .arg: arguments = values
+            default: spec[directive] = values
+            }
+            start = end
+        }
         spec[.command] = Array(words.prefix(1))
-        spec[.arg] = words.dropFirst() + settings(.arg).map(\.value)
+        spec[.arg] = words.dropFirst() + arguments
         return spec
     }
 
