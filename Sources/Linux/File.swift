@@ -203,6 +203,16 @@ public enum File {
         _ = try checked { fsync(descriptor) }
     }
 
+    /// `sync` of many files side by side: far fewer commits and flushes than one after another.
+    ///
+    /// - Returns: nil, or which of them failed, and why: the rest may be on disk or not.
+    public static func syncAll(_ descriptors: [Int32]) -> (index: Int, error: Errno)? {
+        var failed: Int32 = 0
+        if cl_fsync_all(descriptors, Int32(descriptors.count), &failed) == 0 { return nil }
+        let error = Errno.current
+        return (Int(failed), error)
+    }
+
     /// Data and size reach the disk; not times.
     public static func syncData(_ descriptor: Int32) throws(Errno) {
         _ = try checked { fdatasync(descriptor) }

@@ -17,7 +17,7 @@ struct Drop {
 struct Submission {
     let spool: Spool
     /// Descriptors that are open at once, between write and fsync.
-    private static let batch = 256
+    private static let batch = 512
 
     /// Writes, syncs and publishes all, or none.
     ///
@@ -42,7 +42,7 @@ struct Submission {
         return ids
     }
 
-    // Written all, then synced all: the file system's journal commits once for many.
+    // Written all, then synced all at once: the file system commits once for many.
     private func write(_ drops: ArraySlice<Drop>, _ ids: ArraySlice<TaskID>) throws(ToolError) {
         var numbers: [Int32] = []
         defer { for number in numbers { _ = Descriptor(owning: number) } }
@@ -58,8 +58,8 @@ struct Submission {
                 throw Self.failure(drop, error)
             }
         }
-        for (drop, number) in zip(drops, numbers) {
-            do { try File.sync(number) } catch { throw Self.failure(drop, error) }
+        if let (index, error) = File.syncAll(numbers) {
+            throw Self.failure(drops[drops.startIndex + index], error)
         }
     }
 

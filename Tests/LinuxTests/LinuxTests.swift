@@ -77,6 +77,21 @@ import Testing
         return String(decoding: bytes[..<count], as: UTF8.self)
     }
 
+    @Test func manyAreSyncedAndTheFirstThatFailsIsNamed() throws {
+        var all: [Int32] = []
+        defer { for number in all { _ = Descriptor(owning: number) } }
+        for _ in 0..<100 {
+            all.append(try SealedMemory.make([1], name: "test").release())
+        }
+        #expect(File.syncAll(all) == nil)
+        #expect(File.syncAll([]) == nil)
+        let pipe = try Pipe.make()
+        all.insert(pipe.read, at: 40)
+        all.insert(pipe.write, at: 70)
+        let failed = try #require(File.syncAll(all))
+        #expect(failed.index == 40 && failed.error == .invalidArgument)
+    }
+
     @Test func messagesCarryOneDescriptor() throws {
         let pair = try MessageSocket.pair()
         let first = Descriptor(owning: pair.first)
