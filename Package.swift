@@ -158,7 +158,7 @@ let package = Package(
         .testTarget(
             name: "TaskSpoolTests",
             dependencies: [
-                "Linux", "TaskModel", "TaskSpool",
+                "Linux", "TaskModel", "TaskPlan", "TaskSpool", "TaskUnit",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),

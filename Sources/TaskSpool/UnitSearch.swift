@@ -19,6 +19,8 @@ public struct UnitSearch {
     public let own: String?
     /// Whose files count beside root's.
     public let owner: UInt32
+    /// Who wrote the root unit: its neighbours may be his.
+    public let author: UInt32
     /// All directories, in the order in which they are looked at.
     public let directories: [String]
     private let index = DropInIndex()
@@ -26,11 +28,14 @@ public struct UnitSearch {
     /// - Parameters:
     ///   - own: the absolute path of the directory that the root unit is in.
     ///   - units: the spool's units/, where there is a spool.
+    ///   - author: who wrote the root unit; nil: the owner.
     public init(
-        own: String?, units: String?, owner: UInt32, system: [String] = UnitSearch.system
+        own: String?, units: String?, owner: UInt32, author: UInt32? = nil,
+        system: [String] = UnitSearch.system
     ) {
         self.own = own
         self.owner = owner
+        self.author = author ?? owner
         var seen: Set<String> = []
         directories = ([own, units].compactMap { $0 } + system).filter { seen.insert($0).inserted }
     }
@@ -106,10 +111,10 @@ public struct UnitSearch {
                 what: "others may write \(path)",
                 allowed: "a file that only its owner may write: chmod go-w")
         }
-        if status.uid != 0, status.uid != owner {
+        if status.uid != 0, status.uid != owner, !isOwn || status.uid != author {
             return .refused(
                 what: "\(path) belongs to uid \(status.uid)",
-                allowed: "a file of root or of uid \(owner)")
+                allowed: "a file of root or of uid \(isOwn ? author : owner)")
         }
         return nil
     }
@@ -164,6 +169,10 @@ private final class DropInIndex {
         var isFresh = true
     }
     private var known: [String: Entry] = [:]
+    /// Questions about a directory that was not listed.
+    private var asked: [String: Int] = [:]
+    /// So many names are looked up one by one before a directory is listed: it may be large.
+    private static let patience = 8
 
     func lookAgain() {
         for directory in known.keys { known[directory]?.isFresh = false }
@@ -171,6 +180,10 @@ private final class DropInIndex {
 
     func contains(_ name: String, in directory: String) -> Bool {
         if let entry = known[directory], entry.isFresh { return entry.names.contains(name) }
+        if known[directory] == nil, asked[directory, default: 0] < Self.patience {
+            asked[directory, default: 0] += 1
+            return (try? File.status("\(directory)/\(name)", following: true)) != nil
+        }
         let entry = look(directory)
         known[directory] = entry
         return entry.names.contains(name)

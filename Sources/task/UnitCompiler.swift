@@ -3,13 +3,43 @@ import Linux
 import SystemPackage
 import TaskModel
 import TaskPlan
+import TaskSpool
 import TaskTool
 import TaskUnit
 
 /// From an operand to what is dropped or run: a plan, or the text of a unit that says by itself
 /// when it runs.
-struct UnitCompiler {
+final class UnitCompiler {
     let spool: SpoolPath
+    private var searches: [Place: UnitSearch] = [:]
+    private var known: [Place: PlanInputs] = [:]
+    private var directories: [String: String] = [:]
+
+    init(spool: SpoolPath) { self.spool = spool }
+
+    private struct Place: Hashable {
+        var directory: String?
+        var author: UInt32
+    }
+
+    /// The search path of a unit in a directory; nil where definitions must stand on the path that
+    /// all have. One look at each directory serves all units of a call.
+    private func search(_ directory: String?, _ author: UInt32 = Caller.uid) -> UnitSearch {
+        let place = Place(directory: directory, author: author)
+        if let known = searches[place] { return known }
+        let search = UnitSearch(
+            own: directory, units: "\(spool.path)/units", owner: Caller.uid, author: author)
+        searches[place] = search
+        return search
+    }
+
+    private func inputs(_ directory: String?, _ author: UInt32) -> PlanInputs {
+        let place = Place(directory: directory, author: author)
+        if let known = known[place] { return known }
+        let inputs = search(directory, author).inputs
+        known[place] = inputs
+        return inputs
+    }
 
     /// What one operand comes to.
     struct Compiled {
@@ -32,7 +62,7 @@ struct UnitCompiler {
 
     /// Compiles text that came by standard input.
     func compile(standardInput bytes: [UInt8], name: String) throws(ToolError) -> Compiled? {
-        let directory = (try? Caller.workingDirectory()) ?? "/"
+        let directory = (try? directory(of: "", "")) ?? "/"
         return try compile(
             Located(
                 text: UnitText(
@@ -49,8 +79,7 @@ struct UnitCompiler {
     /// Nil where the unit is wrong: its diagnostics are printed.
     private func compile(_ located: Located) throws(ToolError) -> Compiled? {
         let text = located.text
-        let files = UnitFiles(own: text.directory, author: located.author, spool: spool)
-        let compiled = PlanCompiler.compile(text, inputs: files.inputs)
+        let compiled = PlanCompiler.compile(text, inputs: inputs(text.directory, located.author))
         reporter.lines(compiled.diagnostics.map(\.text))
         guard let plan = compiled.plan else { return nil }
         let missing = plan.notYet
@@ -79,7 +108,7 @@ struct UnitCompiler {
         throw ToolError(
             unableTo: "read", operand, .noSuchFileOrDirectory,
             "nothing was done; neither is it the name of a unit in "
-                + UnitFiles(own: nil, spool: spool).directories.joined(separator: ", "),
+                + search(nil).directories.joined(separator: ", "),
             status: ExitStatus.usage)
     }
 
@@ -99,12 +128,9 @@ struct UnitCompiler {
                     status: ExitStatus.usage)
             }
             let directory = try directory(of: path, name)
-            let files = UnitFiles(own: directory, author: status.uid, spool: spool)
-            return Located(
-                text: UnitText(
-                    name: name, main: UnitFile(file: path, bytes: bytes),
-                    dropIns: try dropIns(files, name), directory: directory),
-                author: status.uid)
+            let lookup = search(directory, status.uid).text(
+                name, UnitFile(file: path, bytes: bytes), directory)
+            return Located(text: try found(lookup, name), author: status.uid)
         } catch let error as ToolError {
             throw error
         } catch Errno.noSuchFileOrDirectory {
@@ -117,35 +143,36 @@ struct UnitCompiler {
         }
     }
 
-    private func dropIns(_ files: UnitFiles, _ name: String) throws(ToolError) -> [UnitFile] {
-        switch files.dropIns(of: name) {
-        case .success(let dropIns): return dropIns
-        case .failure(let refusal):
+    private func found(
+        _ lookup: PlanInputs.UnitLookup, _ name: String
+    ) throws(ToolError) -> UnitText {
+        switch lookup {
+        case .found(let text): return text
+        case .absent: throw ToolError("unable to use \(name)", status: ExitStatus.usage)
+        case .refused(let what, let allowed):
             throw ToolError(
-                "unable to read the drop-ins of \(name): \(refusal.what), \(refusal.allowed)",
+                "unable to use \(name): \(what), nothing was done: \(allowed)",
                 status: ExitStatus.usage)
         }
     }
 
     private func directory(of path: String, _ name: String) throws(Errno) -> String {
         let parent = String(path.dropLast(name.utf8.count))
-        return try Caller.realPath(parent.isEmpty ? "." : parent)
+        if let known = directories[parent] { return known }
+        let real = try Caller.realPath(parent.isEmpty ? "." : parent)
+        directories[parent] = real
+        return real
     }
 
     private func installed(_ operand: String) throws(ToolError) -> Located? {
-        let files = UnitFiles(own: nil, spool: spool)
         var names = [operand]
         if UnitText.taskName(operand) == operand {
             names += [".task", ".yaml", ".yml"].map { operand + $0 }
         }
         for name in names {
-            switch files.find(name) {
-            case .absent: continue
-            case .found(let text): return Located(text: text, author: Caller.uid)
-            case .refused(let what, let allowed):
-                throw ToolError(
-                    "unable to use \(name): \(what), \(allowed)", status: ExitStatus.usage)
-            }
+            let lookup = search(nil).find(name)
+            if case .absent = lookup { continue }
+            return Located(text: try found(lookup, name), author: Caller.uid)
         }
         return nil
     }
@@ -155,7 +182,7 @@ struct UnitCompiler {
     /// The text that is installed. Its dependencies are looked for when it fires, where its own
     /// directory is none of the places: so they must stand on the search path now.
     private func definition(_ text: UnitText, _ compiled: CompiledPlan) -> [UInt8]? {
-        let files = UnitFiles(own: nil, spool: spool)
+        let files = search(nil)
         let alone = PlanCompiler.compile(text, inputs: files.inputs)
         if alone.hasErrors {
             reporter.lines(alone.diagnostics.map(\.text))

@@ -146,11 +146,10 @@ extension UnitSource {
 
     private func place(_ line: Int) -> Place { Place(file: file, line: line) }
 
-    // Root reads the units of whoever wrote this one; others their own.
     private var search: UnitSearch {
         let spool = SpoolPath.choose(option: nil)
         return UnitSearch(
             own: directory, units: spool.exists ? "\(spool.path)/units" : nil,
-            owner: author == 0 ? Caller.uid : author)
+            owner: Caller.uid, author: author)
     }
 }

@@ -37,7 +37,8 @@ enum UnitFinder {
     private static func search(_ operand: String, _ options: Options) -> UnitSearch {
         let spool = options.spool ?? Caller.environment("TASK_SPOOL")
         return UnitSearch(
-            own: directory(of: operand), units: spool.map { "\($0)/units" }, owner: Caller.uid)
+            own: directory(of: operand), units: spool.map { "\($0)/units" }, owner: Caller.uid,
+            author: (try? File.status(operand, following: true))?.uid)
     }
 
     /// The absolute path of the directory that a file is in.
