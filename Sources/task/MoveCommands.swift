@@ -17,7 +17,19 @@ struct RunOperands: ParsableArguments {
     var runs: [String]
 }
 
-struct CancelCommand: ParsableCommand {
+/// A command that moves runs.
+protocol MovesRuns: ManyOperands {
+    var operands: RunOperands { get set }
+}
+
+extension MovesRuns {
+    var operandWords: [String] {
+        get { operands.runs }
+        set { operands.runs = newValue }
+    }
+}
+
+struct CancelCommand: MovesRuns {
     static let configuration = CommandConfiguration(
         commandName: "cancel", abstract: "Stops runs, or single tasks of them (RUN.K), for good.",
         discussion: """
@@ -40,7 +52,7 @@ struct CancelCommand: ParsableCommand {
     }
 }
 
-struct HoldCommand: ParsableCommand {
+struct HoldCommand: MovesRuns {
     static let configuration = CommandConfiguration(
         commandName: "hold", abstract: "Parks runs until they are released.",
         discussion: """
@@ -60,7 +72,7 @@ struct HoldCommand: ParsableCommand {
     }
 }
 
-struct ReleaseCommand: ParsableCommand {
+struct ReleaseCommand: MovesRuns {
     static let configuration = CommandConfiguration(
         commandName: "release", abstract: "Lets parked runs go on.",
         discussion: "Moves the run from hold/ to ready/. The same as `mv hold/ID ready/ID`.")
@@ -77,7 +89,7 @@ struct ReleaseCommand: ParsableCommand {
     }
 }
 
-struct RetryCommand: ParsableCommand {
+struct RetryCommand: MovesRuns {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Runs again what failed, and what hung on it.",
         discussion: """

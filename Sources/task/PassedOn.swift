@@ -7,9 +7,10 @@ import TaskTool
 // same options, so that there is one implementation and one page for each.
 
 /// A command that becomes `PROGRAM VERB ARGUMENTS…`.
-protocol PassedOn: ParsableCommand {
+protocol PassedOn: DirectCommand {
     static var program: String { get }
-    var arguments: [String] { get }
+    static var verb: String { get }
+    var arguments: [String] { get set }
 }
 
 extension PassedOn {
@@ -19,10 +20,10 @@ extension PassedOn {
             discussion: "The same as `\(program) \(verb)`, with all of its options.")
     }
 
-    private static var verb: String {
-        var name = String(describing: Self.self)
-        name.removeLast("Command".utf8.count)
-        return name.lowercased()
+    static func direct(_ words: [String]) throws -> any ParsableCommand {
+        var command = try parse([])
+        command.arguments = words
+        return command
     }
 
     func run() throws { try Sibling.execute(Self.program, [Self.verb] + arguments) }
@@ -30,6 +31,7 @@ extension PassedOn {
 
 struct LintCommand: PassedOn {
     static let program = "taskdep"
+    static let verb = "lint"
     static var configuration: CommandConfiguration {
         configuration("Says what is wrong with units, all errors at once.")
     }
@@ -41,6 +43,7 @@ struct LintCommand: PassedOn {
 
 struct OrderCommand: PassedOn {
     static let program = "taskdep"
+    static let verb = "order"
     static var configuration: CommandConfiguration {
         configuration("Prints what runs before what, level by level.")
     }
@@ -52,6 +55,7 @@ struct OrderCommand: PassedOn {
 
 struct GraphCommand: PassedOn {
     static let program = "taskdep"
+    static let verb = "graph"
     static var configuration: CommandConfiguration {
         configuration("Draws a unit's dependencies.")
     }
@@ -63,6 +67,7 @@ struct GraphCommand: PassedOn {
 
 struct CheckCommand: PassedOn {
     static let program = "taskdep"
+    static let verb = "check"
     static var configuration: CommandConfiguration {
         configuration("Runs the [Checks] of a unit, and nothing else of it.")
     }
@@ -74,6 +79,7 @@ struct CheckCommand: PassedOn {
 
 struct LogsCommand: PassedOn {
     static let program = "tasklog"
+    static let verb = "logs"
     static var configuration: CommandConfiguration {
         configuration("Prints the output of a task.")
     }
@@ -85,6 +91,7 @@ struct LogsCommand: PassedOn {
 
 struct AuditCommand: PassedOn {
     static let program = "tasklog"
+    static let verb = "audit"
     static var configuration: CommandConfiguration {
         configuration("Prints every change of state of a task.")
     }
@@ -96,6 +103,7 @@ struct AuditCommand: PassedOn {
 
 struct QueryCommand: PassedOn {
     static let program = "tasklog"
+    static let verb = "query"
     static var configuration: CommandConfiguration {
         configuration("Answers SQL over the history.")
     }
@@ -107,6 +115,7 @@ struct QueryCommand: PassedOn {
 
 struct StatusCommand: PassedOn {
     static let program = "tasklog"
+    static let verb = "status"
     static var configuration: CommandConfiguration {
         configuration("Shows where a run stands: its tasks, results, the end of its output.")
     }
@@ -118,6 +127,7 @@ struct StatusCommand: PassedOn {
 
 struct ListCommand: PassedOn {
     static let program = "tasklog"
+    static let verb = "list"
     static var configuration: CommandConfiguration {
         configuration("Lists runs, the newest first.")
     }

@@ -12,7 +12,7 @@ enum Acknowledgement: String, CaseIterable, ExpressibleByArgument {
     case local
 }
 
-struct SubmitCommand: ParsableCommand {
+struct SubmitCommand: ManyOperands {
     static let configuration = CommandConfiguration(
         commandName: "submit", abstract: "Hands units to taskd and prints their ids.",
         discussion: """
@@ -45,6 +45,11 @@ struct SubmitCommand: ParsableCommand {
             "Unit files, scripts, pipelines, names of installed units, or -.", valueName: "file"),
         completion: .file())
     var files: [String]
+
+    var operandWords: [String] {
+        get { files }
+        set { files = newValue }
+    }
 
     func run() throws {
         let runs = try LiveRuns(spool.choice)

@@ -108,8 +108,15 @@ struct PlanMerger {
     /// The number of each plan's root.
     private(set) var roots: [Int] = []
     private var numbers: [String: Int] = [:]
-    private var blobs: Set<String> = []
+    private var blobs: Set<BlobKey> = []
     private var pairs: Set<PlanEdge> = []
+
+    /// What is there once: a file by its bytes, other blobs by their name as well.
+    private struct BlobKey: Hashable {
+        var kind: PlanBlob.Kind
+        var name: String
+        var digest: String
+    }
 
     /// Adds a plan; what is wrong where it can't stand beside the others.
     mutating func add(_ other: Plan) -> String? {
@@ -168,7 +175,8 @@ struct PlanMerger {
             if blob.kind == .items, let task = Int(blob.name).flatMap({ renumbered[$0] }) {
                 blob = PlanBlob(kind: .items, name: "\(task)", bytes: blob.bytes)
             }
-            let key = "\(blob.kind.rawValue) \(blob.kind == .file ? "" : blob.name) \(blob.digest)"
+            let key = BlobKey(
+                kind: blob.kind, name: blob.kind == .file ? "" : blob.name, digest: blob.digest)
             if blobs.insert(key).inserted { plan.blobs.append(blob) }
         }
     }

@@ -4,7 +4,7 @@ import Linux
 import TaskOptions
 import TaskTool
 
-struct WaitCommand: ParsableCommand {
+struct WaitCommand: ManyOperands {
     static let configuration = CommandConfiguration(
         commandName: "wait", abstract: "Waits until runs have ended, returns their status.",
         discussion: """
@@ -23,6 +23,11 @@ struct WaitCommand: ParsableCommand {
         help: ArgumentHelp("An id, the end of one, a unit's name, or last.", valueName: "run"),
         completion: .runs)
     var runs: [String]
+
+    var operandWords: [String] {
+        get { runs }
+        set { runs = newValue }
+    }
 
     func validate() throws {
         if let timeout, HumanText.parseSpan(timeout) == nil {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import TaskModel
+import TaskOptions
 import TaskTool
 
 /// `taskdep lint`: what is wrong, and nothing else.
-struct LintCommand: ParsableCommand {
+struct LintCommand: ManyOperands {
     static let configuration = CommandConfiguration(
         commandName: "lint",
         abstract: "Says what is wrong with units, all errors at once.",
@@ -14,6 +15,11 @@ struct LintCommand: ParsableCommand {
         help: ArgumentHelp("Units, or - for standard input.", valueName: "file"),
         completion: .file())
     var files: [String]
+
+    var operandWords: [String] {
+        get { files }
+        set { files = newValue }
+    }
 
     func run() throws {
         var isWrong = false

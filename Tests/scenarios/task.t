@@ -78,6 +78,13 @@ else
 fi
 
 fake_spool
+cp one.task two.task
+exits "options among many operands" 0 task submit one.task --ack local two.task one.task one.task
+is "all are submitted" "$(wc -l <"$TMP/out")" 4
+is "in order" "$(cd "$SPOOL/incoming" && echo *@*)" \
+    "$(paste -d @ "$TMP/out" <(printf '%s\n' one.task two.task one.task one.task) | paste -sd ' ')"
+
+fake_spool
 exits "one bad file of three" 2 task submit one.task bad.task nope.task
 like "every error, each with its place" "$(cat "$TMP/err")" \
     '^bad\.task:2:9: .*'$'\n''bad\.task:3:1: unknown key Comand= .*command=.*'$'\n''task: error: unable to read nope\.task: No such file'
