@@ -14,6 +14,9 @@ let strict: [SwiftSetting] = [
 // Drops what no program calls: a static Swift runtime is 6 MB less with it (root package only).
 let trimmed: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--gc-sections"])]
 
+// The jail's launcher keeps only what it calls, so that nothing may be left to look up (man ld, -z now).
+let bound: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"])]
+
 let package = Package(
     name: "taskspool",
     products: [],
@@ -111,7 +114,7 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
-            swiftSettings: strict, linkerSettings: trimmed),
+            swiftSettings: strict, linkerSettings: trimmed + bound),
         // The same for ArgumentParser: options that programs share, and their outer frame.
         .target(
             name: "TaskOptions",
@@ -165,7 +168,7 @@ let package = Package(
         // Runs jails for TaskJailTests; not shipped.
         .executableTarget(
             name: "jailprobe", dependencies: ["Linux", "TaskJail"], path: "Tests/jailprobe",
-            swiftSettings: strict),
+            swiftSettings: strict, linkerSettings: bound),
         .testTarget(
             name: "TaskJailTests",
             dependencies: ["CLinux", "CSeccomp", "Linux", "TaskJail", "jailprobe"],

@@ -199,7 +199,6 @@ static void prepare(struct jail *j) {
         control.revents & POLLHUP)
         _exit(1);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // /proc/1 is closed to T even with the same uid
-    (void)setsid();
     umask(022);
     dup3(j->in, FD_IN, O_CLOEXEC);
     dup3(j->out, FD_OUT, O_CLOEXEC);

@@ -37,6 +37,13 @@ __attribute__((noreturn)) void jail_init_main(struct jail *j);
 void jail_send(int control, const struct cl_jail_report *report);
 __attribute__((noreturn)) void jail_launcher_main(int socket, pid_t parent, int user_namespace);
 int jail_clone(struct jail *j, int cgroup, uint64_t flags);
+/// In L: its oom_score_adj, opened once at a fixed descriptor. What a jail inherits is set just before
+/// the clone, L's own right after.
+void jail_oom_open(int fd);
+int jail_oom_adjust(const struct jail *j);
+void jail_oom_own(void);
+/// In L0: see jail_libraries.c.
+void jail_shed_libraries(void);
 int jail_drop_bounding(void);
 int jail_securebits(void);
 /// The effective set: all that is permitted, or nothing.

@@ -20,7 +20,7 @@
 #include "jail_wire.h"
 
 // Fixed places of L0 and L: 0-2 and 4-6 are /dev/null, so that what arrives by SCM_RIGHTS lies above.
-enum { FD_ORDERS = 7, FD_HOST = 8, FD_CGROUP = 9, FD_FREE = 10 };
+enum { FD_ORDERS = 7, FD_HOST = 8, FD_CGROUP = 9, FD_OOM = 10, FD_FREE = 11 };
 
 struct base {
     char key[2048];
@@ -159,6 +159,12 @@ static long clone_init(const struct jail *j) {
     return syscall(SYS_clone3, &args, sizeof args);
 }
 
+static long clone_adjusted(const struct jail *j) {
+    long pid = clone_init(j);
+    if (pid != 0) jail_oom_own();
+    return pid;
+}
+
 static void start(struct jail *j) {
     int error = launcher.refused;
     if (error) return report_failure(j, j->request->base.first, error, CL_DETAIL_CLONE);
@@ -172,7 +178,8 @@ static void start(struct jail *j) {
     }
     failed = ensure_base(j, &error);
     if (error) return report_failure(j, failed, error, 0);
-    long pid = clone_init(j);
+    if ((error = jail_oom_adjust(j))) return report_failure(j, j->request->init.first, error, 0);
+    long pid = clone_adjusted(j);
     if (pid == 0) jail_init_main(j);
     if (pid < 0) return report_failure(j, j->request->base.first, errno, CL_DETAIL_CLONE);
     struct cl_jail_report report = {
@@ -212,6 +219,7 @@ __attribute__((noreturn)) static void slot_main(const int *fds, int count, int h
     dup3(fds[0], FD_ORDERS, O_CLOEXEC);
     if (has_cgroup) dup3(fds[3], FD_CGROUP, O_CLOEXEC);
     (void)syscall(SYS_close_range, FD_FREE, ~0U, 0);
+    jail_oom_open(FD_OOM);
     struct cl_jail_report hello = {.kind = CL_JAIL_HELLO, .pid = getpid()};
     jail_send(FD_CONTROL, &hello);
     for (;;) {
@@ -248,7 +256,7 @@ static int write_file(const char *path, const char *text) {
 static int enter_user_namespace(void) {
     char map[64];
     unsigned uid = geteuid(), gid = getegid();
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) return errno;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS) < 0) return errno;
     snprintf(map, sizeof map, "%u %u 1", uid, uid);
     int error = write_file("/proc/self/uid_map", map);
     if (!error) error = write_file("/proc/self/setgroups", "deny");
@@ -271,12 +279,19 @@ void jail_launcher_main(int socket, pid_t parent, int user_namespace) {
     launcher.user_namespace = user_namespace;
     launcher.current = -1;
     cl_signals_default();
+    jail_shed_libraries();
+    // Once: no jail has a terminal, and each program has a process group (sched(7), autogroups: the
+    // kernel schedules each session as a group of its own, which costs time and, on a busy machine,
+    // a late first turn).
     setsid();
     umask(022);
     arrange_descriptors(socket);
     (void)write_file("/proc/self/oom_score_adj", "-1000");  // the victim is always a task
     if (user_namespace) launcher.refused = enter_user_namespace();
+    else if (unshare(CLONE_NEWUTS) < 0) launcher.refused = errno;
     else if (jail_drop_bounding() || jail_securebits()) launcher.refused = EPERM;
+    // Each jail's name begins as a copy of ours.
+    if (!launcher.refused && sethostname("task", 4) < 0) launcher.refused = errno;
     die_with(parent);
     int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (host < 0 || dup3(host, FD_HOST, O_CLOEXEC) < 0) _exit(1);

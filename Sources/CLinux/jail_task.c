@@ -81,15 +81,6 @@ static int id_map(const struct jail *j, const struct cl_jail_step *s) {
     return error;
 }
 
-// Before the first program runs: nobody else is in the jail to see init dumpable.
-static int write_own(const struct cl_jail_step *s, const char *path, const char *bytes) {
-    int is_ordinary = (s->flags & CL_STEP_KEEP_IDS) != 0;
-    if (is_ordinary) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    int error = write_existing(path, bytes, s->size);
-    if (is_ordinary) (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    return error;
-}
-
 static int loopback(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail();
@@ -188,21 +179,20 @@ static int execute(struct jail *j) {
 }
 
 int jail_task_step(struct jail *j, const struct cl_jail_step *s) {
-    const char *to = jail_text(j, s->to), *data = jail_text(j, s->data);
+    const char *to = jail_text(j, s->to);
     errno = 0;
     switch ((enum cl_jail_op)s->op) {
+    case CL_OP_OOM_ADJUST: return 0;  // L did it before the clone
     case CL_OP_ID_MAP: return id_map(j, s);
     case CL_OP_CGROUP_NS: return unshare(CLONE_NEWCGROUP) < 0 ? fail() : 0;
-    case CL_OP_HOSTNAME: return sethostname(data, strlen(data)) < 0 ? fail() : 0;
     case CL_OP_LOOPBACK: return loopback();
     case CL_OP_RLIMIT: return limit(s);
     case CL_OP_NICE:
         return setpriority(PRIO_PROCESS, 0, (int)(int64_t)s->a) < 0 ? fail() : 0;
-    case CL_OP_WRITE: return write_own(s, to, data);
     case CL_OP_BOUNDING: return jail_drop_bounding();
     case CL_OP_SECUREBITS: return jail_securebits();
     case CL_OP_CLOSE: return syscall(SYS_close_range, FD_LAST + 1, ~0U, 0) < 0 ? fail() : 0;
-    case CL_OP_SESSION: return setsid() < 0 ? fail() : 0;
+    case CL_OP_GROUP: return setpgid(0, 0) < 0 ? fail() : 0;
     case CL_OP_IDS: return identity(j, s);
     case CL_OP_NO_CAPS: return no_capabilities();
     case CL_OP_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? fail() : 0;

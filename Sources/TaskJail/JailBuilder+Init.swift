@@ -24,7 +24,14 @@ extension JailBuilder {
         let net = request.hasPrivateNetwork ? "net" : "net=host"
         let comment = request.hasPrivateNetwork ? nil : "PrivateNetwork=no: 127.0.0.1 is reachable"
         let user = request.identity.outside.map { " user(\(request.identity.uid)=\($0.uid))" } ?? ""
-        line(.launcher, "clone3", "pid mnt ipc uts cgroup\(user); \(net)", comment: comment)
+        line(.launcher, "hostname", "task", comment: "once; each jail begins with a copy")
+        line(
+            .launcher, "clone3", "pid mnt ipc uts cgroup\(user); \(net); oom_score_adj=200",
+            comment: comment)
+        add(\.initial, CL_OP_OOM_ADJUST, .outOfMemoryAdjust) {
+            $0.size = 3
+            $0.payload = .text("200")
+        }
         for letter in "pmiu" { cloneFlags |= Self.word(letter) }
         if request.hasPrivateNetwork { cloneFlags |= Self.word("n") }
         if isOrdinary { cloneFlags |= Self.word("U") }
@@ -39,15 +46,14 @@ extension JailBuilder {
     mutating func addInit() {
         line(
             .initial, "session",
-            "setsid umask=022 signals=default pdeathsig=KILL dumpable=no")
+            "the launcher's, without a terminal; umask=022 signals=default pdeathsig=KILL dumpable=no"
+        )
         if let outside = request.identity.outside { addMap(outside) }
         line(.initial, "cgroup", "namespace")
         add(\.initial, CL_OP_CGROUP_NS, .namespace)
         addPrivateFiles()
         addTrees()
         addProc()
-        line(.initial, "hostname", "task")
-        add(\.initial, CL_OP_HOSTNAME, .namespace) { $0.payload = .text("task") }
         if request.hasPrivateNetwork {
             line(.initial, "loopback", "up")
             add(\.initial, CL_OP_LOOPBACK, .network)
@@ -170,7 +176,7 @@ extension JailBuilder {
         line(
             .initial, "rlimit",
             "core=1 memlock=64K msgqueue=0 rtprio=0 nofile=\(limits.openFiles.soft); "
-                + "nice=\(request.nice) oom_score_adj=200")
+                + "nice=\(request.nice)")
         // 1, not 0: a piped core_pattern ignores 0 and runs its helper, as root, outside (core(5)).
         rlimit("RLIMIT_CORE", RLIMIT_CORE, 1)
         rlimit("RLIMIT_MEMLOCK", __rlimit_resource(8), 65536)
@@ -189,15 +195,8 @@ extension JailBuilder {
             rlimit("RLIMIT_DATA", RLIMIT_DATA, memory)
         }
         let nice = Int64(request.nice)
-        let isOrdinary = isOrdinary
         if nice != 0 {
             add(\.initial, CL_OP_NICE, .nice) { $0.a = UInt64(bitPattern: nice) }
-        }
-        add(\.initial, CL_OP_WRITE, .outOfMemoryAdjust) {
-            $0.to = "/proc/self/oom_score_adj"
-            $0.size = 3
-            $0.payload = .text("200")
-            if isOrdinary { $0.flags |= Int(CL_STEP_KEEP_IDS) }
         }
         guard isOrdinary else { return }  // as root the launcher did it once for all
         add(\.initial, CL_OP_BOUNDING, .capabilities)

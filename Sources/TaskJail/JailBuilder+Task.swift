@@ -6,8 +6,8 @@ extension JailBuilder {
 
     mutating func addTask() {
         let who = request.identity
-        line(.task, "session", "setsid")
-        add(\.task, CL_OP_SESSION, .session)
+        line(.task, "group", "a process group of its own")
+        add(\.task, CL_OP_GROUP, .session)
         addIdentity()
         line(
             .task, "nnp",

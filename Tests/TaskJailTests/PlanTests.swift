@@ -38,10 +38,11 @@ import Testing
         let words = plan.lines.map { "\($0.place.rawValue) \($0.what)" }
         #expect(
             words == [
-                "launcher open", "launcher open", "parent cgroup", "launcher clone3",
-                "launcher root", "init session", "init cgroup", "init tmpfs", "init attach",
-                "init attach", "init proc", "init hostname", "init rlimit", "init close",
-                "task session", "task ids", "task nnp", "task cwd", "task seccomp", "task check",
+                "launcher open", "launcher open", "parent cgroup", "launcher hostname",
+                "launcher clone3", "launcher root", "init session", "init cgroup", "init tmpfs",
+                "init attach",
+                "init attach", "init proc", "init rlimit", "init close",
+                "task group", "task ids", "task nnp", "task cwd", "task seccomp", "task check",
                 "task exec",
             ])
         let text = plan.text()

@@ -21,6 +21,17 @@ import Testing
         #expect(!Processes.isRunning(mark))
     }
 
+    @Test(arguments: Who.available) func `a signal to the own group reaches the task only`(
+        _ who: Who
+    ) {
+        let run = Probe.shell(
+            who, [],
+            "read -r pid _ _ _ group _ < /proc/self/stat; [ $group = $$ ] && echo own; kill 0")
+        #expect(run.output == "own\n")
+        #expect(run.field("ended", "signal") == "15")
+        #expect(run.field("finished", "init") == "0")
+    }
+
     @Test(arguments: Who.available) func `an exit of 137 is not a kill`(_ who: Who) {
         let exited = Probe.shell(who, [], "exit 137")
         #expect(exited.field("ended", "exit") == "137")

@@ -33,6 +33,8 @@ enum cl_jail_op {
     CL_OP_POINT,         // mount point to (with parents) of the kind of tree a
     CL_OP_DEVPTS,        // own instance on to
     CL_OP_PIVOT,         // root read-only, pivot, host gone
+    // In L, first of I's part: what I inherits at the clone.
+    CL_OP_OOM_ADJUST,    // data of size
     // In I; paths are the jail's.
     CL_OP_ID_MAP,        // user namespace: data uid line, from gid line
     CL_OP_CGROUP_NS,
@@ -42,16 +44,14 @@ enum cl_jail_op {
     CL_OP_OVERLAY,       // read-only overlay on to, options data
     CL_OP_PROC,          // on to, options data
     CL_OP_COVER,         // to read-only (from 0) or hidden by from; absent is fine
-    CL_OP_HOSTNAME,      // data
     CL_OP_LOOPBACK,
     CL_OP_RLIMIT,        // resource size, soft a, hard b
     CL_OP_NICE,          // a
-    CL_OP_WRITE,         // data of size into the existing file to
     CL_OP_BOUNDING,      // drops the whole bounding set
     CL_OP_SECUREBITS,
     CL_OP_CLOSE,         // I keeps only control and the task's three descriptors
     // In T.
-    CL_OP_SESSION,
+    CL_OP_GROUP,         // a process group of its own
     CL_OP_IDS,           // a uid, b gid, data groups, size their count
     CL_OP_NO_CAPS,       // CL_STEP_CHECK: verify that nothing is left
     CL_OP_NO_NEW_PRIVS,
