@@ -121,6 +121,7 @@ let package = Package(
             dependencies: [
                 "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskTool",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
         // sd-bus: what only systemd knows.

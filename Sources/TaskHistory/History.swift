@@ -10,7 +10,9 @@ public import TaskModel
 public final class History {
     private let directory: String
     private let journal: Descriptor
-    private let database: Database
+    private var database: Database
+    /// The file that `database` has open: another takes its place when the index is built anew.
+    private var inode: UInt64 = 0
     private let progress: (Int) -> Void
     /// The index's place, for the SQL of users: a path, or a URI of memory.
     public let indexPath: String
@@ -40,6 +42,7 @@ public final class History {
         } catch {
             failure = error
         }
+        inode = Self.inode(journal.number)
         if let found = Self.open(path) {
             (database, indexPath, isInMemory) = (found, path, false)
         } else {
@@ -60,6 +63,14 @@ public final class History {
     /// Reads what the journal has got since.
     public func refresh() throws(HistoryError) {
         try IndexUpdate(journal: journal.number, path: indexPath, progress: progress).run()
+        if isInMemory { return }
+        let present = Self.inode(journal.number)
+        guard present != inode, let found = Self.open(indexPath) else { return }
+        (database, inode) = (found, present)
+    }
+
+    private static func inode(_ journal: Int32) -> UInt64 {
+        (try? File.status(IndexUpdate.file, at: journal))?.inode ?? 0
     }
 
     // MARK: Which run

@@ -111,8 +111,12 @@ struct IndexUpdate {
 
     private func open() throws(HistoryError) -> Database {
         if path == Self.memory { return try prepare(Database(path, flags: SQLITE_OPEN_READWRITE)) }
-        // SQLite would make it readable for others; what it makes beside it follows.
-        _ = try? File.open(Self.file, at: journal, flags: [.readWrite, .create], mode: 0o600)
+        // SQLite would make it readable for others; what it makes beside it follows. Only where
+        // there is none: closing a descriptor of it would take away the locks (fcntl(2)) of a
+        // connection that this process has, and another's end would then end the log under it.
+        if (try? File.status(Self.file, at: journal)) == nil {
+            _ = try? File.open(Self.file, at: journal, flags: [.readWrite, .create], mode: 0o600)
+        }
         let database = try Database(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
         try database.execute(
             """

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ArgumentParser
 import Linux
+import SystemPackage
+import TaskHistory
+import TaskJournal
 import TaskTool
 
 /// The outer frame of a program that people type: parses, runs, and turns what was thrown into a
@@ -43,6 +46,9 @@ public enum ToolMain {
     ) -> Never {
         let code = program.exitCode(for: error)
         if let exit = error as? ExitCode { Caller.exit(exit.rawValue) }
+        if error is HistoryError || error is JournalError || error is Errno {
+            Reporter(name).fail(ToolError.reading(error))
+        }
         var text = program.fullMessage(for: error)
         if !text.hasSuffix("\n") { text += "\n" }
         guard code != .success else {

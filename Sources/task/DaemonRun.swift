@@ -43,7 +43,11 @@ final class DaemonRun {
         try waiting.makeDurable()
         status = waiting.status
         let outcome = try waiting.outcome(id, plan)
-        if outcome.root?.state.isFinal != true { reporter.error(try waiting.sentence(of: id)) }
+        if status == ExitStatus.tryLater {
+            reporter.error("\(id) is parked in hold/: task release \(id.short) lets it go on")
+        } else if outcome.root?.state.isFinal != true {
+            reporter.error(try waiting.sentence(of: id))
+        }
         return outcome
     }
 
