@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "clinux.h"
@@ -103,3 +104,9 @@ int cl_close_range(unsigned first, unsigned last) {
 }
 
 int cl_setpgid_self(void) { return setpgid(0, 0); }
+
+ssize_t cl_getxattr(const char *path, const char *name, void *value, size_t size)
+{
+    ssize_t count = getxattr(path, name, value, size);
+    return count < 0 ? -errno : count;
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Linux
 
 /// Where this process stands in the host's cgroups (cgroups(7)), and where it may make its own.
 struct CgroupLayout {
@@ -71,8 +72,10 @@ struct CgroupLayout {
         }
     }
 
-    // Alone in it (apart from us), or already an inner node.
+    // systemd says so (Delegate=yes, the attribute since v251), alone in it (apart from us), or
+    // already an inner node.
     private static func isDelegated(_ directory: String) -> Bool {
+        if File.attribute("user.delegate", of: directory, is: "1") { return true }
         if Text.read(directory + "/cgroup.subtree_control")?.isEmpty == false { return true }
         let processes = (Text.read(directory + "/cgroup.procs") ?? "").split(separator: "\n")
         return processes.allSatisfy { Int32($0) == getpid() || isChild(String($0)) }

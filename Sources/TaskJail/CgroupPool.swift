@@ -14,12 +14,11 @@ final class CgroupPool {
     private var made: [String] = []
     private var locks: [String: Int32] = [:]
 
-    /// - Parameter family: pids of this program's own processes, which leave an inner v2 node.
-    init(_ facts: HostFacts, family: [Int32]) {
+    init(_ facts: HostFacts) {
         name = "\(Self.prefix)\(getpid())-\(Clock.boot())"
         var controllers = facts.controllers
         if controllers.values.contains(where: \.isV2), let place = facts.unified {
-            if !Self.handOut(place, controllers, family) {
+            if !Self.handOut(place, controllers) {
                 controllers = controllers.filter { !$0.value.isV2 }
             }
         }
@@ -39,18 +38,24 @@ final class CgroupPool {
         return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
 
-    // No processes in inner nodes (cgroups(7)): ours move to supervisor/ first. A cgroup that
-    // hands controllers out already, or the root, needs no move.
+    // No processes in inner nodes (cgroups(7)): what is in a delegated one moves to supervisor/
+    // first: we, and a taskd that started us. A cgroup that hands controllers out already, or the
+    // root, needs no move.
     private static func handOut(
-        _ place: CgroupPlace, _ controllers: [String: CgroupPlace], _ family: [Int32]
+        _ place: CgroupPlace, _ controllers: [String: CgroupPlace]
     ) -> Bool {
         let control = place.path + "/cgroup.subtree_control"
         let wanted = controllers.filter { $0.value.isV2 }.keys.map { "+" + $0 }.sorted()
         if Text.write(wanted.joined(separator: " "), to: control) { return true }
         let supervisor = place.path + "/supervisor"
         guard mkdir(supervisor, 0o755) == 0 || errno == EEXIST else { return false }
-        for pid in family { _ = Text.write(String(pid), to: supervisor + "/cgroup.procs") }
-        return Text.write(wanted.joined(separator: " "), to: control)
+        for _ in 0..<100 {  // some may fork meanwhile
+            for pid in (Text.read(place.path + "/cgroup.procs") ?? "").split(separator: "\n") {
+                _ = Text.write(String(pid), to: supervisor + "/cgroup.procs")
+            }
+            if Text.write(wanted.joined(separator: " "), to: control) { return true }
+        }
+        return false
     }
 
     // What a taskrun that was killed left: its tasks died with it, its directories did not.

@@ -34,7 +34,7 @@ public final class Launcher {
     public init() throws(JailError) {
         try Self.fork(&launcher)
         var facts = HostFacts.detect()
-        cgroups = CgroupPool(facts, family: [getpid(), launcher.pid])
+        cgroups = CgroupPool(facts)
         cgroups.refine(&facts)
         self.facts = facts
     }

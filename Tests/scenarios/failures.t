@@ -53,7 +53,7 @@ all() { # all WHO
     fails "$who" signal 143 signal
     fails "$who" timeout 124 timeout 'MaxTime'
     fails "$who" stubborn 124 timeout
-    if [ "$who" = root ]; then
+    if ! "${as[@]}" "$BIN/taskrun" --plan "$PWD/oom.task" | grep -q '^weak: .*LimitMem'; then
         fails "$who" oom 137 oom 'LimitMem'
     else # no cgroup is his: the nearest rlimit, and the record says so
         exits "$who, oom: the program meets the limit" 1 "${as[@]}" timeout -s KILL 40 \

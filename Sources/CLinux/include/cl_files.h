@@ -33,4 +33,6 @@ int cl_filesystem_free(int fd, int64_t *bytes, int64_t *inodes, int64_t *total_b
 int cl_close_range(unsigned first, unsigned last);
 int cl_setpgid_self(void);
 
+// getxattr(2): bytes of the value, or -errno.
+ssize_t cl_getxattr(const char *path, const char *name, void *value, size_t size);
 #endif
