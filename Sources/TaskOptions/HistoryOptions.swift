@@ -75,7 +75,7 @@ extension History {
 
 /// How far the reading of the journal is, on a terminal.
 private final class IndexProgress {
-    private var progress = Progress()
+    private var progress = Progress(delay: 500_000)
     func show(_ count: Int) { progress.show(done: count, total: 0, label: "\(count) events read") }
     func clear() { progress.clear() }
 }

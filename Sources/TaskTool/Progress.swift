@@ -6,13 +6,18 @@ import Linux
 public struct Progress {
     private let isShown: Bool
     private let started: Int64
-    private var drawnAt: Int64 = 0
+    private var drawnAt: Int64
     private var isDrawn = false
 
-    public init(isQuiet: Bool = false) {
+    /// - Parameter delay: microseconds in which nothing is drawn: what is done by then needs no line.
+    public init(isQuiet: Bool = false, delay: Int64 = 0) {
         isShown = !isQuiet && Terminal.isTerminal(2)
         started = Clock.boot()
+        drawnAt = started + delay - Self.interval
     }
+
+    /// Between two drawings, microseconds.
+    private static let interval: Int64 = 100_000
 
     /// Draws the line, at most ten times a second.
     ///
@@ -21,7 +26,7 @@ public struct Progress {
     ///   - label: what is being waited for.
     public mutating func show(done: Int, total: Int, label: String) {
         let now = Clock.boot()
-        guard isShown, now - drawnAt >= 100_000 else { return }
+        guard isShown, now - drawnAt >= Self.interval else { return }
         drawnAt = now
         isDrawn = true
         let line = Self.line(
@@ -34,7 +39,7 @@ public struct Progress {
     public mutating func clear() {
         guard isDrawn else { return }
         isDrawn = false
-        drawnAt = 0
+        drawnAt -= Self.interval
         try? File.writeAll(Array("\r\u{1b}[K".utf8), to: 2)
     }
 
