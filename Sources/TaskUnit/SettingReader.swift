@@ -41,7 +41,8 @@ struct SettingReader {
         default:
             if directive.traits.arity == .words { return try words(text) }
             if text.isEmpty && directive.traits.defaultText != nil { return [] }
-            return [try specifiers.expand(text)]
+            // In a percentage the percent sign is the unit.
+            return [directive.traits.type == .share ? text : try specifiers.expand(text)]
         }
     }
 

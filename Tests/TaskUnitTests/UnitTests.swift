@@ -260,6 +260,12 @@ func line(_ spec: TaskSpec) -> String {
         #expect(UnitText.template(of: "resize@.task") == nil)
     }
 
+    @Test func aPercentageIsNoSpecifier() {
+        let (unit, problems) = parse("[Service]\nLimitCPU=50%\n[Command]\ncommand=x\n")
+        #expect(problems.isEmpty)
+        #expect(unit.spec[.limitCPU] == ["50%"])
+    }
+
     @Test func scriptsCarryTheirUnit() {
         let (unit, problems) = parse(
             "#!/usr/bin/env python3\n# words\n#TASK LimitMem=1G # much\n#TASK [Environment]\n#TASK A=b\n\n"
