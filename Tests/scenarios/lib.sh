@@ -135,6 +135,7 @@ start_taskd() {
     [ "${RUN_AS-}" != user ] || as=("${AS_USER[@]}")
     "${as[@]}" "$BIN/taskd" --spool="$spool" "$@" </dev/null >>"$TMP/taskd.out" 2>>"$TMP/taskd.err" &
     TASKD=$!
+    disown "$TASKD" # its death is part of some tests and no news
     TEST_PIDS+=("$TASKD")
     TEST_SPOOLS+=("$spool")
     wait_until 10 owned_by "$spool" "$TASKD" && return

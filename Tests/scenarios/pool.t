@@ -14,6 +14,7 @@ mkdir -m 0700 "$SPOOL"
 start_pool() {
     "$BIN/taskrun" --pool --spool="$SPOOL" --slots=2 </dev/null >/dev/null 2>>"$TMP/pool.err" &
     POOL=$!
+    disown "$POOL"
     TEST_PIDS+=("$POOL")
     wait_until 10 test -S "$SPOOL/run.sock"
 }
@@ -64,6 +65,7 @@ is "the table names what runs, before slots" "$(sed -n 2,3p "$TMP/talk")" \
 mkfifo "$TMP/orders"
 python3 "$CLIENT" "$SPOOL" <"$TMP/orders" >"$TMP/first" 2>&1 &
 FIRST=$!
+disown "$FIRST"
 TEST_PIDS+=("$FIRST")
 exec 7>"$TMP/orders"
 printf '%s\n' connect 'expect 10 ^slots' "run $RUN.2 1 two Jail=no command=sh arg=-c arg=sleep%201;echo%20two" \
