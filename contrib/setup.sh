@@ -69,8 +69,20 @@ find_swift() {
         die "Swift $version is too old: 6.2 or newer is needed (https://www.swift.org/install/linux/)" 69
 }
 
+# A scratch path that was moved or copied with its tree can't be built in again: Swift's module
+# cache in it names the old place ("missing required module 'SwiftShims'"). It is made anew.
+settle() { # settle SCRATCH
+    if [ -e "$1/.place" ] && [ "$(cat "$1/.place")" != "$1" ]; then
+        say "$1 comes from $(cat "$1/.place"): it is built anew"
+        rm -rf --one-file-system "$1"
+    fi
+    mkdir -p "$1"
+    echo "$1" >"$1/.place"
+}
+
 # The release programs, once for quickstart, scenarios and bench.
 build_release() {
+    settle "$STATIC"
     timeout -s KILL 1500 swift build --package-path "$ROOT" --scratch-path "$STATIC" -c release \
         --static-swift-stdlib -Xswiftc -warnings-as-errors \
         --explicit-target-dependency-import-check error

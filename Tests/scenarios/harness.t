@@ -28,6 +28,15 @@ inner 'echo "$TMP" >&3; sleep 60 & TEST_PIDS+=($!); echo $! >&3' 3>"$TMP/left"
 ok "the private directory is gone" test ! -e "$dir"
 ok "a recorded process is gone" wait_until 2 gone "$pid"
 
+settle "$TMP/one"
+touch "$TMP/one/built"
+settle "$TMP/one" 2>"$TMP/err"
+ok "a scratch path in its place is kept" test -e "$TMP/one/built"
+cp -r "$TMP/one" "$TMP/two"
+settle "$TMP/two" 2>"$TMP/err"
+ok "a copied one is made anew" test ! -e "$TMP/two/built"
+like "… and that is said" "$(cat "$TMP/err")" "two comes from $TMP/one: it is built anew"
+
 if is_root; then
     is "as_user is not root" "$(as_user id -u)" "$TEST_UID"
     ok "as_user can write its HOME" as_user sh -c "touch \$HOME/x"
