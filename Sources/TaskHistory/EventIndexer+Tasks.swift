@@ -93,6 +93,15 @@ extension EventIndexer {
         return try set(event, .skipped, ended: event.time)
     }
 
+    func retryTask(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    ) throws(HistoryError) -> TaskState {
+        let state = try set(event, .pending, due: event.number("due"))
+        pauseRun.bind(1, run)
+        try pauseRun.run()
+        return state
+    }
+
     func lost(_ event: RawEvent) throws(HistoryError) -> TaskState? {
         if let attempt = event.number("a") { try endAttempt(event, attempt, .lost) }
         return try set(event, .lost)

@@ -14,6 +14,8 @@ final class EventIndexer {
     let endRun: Statement
     let setTask: Statement
     let setRun: Statement
+    /// A run of which nothing runs any more waits; of a large one that is not counted.
+    let pauseRun: Statement
     let nextGeneration: Statement
     let cancelRest: Statement
     private let plans: PlanMemory
@@ -62,16 +64,17 @@ final class EventIndexer {
             """)
         startAttempt = try database.prepare(
             """
-            insert into attempt(id, n, status, started, user, weak) values(?1, ?2, 3, ?3, ?4, ?5)
-            on conflict(id, n) do update set started = coalesce(started, excluded.started),
+            insert into attempt(id, n, generation, status, started, user, weak)
+            values(?1, ?2, \(Self.generation), 3, ?3, ?4, ?5)
+            on conflict(id, generation, n) do update set started = coalesce(started, excluded.started),
                 user = coalesce(excluded.user, user), weak = coalesce(excluded.weak, weak)
             """)
         endAttempt = try database.prepare(
             """
-            insert into attempt(id, n, status, ended, exit, signal, reason, cpu_us, mem, message,
-                log, weak)
-            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-            on conflict(id, n) do update set status = excluded.status, ended = excluded.ended,
+            insert into attempt(id, n, generation, status, ended, exit, signal, reason, cpu_us, mem,
+                message, log, weak)
+            values(?1, ?2, \(Self.generation), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            on conflict(id, generation, n) do update set status = excluded.status, ended = excluded.ended,
                 exit = excluded.exit, signal = excluded.signal, reason = excluded.reason,
                 cpu_us = excluded.cpu_us, mem = excluded.mem, message = excluded.message,
                 log = excluded.log, weak = coalesce(excluded.weak, weak)
@@ -98,6 +101,11 @@ final class EventIndexer {
             "update task set status = ?2, due = ?3, ended = ?4 where id = ?1")
         setRun = try database.prepare(
             "update run set status = ?2, message = ?3 where id = ?1 and status < 5")
+        pauseRun = try database.prepare(
+            """
+            update run set status = 1 where id = ?1 and status = 3 and tasks <= 64 and not exists(
+                select 1 from task where id between ?1 || '.' and ?1 || '/' and status in (2, 3, 4))
+            """)
         nextGeneration = try database.prepare(
             """
             update run set status = 2, generation = ?2, ended = null, reason = null,
@@ -107,6 +115,10 @@ final class EventIndexer {
             "update task set status = ?2, ended = ?3 where id between ?1 || '.' and ?1 || '/' "
                 + "and status in (0, 1, 2, 3, 4, ?4)")
     }
+
+    /// The generation that a task's run is in: attempts of each are counted from 1.
+    private static let generation =
+        "coalesce((select generation from run where id = substr(?1, 1, \(TaskID.length))), 0)"
 
     /// Adds one event line; what is none is left out (the reader reports damage).
     func add(_ line: ArraySlice<UInt8>) throws(HistoryError) {
@@ -130,7 +142,7 @@ final class EventIndexer {
         if event.isVerb("start") { return try start(event, run, task) }
         if event.isVerb("end") { return try end(event, run, task) }
         if event.isVerb("check") || event.isVerb("resume") { return .running }
-        if event.isVerb("retry") { return try set(event, .pending, due: event.number("due")) }
+        if event.isVerb("retry") { return try retryTask(event, run) }
         if event.isVerb("skip") { return try skip(event, run, task) }
         if event.isVerb("lost") { return try lost(event) }
         if event.isVerb("wait") { return try set(event, .waiting) }

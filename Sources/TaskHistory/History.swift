@@ -227,7 +227,7 @@ public final class History {
             select a.id, a.n, a.status, a.started, a.ended, a.exit, a.signal, a.reason, a.cpu_us,
                 a.mem, a.message, a.log
             from attempt a where \(Self.belongs("a.id"))
-            order by coalesce(a.started, a.ended), a.id, a.n
+            order by coalesce(a.started, a.ended), a.id, a.generation, a.n
             """)
         rows.bind(1, ref.description)
         var found: [AttemptRow] = []

@@ -4,7 +4,7 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 3
+    static let version: Int64 = 4
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,
@@ -21,9 +21,10 @@ enum Schema {
             mem integer, weak text, message text, due integer) without rowid;
         create table event(id integer primary key, job_id text not null, status integer,
             timestamp integer not null, verb text not null, attempt integer, by text, detail text);
-        create table attempt(id text, n integer, status integer, started integer, ended integer,
-            exit integer, signal integer, reason text, cpu_us integer, mem integer, user text,
-            weak text, message text, log text, primary key(id, n)) without rowid;
+        create table attempt(id text, n integer, generation integer not null, status integer,
+            started integer, ended integer, exit integer, signal integer, reason text,
+            cpu_us integer, mem integer, user text, weak text, message text, log text,
+            primary key(id, generation, n)) without rowid;
         create table plan(digest text primary key, tasks text not null) without rowid;
         create index run_name on run(name, id);
         create index run_tail on run(tail);
@@ -60,7 +61,7 @@ enum Schema {
             create view events as select e.id, e.job_id, s.name as state,
                 \(times("e", ["timestamp"])), e.verb, e.attempt, e.by, e.detail
                 from event e left join status s on s.id = e.status;
-            create view attempts as select a.id, a.n, s.name as state, a.reason, a.exit, a.signal,
+            create view attempts as select a.id, a.generation, a.n, s.name as state, a.reason, a.exit, a.signal,
                 \(times("a", ["started", "ended"])), a.ended - a.started as run_us, a.cpu_us,
                 a.mem, a.message from attempt a left join status s on s.id = a.status;
             create view failures as select * from tasks where state = 'failure';

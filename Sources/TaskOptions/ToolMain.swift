@@ -16,6 +16,7 @@ public enum ToolMain {
         let name = program.configuration.commandName ?? "task"
         var arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "-V" { arguments[0] = "--version" }
+        if let problem = unknownCommand(program, arguments.first) { Reporter(name).fail(problem) }
         do {
             var command = try direct(program, arguments) ?? program.parseAsRoot(arguments)
             try command.run()
@@ -39,6 +40,20 @@ public enum ToolMain {
         let rest = Array(arguments.dropFirst())
         if let command = command as? any DirectCommand.Type { return try? command.direct(rest) }
         return try? command?.parseAsRoot(rest)
+    }
+
+    private static func unknownCommand(
+        _ program: any ParsableCommand.Type, _ word: String?
+    ) -> ToolError? {
+        guard let word, !word.hasPrefix("-") else { return nil }
+        let names = program.configuration.subcommands.compactMap { $0.configuration.commandName }
+        if names.isEmpty || word == "help" || names.contains(word) { return nil }
+        let near = names.filter { $0.hasPrefix(word) || word.hasPrefix($0) }
+        let shown = near.isEmpty ? names : near
+        return ToolError(
+            "there is no command \(word), nothing was done: "
+                + (near.isEmpty ? "one of " : "you may mean ") + shown.joined(separator: ", "),
+            status: ExitStatus.usage)
     }
 
     private static func explain(

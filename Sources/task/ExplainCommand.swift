@@ -100,16 +100,34 @@ struct Explanation {
         guard run.state == .failure || run.state == .cancelled else { return [] }
         var lines: [String] = []
         for task in try history.tasks(ofRun: run.id) where task.state == .failure {
-            var line = "\(task.name ?? task.id): \(task.reason ?? "failure")"
-            if let exit = task.exit, exit != 0 { line += ", exit \(exit)" }
-            if let signal = task.signal { line += ", signal \(SignalName.name(of: Int32(signal)))" }
+            var line = "\(task.name ?? task.id): " + Self.words(task)
             if task.attempts > 1 { line += ", after \(task.attempts) attempts" }
             lines.append(line + (task.message.map { ": \($0)" } ?? ""))
         }
         if lines.isEmpty, let message = run.message { lines.append(message) }
+        if run.state == .cancelled, let by = try canceller(of: run.id) {
+            lines.append("By uid \(by).")
+        }
         let next = run.state == .failure ? "task logs \(run.id.short); then " : ""
         lines.append("Next: \(next)task retry \(run.id.short)")
         return lines
+    }
+
+    // `exit status 9`, `killed by SIGSEGV`, `timeout, SIGTERM`.
+    private static func words(_ task: TaskRow) -> String {
+        let signal = task.signal.map { "SIG" + SignalName.name(of: Int32($0)) }
+        switch task.reason.flatMap({ FailureReason(rawValue: $0) }) {
+        case .exit: return "exit status \(task.exit ?? 0)"
+        case .signal: return "killed by " + (signal ?? "a signal")
+        default:
+            let exit = task.exit.flatMap { $0 == 0 ? nil : "exit status \($0)" }
+            return [task.reason ?? "failure", exit, signal].compactMap { $0 }
+                .joined(separator: ", ")
+        }
+    }
+
+    private func canceller(of run: TaskID) throws -> String? {
+        try history.events(of: TaskRef(run: run)).last { $0.verb == "cancel" }?.by
     }
 
     // Why it does not run, or what runs.

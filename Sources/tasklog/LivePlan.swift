@@ -29,6 +29,18 @@ enum LivePlan {
         return (tasks + rest).sorted { ($0.k ?? 0) < ($1.k ?? 0) }
     }
 
+    /// Whether a run that waits lies in hold/.
+    static func isParked(_ run: RunRow, spool: String) -> Bool {
+        guard !run.state.isFinal,
+            let stream = try? DirectoryStream(
+                "\(spool)/\(SpoolDirectory.hold.rawValue)", at: File.here)
+        else { return false }
+        while let name = (try? stream.next()) ?? nil {
+            if RunFileName(bytes: name[...])?.run == run.id { return true }
+        }
+        return false
+    }
+
     // Only a run of one task carries its attempt in its file's name, and of that all is known.
     private static func outline(_ run: RunRow, _ spool: String) -> PlanOutline? {
         let file = RunFileName(run: run.id, generation: run.generation).description

@@ -89,6 +89,7 @@ private final class LogSession {
     }
 
     func run() throws {
+        try sayRejected()
         if command.follow {
             try followRun()
         } else if try !printPlaced() {
@@ -97,6 +98,14 @@ private final class LogSession {
         try printer.finish()
         if let table { try output.write(table.finish()) }
         try output.finish()
+    }
+
+    // It never ran: without a word nobody would look for the reason.
+    private func sayRejected() throws {
+        guard let run = try history.run(ref.run), run.state == .rejected else { return }
+        reporter.notice(
+            "\(run.name ?? "\(run.id)") was rejected, it wrote nothing: "
+                + "`task explain \(run.name ?? run.id.short)` says why")
     }
 
     private func show(_ record: LogRecord) throws(ToolError) {

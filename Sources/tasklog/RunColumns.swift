@@ -16,9 +16,11 @@ enum RunColumns {
 
     static func row(_ run: RunRow) -> [Value] {
         let main = run.main
+        // Of what was asked for, before that of what it depends on.
+        let reason = main?.state == run.state ? main?.reason : nil
         return [
             .id(run.id.description), .text(run.id.description), Value(run.name), Value(run.unit),
-            Value(run.parent), .state(run.state), Value(run.reason), Value(main?.exit),
+            Value(run.parent), .state(run.state), Value(reason ?? run.reason), Value(main?.exit),
             Value(main?.signal), Value(main?.attempts), .number(Int64(run.generation)),
             Value(run.user ?? main?.user), Value(run.node), Value(time: run.created),
             Value(time: run.started), Value(time: run.ended), took(run.started, run.ended),

@@ -41,7 +41,8 @@ struct StatusCommand: ParsableCommand {
         if question.format.format == .table {
             let page = StatusPage(
                 run: run, tasks: tasks, history: history, style: question.format.style,
-                log: choice.path + "/log", lines: lines)
+                log: choice.path + "/log", lines: lines,
+                isParked: LivePlan.isParked(run, spool: choice.path))
             let output = question.format.makeOutput()
             try output.write(try page.text())
             try output.finish()

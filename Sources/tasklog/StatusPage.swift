@@ -15,6 +15,8 @@ struct StatusPage {
     /// The directory of log segments.
     let log: String
     let lines: Int
+    /// Its plan lies in hold/.
+    var isParked = false
 
     /// Tasks that are shown one by one; of more only those that did not succeed.
     private static let mostTasks = 30
@@ -56,10 +58,14 @@ struct StatusPage {
         if let message = run.message ?? run.main?.message {
             facts.append(("Message", safe(message)))
         }
+        if isParked { facts.append(("Parked", "in hold/: task release \(run.id.short)")) }
+        if run.state == .rejected {
+            facts.append(("Next", "task explain \(safe(run.name ?? run.id.short))"))
+        }
         if let time { facts.append(("Time", time)) }
         if let main = run.main {
             if main.attempts > 1 { facts.append(("Attempts", String(main.attempts))) }
-            if let due = main.due, main.state == .pending {
+            if let due = main.due, main.state == .pending, !isParked {
                 facts.append(("Next try", Timestamp.seconds(due)))
             }
             if let usage = usage(main) { facts.append(("Used", usage)) }
@@ -67,7 +73,10 @@ struct StatusPage {
                 facts.append(("Weak", "not enforced in full here: \(safe(weak))"))
             }
         }
-        if run.generation > 0 { facts.append(("Retried", "\(run.generation) times by hand")) }
+        if run.generation > 0 { 
+            let times = run.generation == 1 ? "once" : "\(run.generation) times"
+            facts.append(("Retried", times + " by hand"))
+        }
         if let user = run.user ?? run.main?.user { facts.append(("User", safe(user))) }
         return facts
     }
@@ -91,12 +100,13 @@ struct StatusPage {
 
     private var time: String? {
         guard let created = run.created else { return nil }
+        if run.state == .rejected { return Timestamp.seconds(created) }
         var text = "accepted " + Timestamp.seconds(created)
         if let started = run.started {
             text += ", waited " + HumanText.span(max(0, started - created))
             if let ended = run.ended {
                 text += ", took " + HumanText.span(max(0, ended - started))
-            } else {
+            } else if run.state == .running || run.state == .waiting {
                 text += ", running for " + HumanText.span(max(0, Clock.real() - started))
             }
         } else if let ended = run.ended {

@@ -102,6 +102,31 @@ import Testing
         #expect(try history.task(TaskRef(run: second, task: 0))?.signal == 9)
     }
 
+    @Test func attemptsOfEachGenerationAreKept() throws {
+        let fixture = try HistoryFixture()
+        try fixture.siteRun(first)
+        try fixture.event("retry \(first) g=1 by=1000")
+        try fixture.event("start \(first).1 a=1 name=site")
+        try fixture.event("end \(first).1 a=1 g=1 state=success exit=0 final=yes")
+        let attempts = try fixture.history().attempts(of: TaskRef(run: first, task: 1))
+        #expect(attempts.map(\.number) == [1, 2, 1])
+        #expect(attempts.map(\.exit) == [7, 8, 0])
+    }
+
+    @Test func aRunOfWhichNothingRunsWaits() throws {
+        let fixture = try HistoryFixture()
+        try fixture.event("accept \(first) name=site tasks=1")
+        try fixture.event("start \(first).0 a=1 name=site")
+        try fixture.event("end \(first).0 a=1 state=failure reason=exit exit=7")
+        try fixture.event("retry \(first).0 a=2 due=\(fixture.time + 5_000_000)")
+        let history = try fixture.history()
+        #expect(try history.run(first)?.state == .pending)
+        try fixture.event("start \(first).0 a=2 name=site")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.run(first)?.state == .running)
+    }
+
     @Test func aRetryBringsBackWhatFailed() throws {
         let fixture = try HistoryFixture()
         try fixture.siteRun(first)

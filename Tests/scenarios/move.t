@@ -41,7 +41,7 @@ failed=$(cd "$SPOOL/failed" && find . -name '*+1' -printf '%f\n' | sort | tail -
 like "it lies in failed/ as its next generation" "$failed" '^[0-9a-z]{26}\+1$'
 mv "$SPOOL/failed/$failed" "$SPOOL/ready/"
 ok "moved to ready/ it runs again" wait_until 20 at failed "${failed%+1}+2"
-like "explain says why it failed" "$("$BIN/task" explain "${failed%+1}")" 'exit 7'
+like "explain says why it failed" "$("$BIN/task" explain "${failed%+1}")" 'exit status 7'
 
 id=$("$BIN/task" submit "$TMP/well.task")
 exits "a run ends well" 0 timeout 20 task wait "$id"

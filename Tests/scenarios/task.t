@@ -26,7 +26,7 @@ like "help names the commands" "$(cat "$TMP/out")" 'submit.*run.*cancel.*retry.*
 exits "version" 0 task -V
 like "version is a line" "$(cat "$TMP/out")" '^taskspool [0-9]+\.[0-9]+\.[0-9]+$'
 exits "an unknown command" 2 task frobnicate
-like "it is named" "$(cat "$TMP/err")" "^task: error: Unexpected argument 'frobnicate'"
+like "it is named" "$(cat "$TMP/err")" "^task: error: there is no command frobnicate.*submit"
 exits "submit without operand" 2 task submit
 exits "an unknown option" 2 task cancel --hard x
 TASK_SPOOL=$TMP/none exits "no spool" 69 task cancel x
