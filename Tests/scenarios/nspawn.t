@@ -6,25 +6,10 @@
 . "$(dirname "$0")/lib.sh"
 needs taskd taskrun taskdep task tasklog
 is_root || skip_all "not root: nspawn needs it"
-needs systemd-nspawn mmdebstrap python3
+needs systemd-nspawn python3
 
-# ---- the system: made once, never written to again; what is ours is bound over it
-
-IMAGE=$ROOT/.build/bookworm
-make_image() {
-    local part
-    mkdir -p "$ROOT/.build"
-    part=$(mktemp -d "$ROOT/.build/bookworm.XXXXXX")
-    chmod 0755 "$part"
-    # shellcheck disable=SC2016
-    timeout -s KILL 240 mmdebstrap --variant=essential \
-        --include=systemd,systemd-sysv,dbus,passwd,libstdc++6,libseccomp2,libsqlite3-0,libyaml-0-2 \
-        --customize-hook='chroot "$1" useradd -m alice' \
-        bookworm "$part" >"$TMP/image" 2>&1 </dev/null && mv -T "$part" "$IMAGE" && return
-    rm -rf --one-file-system "$part"
-    [ -d "$IMAGE" ] # another run was quicker
-}
-[ -d "$IMAGE" ] || make_image || skip_all "no image of Debian 12: $(grep -a . "$TMP/image" | tail -n 1)"
+# shellcheck source=Tests/scenarios/bookworm.sh
+. "$(dirname "$0")/bookworm.sh"
 
 mkdir -p "$TMP/programs" "$TMP/units/multi-user.target.wants" "$TMP/share"
 cp "$BIN"/{task,taskd,taskrun,taskdep,tasklog} "$TMP/programs"
