@@ -73,7 +73,7 @@ struct StatusPage {
                 facts.append(("Weak", "not enforced in full here: \(safe(weak))"))
             }
         }
-        if run.generation > 0 { 
+        if run.generation > 0 {
             let times = run.generation == 1 ? "once" : "\(run.generation) times"
             facts.append(("Retried", times + " by hand"))
         }
