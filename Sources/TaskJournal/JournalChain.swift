@@ -33,9 +33,14 @@ final class JournalChain {
     /// Starts behind a record of an earlier reading.
     func skip(through position: JournalPosition) {
         waiting.removeAll { $0 < position.segment }
-        skipThrough = position.sequence
+        skipped = position
     }
-    private var skipThrough: UInt64 = 0
+    private var skipped: JournalPosition?
+
+    // Only in its own segment: where its end was lost, later ones count on from an earlier number.
+    private func isSkipped(_ record: JournalRecord) -> Bool {
+        skipped.map { $0.segment == record.segment && record.sequence <= $0.sequence } ?? false
+    }
     private var isLastLook = false
 
     /// The time of the chain's first record; nothing stays open. nil when there is none yet.
@@ -67,7 +72,7 @@ final class JournalChain {
             switch try cursor.next() {
             case .record(let record):
                 isLastLook = false
-                if record.sequence <= skipThrough { continue }
+                if isSkipped(record) { continue }
                 ahead = (record, RecordTime.of(record.line))
                 return
             case .damaged(let damage):
