@@ -5,18 +5,21 @@ public import TaskModel
 ///
 ///     taskcheckpoint 1 EPOCH
 ///     pos SEGMENT SEQ
-///     run ID g=G name=NAME digest=DIGEST
-///     att ID.K a=N failures=N losses=N open=yes due=US state=WORD reason=WORD
+///     cautious US
+///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes
+///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US state=WORD reason=WORD
 ///     digest SHA256
 ///
-/// Only runs of several tasks, of a generation above 0, or with a past are in it; the state of
-/// others is in their file's name. A bad checkpoint is ignored: the whole journal is replayed.
+/// Only runs of several tasks, of a generation above 0, held, or with a past are in it; the state
+/// of others is in their file's name. A bad checkpoint is ignored: the whole journal is replayed.
 public struct Checkpoint: Equatable, Sendable {
     public var epoch: Int
     /// The segment's stem and the number of the last record that is accounted for.
     public var segment: String
     public var sequence: UInt64
     public var runs: [TaskID: RunPast]
+    /// Starts are durable before they run, until then (microseconds since 1970); 0: they need not.
+    public var cautiousUntil: Int64 = 0
 
     public init(epoch: Int, segment: String, sequence: UInt64, runs: [TaskID: RunPast]) {
         self.epoch = epoch
@@ -30,12 +33,15 @@ public struct Checkpoint: Equatable, Sendable {
 
     public func encode() -> [UInt8] {
         var bytes = Array("taskcheckpoint 1 \(epoch)\npos \(segment) \(sequence)\n".utf8)
+        if cautiousUntil > 0 { bytes.append(contentsOf: "cautious \(cautiousUntil)\n".utf8) }
         for (id, past) in runs.sorted(by: { $0.key < $1.key }) {
             bytes.append(contentsOf: "run \(id) g=\(past.generation)".utf8)
             for key in ["name", "unit", "digest"] {
                 guard let value = past.accept?[key] else { continue }
                 bytes.append(contentsOf: " \(key)=\(PercentCoding.encode(value))".utf8)
             }
+            if past.isHeld { bytes.append(contentsOf: " held=yes".utf8) }
+            if past.isCancelled { bytes.append(contentsOf: " cancel=yes".utf8) }
             bytes.append(UInt8(ascii: "\n"))
             for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
                 attempts.append(TaskRef(run: id, task: task), to: &bytes)
@@ -79,11 +85,16 @@ public struct Checkpoint: Equatable, Sendable {
             guard words.count == 2, let sequence = UInt64(words[1]) else { return false }
             segment = words[0]
             self.sequence = sequence
+        case "cautious":
+            guard words.count == 1, let until = Int64(words[0]) else { return false }
+            cautiousUntil = until
         case "run":
             guard let id = words.first.flatMap({ TaskID($0) }) else { return false }
             let fields = Self.fields(words.dropFirst())
             var past = RunPast()
             past.generation = fields["g"].flatMap { Int($0) } ?? 0
+            past.isHeld = fields["held"] == "yes"
+            past.isCancelled = fields["cancel"] == "yes"
             past.accept = EventLine(
                 0, .accept, id.description,
                 ["name", "unit", "digest"].compactMap { key in
@@ -119,6 +130,7 @@ extension RunPast.TaskPast {
         if failures > 0 { line += " failures=\(failures)" }
         if losses > 0 { line += " losses=\(losses)" }
         if isOpen { line += " open=yes" }
+        if isCancelled { line += " cancel=yes" }
         if let due { line += " due=\(due)" }
         if let final { line += " state=\(final.word)" }
         if let reason { line += " reason=\(reason.rawValue)" }
@@ -131,6 +143,7 @@ extension RunPast.TaskPast {
         failures = fields["failures"].flatMap { Int($0) } ?? 0
         losses = fields["losses"].flatMap { Int($0) } ?? 0
         isOpen = fields["open"] == "yes"
+        isCancelled = fields["cancel"] == "yes"
         due = fields["due"].flatMap { Int64($0) }
         final = fields["state"].flatMap { TaskState(word: $0) }
         reason = fields["reason"].flatMap { FailureReason(rawValue: $0) }

@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import TaskModel
 
-/// What the journal says of one run.
-public struct RunPast: Equatable, Sendable {
-    /// The accept record: `name=`, `digest=`, `plan=` and the drop's identity.
-    public var accept: EventLine?
-    /// The drop is bad, and that is on record.
-    public var isRejected = false
-    /// The latest generation that an operator asked for.
-    public var generation = 0
-    /// Final ends, by generation.
-    public var ends: [Int: TaskState] = [:]
-    /// Tasks of the latest generation that have a past.
-    public var tasks: [Int: TaskPast] = [:]
-
-    /// One task's past.
-    public struct TaskPast: Equatable, Sendable {
-        public var attempt = 0
-        public var failures = 0
-        public var losses = 0
-        /// An attempt started whose end is not on record.
-        public var isOpen = false
-        public var due: Int64?
-        public var final: TaskState?
-        public var reason: FailureReason?
-
-        public init() {}
-    }
-
-    public init() {}
-}
-
 /// Replays event lines into what start-up must know, in memory bounded by the runs that are live or
 /// whose files still lie in the spool.
 public struct JournalFold {
     public private(set) var runs: [TaskID: RunPast] = [:]
-    /// Drops that earlier boots accepted, by identity; only those that were asked for.
+    /// Drops that earlier boots accepted or obeyed, by identity; only those that were asked for.
     public private(set) var acceptedBefore: [DropIdentity: TaskID] = [:]
+    /// A start-up of this boot got to its end: what a power failure did is mended.
+    public private(set) var recovery: EventLine?
 
     private let interesting: Set<TaskID>
     private let inodes: Set<UInt64>
@@ -55,22 +27,53 @@ public struct JournalFold {
 
     /// - Parameter isThisBoot: whether the record's segment was written since the machine started.
     public mutating func add(_ line: EventLine, isThisBoot: Bool) {
-        guard let ref = line.ref else { return }
+        guard let ref = line.ref else {
+            if line.verb == .note, line["what"] == Self.recovered, isThisBoot { recovery = line }
+            return
+        }
         switch line.verb {
         case .accept:
             if !isThisBoot { remember(line, ref.run) }
             runs[ref.run, default: RunPast()].accept = line
-        case .reject:
-            if interesting.contains(ref.run) { runs[ref.run, default: RunPast()].isRejected = true }
+            runs[ref.run]?.isOfEarlierBoot = !isThisBoot
+        case .reject: update(interesting: ref) { $0.rejection = line }
+        case .arm: update(interesting: ref) { $0.definition = line["unit"] }
         case .start: start(ref, line)
         case .end: end(ref, line)
         case .retry: retry(ref, line)
+        case .hold: runs[ref.run, default: RunPast()].isHeld = true
+        case .release: release(ref)
+        case .cancel:
+            if !isThisBoot { remember(line, ref.run) }
+            cancel(ref)
         case .lost:
             update(ref) { past in
                 past.isOpen = false
                 past.losses += 1
             }
         default: break
+        }
+    }
+
+    /// The note that ends a start-up after a boot: `note - what=recovered`.
+    public static let recovered = "recovered"
+
+    private mutating func update(interesting ref: TaskRef, _ change: (inout RunPast) -> Void) {
+        if interesting.contains(ref.run) { change(&runs[ref.run, default: RunPast()]) }
+    }
+
+    private mutating func release(_ ref: TaskRef) {
+        runs[ref.run, default: RunPast()].isHeld = false
+        for task in runs[ref.run]?.tasks.keys.map({ $0 }) ?? [] {
+            runs[ref.run]?.tasks[task]?.losses = 0
+        }
+    }
+
+    private mutating func cancel(_ ref: TaskRef) {
+        if ref.task == nil {
+            runs[ref.run, default: RunPast()].isCancelled = true
+        } else {
+            update(ref) { $0.isCancelled = true }
         }
     }
 
@@ -92,6 +95,8 @@ public struct JournalFold {
             guard let generation = line.number("g") else { return }
             runs[ref.run, default: RunPast()].generation = generation
             runs[ref.run]?.tasks = [:]
+            runs[ref.run]?.isHeld = false
+            runs[ref.run]?.isCancelled = false
         } else {
             update(ref) { $0.due = line.number("due").map { Int64($0) } }
         }
@@ -107,12 +112,16 @@ public struct JournalFold {
                 if state == .failure { past.failures += 1 }
                 if line["final"] == "yes" {
                     past.final = state
+                    past.isCancelled = false
+                    past.due = nil
                     past.reason = line["reason"].flatMap { FailureReason(rawValue: $0) }
                 }
             }
         }
         if interesting.contains(ref.run) {
             runs[ref.run, default: RunPast()].ends[line.number("g") ?? 0] = state ?? .failure
+            runs[ref.run]?.isHeld = false
+            runs[ref.run]?.isCancelled = false
         } else {
             runs[ref.run] = nil
         }

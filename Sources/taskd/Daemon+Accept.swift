@@ -172,16 +172,20 @@ extension Daemon {
         if let root = plan.root, root.number != plan.tasks.last?.number {
             fields.append(.init("root", String(root.number)))
         }
-        if let identity {
-            fields.append(.init("inode", String(identity.inode)))
-            fields.append(.init("mtime", String(identity.modified)))
-            fields.append(.init("ctime", String(identity.changed)))
-        }
+        if let identity { fields.append(contentsOf: Self.fields(of: identity)) }
         if isRecovered { fields.append(.init("recovered", "yes")) }
         if encoded.count <= Self.longestCarriedPlan, carried.isNew(digest, in: journal.segment) {
             fields.append(.init("plan", String(decoding: encoded, as: UTF8.self)))
         }
         return record(.accept, id.description, fields)
+    }
+
+    /// By which a drop that a power failure brings back is known (rule 3).
+    private static func fields(of identity: DropIdentity) -> [EventLine.Field] {
+        [
+            .init("inode", String(identity.inode)), .init("mtime", String(identity.modified)),
+            .init("ctime", String(identity.changed)),
+        ]
     }
 
     /// Makes a run live.
@@ -229,7 +233,8 @@ extension Daemon {
     }
 
     private func takeCancel(_ ref: TaskRef, _ name: String) {
-        guard case .complete(let bytes, _, let uid) = spool.look(at: name) else {
+        if commands.contains(name) { return }  // on record: it goes when that is durable
+        guard case .complete(let bytes, let identity, let uid) = spool.look(at: name) else {
             return incoming.postpone(Array(name.utf8), at: Clock.boot())
         }
         guard bytes.isEmpty else {
@@ -237,9 +242,12 @@ extension Daemon {
             guard takeAway(name, taken) else { return }
             return reject(taken, "\(name): it has content: a command is an empty file")
         }
-        let sequence = record(.cancel, ref.description, [.init("by", String(uid))])
+        let sequence = record(
+            .cancel, ref.description, [.init("by", String(uid))] + Self.fields(of: identity))
+        runs[ref.run]?.cancelled.insert(ref)
         engine.handle(.cancel(ref), at: now())
         perform(engine.takeActions())
+        commands.insert(name)
         after(sequence, .removeCommand(name))
     }
 

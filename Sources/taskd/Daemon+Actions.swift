@@ -128,8 +128,10 @@ extension Daemon {
     func perform(_ action: AfterSync) {
         switch action {
         case .removeTaken(let taken): removeQuietly(taken.text, .tmp)
-        case .removeCommand(let name): removeQuietly(name, .incoming)
-        case .moveRejected(let taken, _): moveRejected(taken)
+        case .removeCommand(let name):
+            commands.remove(name)
+            removeQuietly(name, .incoming)
+        case .moveRejected(let taken, let name): moveRejected(taken, as: name)
         case .install(let taken, let name): install(taken, name)
         case .finish(let id, let state): finish(id, state)
         case .startGated(let ref, let attempt): sendJob(ref, attempt)

@@ -18,6 +18,10 @@ struct CheckpointState {
     /// Tried and failed: not again before the next interval.
     static let interval: Int64 = 60_000_000
     static let syncsPerTurn = 8
+    static let syncsAtStop = 256
+    /// How long starts are durable before they run, after an unclean boot: a task that takes the
+    /// machine down is then known, and parked after three times.
+    static let caution: Int64 = 600_000_000
 }
 
 extension Daemon {
@@ -35,16 +39,8 @@ extension Daemon {
             return
         }
         do {
-            guard try syncPlans() else { return }
-            for directory in [SpoolDirectory.incoming, .tmp] + SpoolDirectory.states {
-                try spool.sync(directory)
-            }
-            let content = Checkpoint(
-                epoch: owner.record.epoch, segment: journal.segment.stem,
-                sequence: journal.lastSequence, runs: pasts())
-            try spool.publish(content.encode(), as: "checkpoint")
-            checkpoint.sequence = journal.lastSequence
-            checkpoint.segment = journal.segment
+            guard try syncPlans(atMost: CheckpointState.syncsPerTurn) else { return }
+            try writeCheckpoint()
         } catch {
             report.warning(
                 "unable to write the checkpoint: \(error), the next start replays more of the journal"
@@ -53,9 +49,34 @@ extension Daemon {
         checkpoint.writtenAt = boot
     }
 
+    /// At a clean stop, where that is quickly done: the next start replays nothing.
+    func checkpointAtStop() {
+        guard exitStatus == 0, checkpointDue != nil, afterSync.isEmpty, !journal.needsSync,
+            checkpoint.unsynced.count <= CheckpointState.syncsAtStop
+        else { return }
+        do {
+            if try syncPlans(atMost: CheckpointState.syncsAtStop) { try writeCheckpoint() }
+        } catch {
+            report.warning("unable to write the checkpoint: \(error), the last one stands")
+        }
+    }
+
+    private func writeCheckpoint() throws(Errno) {
+        for directory in [SpoolDirectory.incoming, .tmp] + SpoolDirectory.states {
+            try spool.sync(directory)
+        }
+        var content = Checkpoint(
+            epoch: owner.record.epoch, segment: journal.segment.stem,
+            sequence: journal.lastSequence, runs: pasts())
+        content.cautiousUntil = cautiousUntilReal ?? 0
+        try spool.publish(content.encode(), as: "checkpoint")
+        checkpoint.sequence = journal.lastSequence
+        checkpoint.segment = journal.segment
+    }
+
     /// Syncs some live plans; true when none is left.
-    private func syncPlans() throws(Errno) -> Bool {
-        for _ in 0..<CheckpointState.syncsPerTurn {
+    private func syncPlans(atMost count: Int) throws(Errno) -> Bool {
+        for _ in 0..<count {
             guard let id = checkpoint.unsynced.popFirst() else { return true }
             guard let run = runs[id], !run.isRemoved else { continue }
             do {
@@ -72,8 +93,15 @@ extension Daemon {
         var pasts: [TaskID: RunPast] = [:]
         for (id, run) in runs {
             let progress = engine.progress(of: id)
-            if run.isSingle, run.file.generation == 0, progress.isEmpty { continue }
+            let isHeld = run.directory == .hold
+            if run.isSingle, run.file.generation == 0, progress.isEmpty, !isHeld,
+                run.cancelled.isEmpty
+            {
+                continue
+            }
             var past = RunPast()
+            past.isHeld = isHeld
+            past.isCancelled = run.cancelled.contains(TaskRef(run: id))
             past.generation = run.file.generation
             past.accept = EventLine(
                 0, .accept, id.description,
@@ -83,6 +111,7 @@ extension Daemon {
                 own.attempt = task.attempt
                 own.failures = task.failures
                 own.losses = task.losses
+                own.isCancelled = run.cancelled.contains(TaskRef(run: id, task: task.task))
                 switch task.standing {
                 case .final(let state, let reason): (own.final, own.reason) = (state, reason)
                 case .running: own.isOpen = true

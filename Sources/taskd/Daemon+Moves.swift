@@ -41,9 +41,16 @@ extension Daemon {
     /// A file came into a state directory: mostly by taskd's own rename.
     private func handleArrival(_ directory: SpoolDirectory, _ name: [UInt8]) {
         guard let file = RunFileName(bytes: name[...]) else { return }
+        // Looked for again when the pool's table is complete.
+        if reconcile?.suspects[file.run] != nil { return }
         guard let run = runs[file.run] else { return handleUnknown(directory, file) }
         if run.directory == directory && run.file == file || run.isEnded { return }
         guard spool.exists(file.description, directory) else { return }  // an old event
+        if spool.exists(run.file.description, run.directory) {  // not moved: copied
+            let place = PlanPlace(directory, file)
+            return setAside(
+                place, "the run \(file.run) is in \(PlanPlace(run.directory, run.file))")
+        }
         obey(file.run, run, directory, file)
     }
 
@@ -66,6 +73,7 @@ extension Daemon {
             engine.handle(.hurry(id), at: now())
         case .failed:
             record(.cancel, id.description, [by])
+            runs[id]?.cancelled.insert(TaskRef(run: id))
             engine.handle(.cancel(TaskRef(run: id)), at: now())
         default:
             // A move that says nothing is undone.

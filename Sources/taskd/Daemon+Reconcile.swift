@@ -4,6 +4,24 @@ import TaskEngine
 import TaskModel
 import TaskSpool
 
+/// Runs at start-up whose attempts are unclear until the pool's table is complete.
+struct Reconciliation {
+    /// A run, where its plan lies, and what the journal says of it.
+    struct Suspect {
+        var id: TaskID
+        var plan: Plan
+        var name: String
+        var place: PlanPlace
+        var past: RunPast
+        /// Its owner removed the file since.
+        var isRemoved = false
+    }
+
+    var suspects: [TaskID: Suspect] = [:]
+    /// Events that came with the table, to be handled once the runs are live.
+    var events: [(Int, EventLine)] = []
+}
+
 /// The pool's table is complete after a restart: what was active goes on, or is lost.
 extension Daemon {
     func finishReconciliation() {
@@ -13,48 +31,64 @@ extension Daemon {
         for (_, line) in pending.events where line.verb == .end {
             if let ref = line.ref { ended[ref] = line.number("a") ?? 1 }
         }
-        for suspect in pending.suspects {
-            pool.sent.merge(resume(suspect, ended)) { $1 }
-        }
-        endStrangers(Set(pending.suspects.map(\.id)))
+        for suspect in pending.suspects.values { resume(lookAgain(suspect), ended) }
+        endStrangers(pending.suspects)
         for (_, line) in pending.events { handle(line) }
         for (ref, attempt) in pool.sent where !pool.table.contains(ref) { lose(ref, attempt) }
     }
 
-    /// Makes an active run live again.
-    ///
-    /// - Returns: its attempts that were under way: they run, have ended, or are lost.
-    private func resume(
-        _ suspect: Reconciliation.Suspect, _ ended: [TaskRef: Int]
-    ) -> [TaskRef: Int] {
-        var progress = progress(of: suspect.past, suspect.file, suspect.plan)
-        var open: [TaskRef: Int] = [:]
+    /// What its owner did with the file since it was seen.
+    private func lookAgain(_ old: Reconciliation.Suspect) -> Reconciliation.Suspect {
+        var suspect = old
+        if spool.exists(old.place.file.description, old.place.directory) { return suspect }
+        if let (directory, file) = find(old.id) {
+            suspect.place = PlanPlace(directory, file)
+            recordMove(&suspect)
+        } else {
+            suspect.isRemoved = true
+            suspect.past.isCancelled = true
+            record(
+                .cancel, old.id.description,
+                [.init("by", String(spool.owner)), .init("what", "rm")])
+        }
+        return suspect
+    }
+
+    /// Makes a run live again whose attempts may be under way: they run, have ended, or are lost.
+    private func resume(_ suspect: Reconciliation.Suspect, _ ended: [TaskRef: Int]) {
+        var progress = progress(of: suspect)
         for task in suspect.plan.tasks {
             let ref = TaskRef(run: suspect.id, task: task.number)
-            let index = progress.firstIndex { $0.task == task.number }
             let past = suspect.past.tasks[task.number]
             if past?.final != nil { continue }
-            // A run of one task in active/ has been handed over: its place says so.
-            let placed = suspect.plan.tasks.count == 1 ? suspect.file.attempt : nil
-            let journaled = past.flatMap { $0.isOpen ? $0.attempt : nil }
-            guard let attempt = pool.sent[ref] ?? ended[ref] ?? placed ?? journaled else {
+            guard let attempt = pool.sent[ref] ?? ended[ref] ?? open(past, suspect) else {
                 continue
             }
-            open[ref] = attempt
-            if let index {
+            pool.sent[ref] = attempt
+            if let index = progress.firstIndex(where: { $0.task == task.number }) {
                 progress[index].standing = .running
                 progress[index].attempt = attempt
             } else {
                 progress.append(.init(task: task.number, standing: .running, attempt: attempt))
             }
         }
-        enter(suspect.id, suspect.plan, name: suspect.name, .active, suspect.file, progress)
-        return open
+        enter(suspect, progress)
+    }
+
+    /// The attempt that was under way as far as the journal and the file's name know.
+    private func open(_ past: RunPast.TaskPast?, _ suspect: Reconciliation.Suspect) -> Int? {
+        if let past, past.isOpen { return past.attempt }
+        // A run of one task in active/ has been handed over: its place says so, unless the end of
+        // that attempt is on record.
+        guard suspect.place.directory == .active, suspect.plan.tasks.count == 1,
+            suspect.place.file.attempt > past?.attempt ?? 0
+        else { return nil }
+        return suspect.place.file.attempt
     }
 
     /// Attempts in the pool of runs that are not active: parked or cancelled while taskd was away.
-    private func endStrangers(_ resumed: Set<TaskID>) {
-        for (ref, attempt) in pool.sent where !resumed.contains(ref.run) {
+    private func endStrangers(_ resumed: [TaskID: Reconciliation.Suspect]) {
+        for (ref, attempt) in pool.sent where resumed[ref.run] == nil {
             pool.connection?.send(.kill(ref, attempt: attempt, grace: 10_000_000))
             pool.sent[ref] = nil
         }

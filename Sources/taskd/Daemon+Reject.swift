@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import SystemPackage
+import TaskJournal
 import TaskModel
 import TaskSpool
 
@@ -12,41 +13,42 @@ extension Daemon {
     }
 
     private func reject(_ taken: TakenName, original: String, _ text: String) {
-        writeReason(taken, text)
+        let name = freeName(taken.name, taken.id)
+        writeReason(taken, name, text)
         let first = text.split(separator: "\n").first.map(String.init) ?? text
-        let sequence = record(
-            .reject, taken.id.description,
-            [
-                .init("name", original), .init("state", TaskState.rejected.word),
-                .init("what", String(first.prefix(1000))),
-            ])
-        after(sequence, .moveRejected(taken, original: original))
+        var fields: [EventLine.Field] = [
+            .init("name", original), .init("state", TaskState.rejected.word),
+            .init("what", String(first.prefix(1000))),
+        ]
+        if name != original { fields.append(.init("as", name)) }
+        let sequence = record(.reject, taken.id.description, fields)
+        after(sequence, .moveRejected(taken, as: name))
         report.warning("\(taken.name) is rejected: \(first)")
     }
 
-    private func writeReason(_ taken: TakenName, _ text: String) {
-        let reason = rejectedName(taken) + ".reason"
+    func writeReason(_ taken: TakenName, _ name: String, _ text: String) {
         let temporary = "\(taken.id).reason"
         do {
             try spool.write(
                 Array((text.hasSuffix("\n") ? text : text + "\n").utf8), to: temporary, .tmp,
                 durable: false)
-            try spool.move(temporary, .tmp, to: reason, .rejected)
+            try spool.move(temporary, .tmp, to: "\(name).reason", .rejected)
         } catch {
             report.error(
-                "unable to write rejected/\(reason): \(error), the journal has the reason: "
+                "unable to write rejected/\(name).reason: \(error), the journal has the reason: "
                     + "task audit \(taken.id)")
         }
     }
 
-    /// NAME where it is free in rejected/, else NAME@ID.
-    private func rejectedName(_ taken: TakenName) -> String {
-        spool.exists(taken.name, .rejected) ? "\(taken.name)@\(taken.id)" : taken.name
+    /// NAME where it and its reason's are free in rejected/, else NAME@ID. Decided once: the file
+    /// comes when its reject is durable, and by then there may be another of that name.
+    private func freeName(_ name: String, _ id: TaskID) -> String {
+        let isFree = !spool.exists(name, .rejected) && !spool.exists("\(name).reason", .rejected)
+        return isFree ? name : "\(name)@\(id)"
     }
 
     /// The reject is durable.
-    func moveRejected(_ taken: TakenName) {
-        let name = rejectedName(taken)
+    func moveRejected(_ taken: TakenName, as name: String) {
         do {
             try spool.moveNew(taken.text, .tmp, to: name, .rejected)
         } catch Errno.noSuchFileOrDirectory {
@@ -54,6 +56,33 @@ extension Daemon {
         } catch {
             report.error(
                 "unable to move \(taken.text) to rejected/\(name): \(error), it stays in tmp/")
+        }
+    }
+
+    /// A plan that must not run, in a state directory: to rejected/, with a reason.
+    func setAside(_ place: PlanPlace, _ why: String) {
+        setAside(place.file.run, place.file.description, place.directory, why)
+    }
+
+    /// Rare: its record is made durable at once.
+    func setAside(_ id: TaskID, _ file: String, _ directory: SpoolDirectory, _ why: String) {
+        let own = newID()
+        let name = freeName(file, own)
+        let text = "\(directory.rawValue)/\(file): \(why): it does not run and may be removed"
+        writeReason(TakenName(id: own, name: name), name, text)
+        record(
+            .note, id.description,
+            [
+                .init("what", "set aside: \(text)"), .init("as", "rejected/\(name)"),
+            ])
+        do {
+            try journal.sync()
+            try spool.moveNew(file, directory, to: name, .rejected)
+            report.warning("\(text): it is now rejected/\(name)")
+        } catch let error as JournalError {
+            report.error("unable to \(error.sentence), \(directory.rawValue)/\(file) is left there")
+        } catch {
+            report.error("unable to move \(directory.rawValue)/\(file) to rejected/: \(error)")
         }
     }
 

@@ -27,6 +27,8 @@ final class Daemon {
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
+    /// Commands in incoming/ whose record is not durable yet.
+    var commands: Set<String> = []
     var carried = CarriedPlans()
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0
@@ -34,10 +36,12 @@ final class Daemon {
     var exitStatus: Int32 = 0
     /// Nothing is accepted or started until then: the disk is full, or failed.
     var pausedUntil: Int64 = 0
-    /// The last taskd of this spool ran since the machine started: the page cache is whole.
-    var isCleanBoot = true
-    /// After an unclean boot: plans by digest, where an accept record does not carry its own.
-    var carriedPlans: [String: String] = [:]
+    /// A start-up has ended since the machine started: the page cache is whole.
+    var isCleanBoot = false
+    /// The journal has records of an earlier boot.
+    var hasEarlierBoot = false
+    /// During start-up: plans by digest, where an accept record does not carry its own.
+    var carriedPlans: [String: String]?
     var journald: JournaldSender
     var random = RandomSource()
     var checkpoint = CheckpointState()
@@ -83,6 +87,7 @@ final class Daemon {
         while !isStopping { try turn() }
         withExtendedLifetime(signals) {}
         settleJournal(force: true)
+        checkpointAtStop()
         report.stopping()
         return exitStatus
     }

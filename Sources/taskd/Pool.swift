@@ -38,19 +38,3 @@ struct Pool {
         init(_ child: consuming Child) { self.child = child }
     }
 }
-
-/// Active runs at start-up whose attempts are unclear until the pool's table is complete.
-struct Reconciliation {
-    /// A run that was active, and what the journal says of its tasks.
-    struct Suspect {
-        var id: TaskID
-        var plan: Plan
-        var name: String
-        var file: RunFileName
-        var past: RunPast
-    }
-
-    var suspects: [Suspect] = []
-    /// Events that came with the table, to be handled once the runs are live.
-    var events: [(Int, EventLine)] = []
-}

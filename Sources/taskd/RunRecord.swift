@@ -15,6 +15,8 @@ struct RunRecord {
     var isEnded = false
     /// Its owner removed the file.
     var isRemoved = false
+    /// What its owner has cancelled and has not ended: the run, or tasks of it.
+    var cancelled: Set<TaskRef> = []
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
     var results: [Int: TaskState] = [:]
 
@@ -35,7 +37,7 @@ enum AfterSync {
     /// Step 4 of task-spool(7): the drop is in the journal.
     case removeTaken(TakenName)
     /// Rule 6: the reject is in the journal.
-    case moveRejected(TakenName, original: String)
+    case moveRejected(TakenName, as: String)
     /// Step 6: the run's end is in the journal.
     case finish(TaskID, TaskState)
     /// The pool may forget its events up to this number, if it is still the same connection.

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+public import SystemPackage
+public import TaskModel
+
+/// A plan's file in a state directory.
+public struct PlanPlace: Hashable, Sendable {
+    public var directory: SpoolDirectory
+    public var file: RunFileName
+
+    public init(_ directory: SpoolDirectory, _ file: RunFileName) {
+        self.directory = directory
+        self.file = file
+    }
+}
+
+extension PlanPlace: CustomStringConvertible {
+    public var description: String { "\(directory.rawValue)/\(file)" }
+}
+
+/// What lies in a spool when taskd starts: names only, no file is opened.
+public struct SpoolInventory: Sendable {
+    /// A drop that waits in incoming/.
+    public struct Drop: Equatable, Sendable {
+        public var name: String
+        public var identity: DropIdentity
+        /// The id in its name, `ULID@NAME`.
+        public var id: TaskID?
+    }
+
+    /// `tmp/ID@NAME`.
+    public private(set) var taken: [TaskID: TakenName] = [:]
+    /// `tmp/ID`: a plan that was being built.
+    public private(set) var building: Set<TaskID> = []
+    /// `tmp/ID.full`: step 6 was under way.
+    public private(set) var full: Set<TaskID> = []
+    /// The plans of each run: one, unless somebody copied it.
+    public private(set) var plans: [TaskID: [PlanPlace]] = [:]
+    public private(set) var incoming: [Drop] = []
+
+    /// Ids that have a file in the spool.
+    public var ids: Set<TaskID> {
+        Set(taken.keys).union(building).union(full).union(plans.keys)
+            .union(incoming.compactMap(\.id))
+    }
+
+    /// Whether files stand for the run: a plan, or what a plan can be made of. A half-built plan is
+    /// none, and a drop in incoming/ is not yet a run.
+    public func hasRun(_ id: TaskID) -> Bool {
+        plans[id] != nil || taken[id] != nil || full.contains(id)
+    }
+
+    /// Reads the directories, those of the states in the order in which runs mostly move, so that a
+    /// plan that moves meanwhile is rather seen twice than never.
+    public init(reading spool: Spool) throws(Errno) {
+        try spool.names(in: .tmp) { addTemporary($0) }
+        try addPlans(spool)
+        try spool.names(in: .incoming) { bytes in
+            let id: TaskID?
+            switch DropName(bytes) {
+            case .unit(_, let given): id = given
+            case .cancel: id = nil
+            case .temporary, .unsafe: return
+            }
+            let name = String(decoding: bytes, as: UTF8.self)
+            guard let status = try? File.status(name, at: spool.number(.incoming)) else { return }
+            incoming.append(Drop(name: name, identity: DropIdentity(status), id: id))
+        }
+    }
+
+    /// Looks for plans again: of runs that were seen nowhere, because they moved meanwhile.
+    public mutating func addPlans(_ spool: Spool) throws(Errno) {
+        for directory in SpoolDirectory.states {
+            try spool.names(in: directory) { name in
+                guard let file = RunFileName(bytes: name[...]) else { return }
+                let place = PlanPlace(directory, file)
+                if plans[file.run]?.contains(place) != true {
+                    plans[file.run, default: []].append(place)
+                }
+            }
+        }
+    }
+
+    private mutating func addTemporary(_ name: [UInt8]) {
+        if let drop = TakenName(name) {
+            taken[drop.id] = drop
+        } else if let id = TaskID(bytes: name[...]) {
+            building.insert(id)
+        } else if name.suffix(5) == Array(".full".utf8)[...],
+            let id = TaskID(bytes: name.dropLast(5))
+        {
+            full.insert(id)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// Start-up: plans that are torn or gone, and their accept records.
+extension Daemon {
+    /// A plan's file, read and verified.
+    enum StateFile {
+        case valid(Plan, [UInt8])
+        /// Its bytes are no whole plan; why.
+        case torn(String)
+        case unreadable(String)
+    }
+
+    func readState(_ place: PlanPlace) -> StateFile {
+        do {
+            let name = place.file.description
+            guard let bytes = try spool.read(name, place.directory, limit: Spool.longestPlan)
+            else { return .torn("it is too large") }
+            return .valid(try Plan(parsing: bytes), bytes)
+        } catch let error as PlanError {
+            return .torn(error.sentence)
+        } catch {
+            return .unreadable("\(error)")
+        }
+    }
+
+    /// Written again from its accept, else compiled again, else set aside; then the run has failed.
+    func recoverTorn(
+        _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?, _ why: String
+    ) {
+        if let plan = rewrite(place, past) {
+            report.warning("\(place) was damaged: it is written again from its accept record")
+            return recoverLive(id, place, past, taken, plan, plan.encode())
+        }
+        if let taken, past.accept == nil {
+            removeQuietly(place.file.description, place.directory)
+            return recoverTaken(taken, past)
+        }
+        if let taken { after(journal.lastSequence, .removeTaken(taken)) }
+        setAside(place, "\(why), and its accept record does not hold it")
+        if past.isLive || hasCheckpoint {
+            end(id, past, .failure, .changed, "its plan was damaged: it is in rejected/")
+        }
+    }
+
+    /// Writes a damaged plan again, where it lies; nil when no accept record holds it.
+    func rewrite(_ place: PlanPlace, _ past: RunPast) -> Plan? {
+        guard let plan = plan(of: past), place.file.generation == 0 || plan.tasks.count == 1 else {
+            return nil
+        }
+        let name = place.file.run.description
+        do {
+            try spool.write(plan.encode(), to: name, .tmp, durable: true)
+            try spool.move(name, .tmp, to: place.file.description, place.directory)
+            return plan
+        } catch {
+            report.error("unable to write \(place) from its accept record: \(error)")
+            return nil
+        }
+    }
+
+    /// Writes a plan that is gone again, after an unclean boot only (rule 8).
+    func recoverFromAccept(_ id: TaskID, _ past: RunPast) -> Bool {
+        let place = PlanPlace(past.isHeld ? .hold : .ready, RunFileName(run: id))
+        guard past.generation == 0, let plan = rewrite(place, past) else { return false }
+        recoverLive(id, place, past, nil, plan, [])
+        return true
+    }
+
+    /// The plan that an accept record carries, or that another of the same segment carries for it.
+    func plan(of past: RunPast) -> Plan? {
+        guard let accept = past.accept, let digest = accept["digest"] else { return nil }
+        if let text = accept["plan"] { return try? Plan(parsing: Array(text.utf8)) }
+        if carriedPlans == nil { carriedPlans = findCarriedPlans() }
+        return (carriedPlans?[digest]).flatMap { try? Plan(parsing: Array($0.utf8)) }
+    }
+
+    private func findCarriedPlans() -> [String: String] {
+        var found: [String: String] = [:]
+        do {
+            let reader = try JournalReader(at: spool.number(.journal))
+            while let event = try reader.nextEvent() {
+                guard event.line.verb == .accept, let digest = event.line["digest"],
+                    let plan = event.line["plan"]
+                else { continue }
+                found[digest] = plan
+            }
+        } catch {
+            report.error("unable to \(error.sentence), plans in it are not found")
+        }
+        return found
+    }
+
+    /// A run without a file: an accept or a retry, and no end.
+    func recoverLost(_ id: TaskID, _ past: RunPast) {
+        guard past.isLive else { return }
+        if isCleanBoot || past.isCancelled {
+            return endRemoved(id, past, "its plan was removed")
+        }
+        if recoverFromAccept(id, past) { return }
+        // A plan that its accept does not carry was durable before it: nothing but its owner, or
+        // the disk, took it away.
+        endRemoved(id, past, "its plan is gone, and no accept record holds it")
+    }
+
+    func endRemoved(_ id: TaskID, _ past: RunPast, _ why: String) {
+        end(id, past, .cancelled, nil, why)
+    }
+
+    /// Ends a run that cannot be made live, and its tasks.
+    private func end(
+        _ id: TaskID, _ past: RunPast, _ state: TaskState, _ reason: FailureReason?, _ why: String
+    ) {
+        let name = past.accept?["unit"] ?? past.accept?["name"] ?? ""
+        var fields = [EventLine.Field("state", state.word)]
+        if let reason { fields.append(.init("reason", reason.rawValue)) }
+        fields.append(.init("what", why))
+        if past.generation > 0 { fields.append(.init("g", String(past.generation))) }
+        fields.append(contentsOf: [
+            .init("recovered", "yes"), .init("name", name), .init("final", "yes"),
+        ])
+        let count = past.generation == 0 ? past.accept?.number("tasks") ?? 0 : 0
+        for task in Set(0..<count).union(past.tasks.keys).sorted()
+        where past.tasks[task]?.final == nil {
+            record(.end, "\(id).\(task)", fields)
+        }
+        record(.end, id.description, fields)
+    }
+}

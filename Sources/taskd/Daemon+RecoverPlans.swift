@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// Start-up: the plans in the state directories.
+extension Daemon {
+    /// One plan of a run: where somebody copied it, the one that the journal names stays.
+    func choose(_ id: TaskID, _ places: [PlanPlace], _ past: RunPast) -> PlanPlace? {
+        if places.count == 1 { return places[0] }
+        // One that moved while the directories were read was seen twice.
+        let there = places.filter { spool.exists($0.file.description, $0.directory) }
+        guard let best = there.max(by: { rank($0, past) < rank($1, past) }) else { return nil }
+        for other in there where other != best {
+            setAside(other, "the run \(id) is in \(best), which its journal names")
+        }
+        return best
+    }
+
+    /// Higher is what the journal rather names.
+    private func rank(_ place: PlanPlace, _ past: RunPast) -> Int {
+        let file = place.file
+        var rank = 0
+        let isLive = past.ends[file.generation] == nil
+        let isOfGeneration = file.generation == past.generation
+        if isLive { rank += isOfGeneration ? 200 : place.directory == .failed ? 150 : 100 }
+        if case .valid(_, let bytes) = readState(place) {
+            rank += 1000
+            if let digest = past.accept?["digest"], Plan.digest(ofEncoded: bytes) == digest {
+                rank += 50
+            }
+        }
+        let expected: SpoolDirectory =
+            past.isHeld
+            ? .hold
+            : past.tasks.values.contains { $0.isOpen }
+                ? .active : past.tasks.values.contains { $0.due != nil } ? .deferred : .ready
+        if place.directory == expected { rank += 20 }
+        return rank + (SpoolDirectory.states.firstIndex(of: place.directory).map { 5 - $0 } ?? 0)
+    }
+
+    func recoverPlan(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
+        if let state = past.ends[place.file.generation] {  // rule 4
+            if let taken { after(journal.lastSequence, .removeTaken(taken)) }
+            return recoverEnded(id, place, past, state)
+        }
+        if place.directory == .failed, past.isAtRest(place.file.generation) {  // rule 9
+            if let taken { after(journal.lastSequence, .removeTaken(taken)) }
+            return
+        }
+        switch readState(place) {
+        case .valid(let plan, let encoded): recoverLive(id, place, past, taken, plan, encoded)
+        case .unreadable(let why):
+            report.error("unable to read \(place): \(why), it is left there and does not run")
+        case .torn(let why): recoverTorn(id, place, past, taken, why)
+        }
+    }
+
+    /// A plan of a run that has not ended.
+    func recoverLive(
+        _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?, _ plan: Plan,
+        _ encoded: [UInt8]
+    ) {
+        let dropName = taken?.name ?? past.accept?["name"] ?? plan.tasks.last?.spec.name ?? ""
+        var sequence = journal.lastSequence
+        // Before a checkpoint's position it has its accept, unless its drop still lies in tmp/.
+        if past.accept == nil, !hasCheckpoint || taken != nil {
+            sequence = recordAccept(id, name: dropName, plan, encoded, nil, isRecovered: true)
+        }
+        if let taken { after(sequence, .removeTaken(taken)) }
+        checkpoint.unsynced.append(id)
+        var suspect = Reconciliation.Suspect(
+            id: id, plan: plan, name: past.accept?["unit"] ?? UnitName.of(dropName),
+            place: place, past: past)
+        recordMove(&suspect)
+        if isSuspect(suspect) {
+            putBack(&suspect)
+            reconcile?.suspects[id] = suspect
+        } else {
+            enter(suspect, progress(of: suspect))
+        }
+    }
+
+    /// Moves of the owner that are not on record, and records whose rename did not reach the disk:
+    /// the place decides.
+    func recordMove(_ suspect: inout Reconciliation.Suspect) {
+        let (id, file) = (suspect.id.description, suspect.place.file)
+        let owner = [
+            EventLine.Field("by", String(spool.owner)), .init("recovered", "yes"),
+            .init("name", suspect.name),
+        ]
+        if file.generation > suspect.past.generation {
+            record(.retry, id, [.init("g", String(file.generation))] + owner)
+            let accept = suspect.past.accept
+            suspect.past = RunPast()
+            suspect.past.accept = accept
+            suspect.past.generation = file.generation
+        }
+        switch suspect.place.directory {
+        case .failed where !suspect.past.isCancelled:
+            record(.cancel, id, owner)
+            suspect.past.isCancelled = true
+        case .hold where !suspect.past.isHeld: record(.hold, id, owner)
+        case .hold, .failed: break
+        default: if suspect.past.isHeld { record(.release, id, owner) }
+        }
+        if suspect.place.directory == .deferred { recordDue(&suspect) }
+    }
+
+    /// The name and the time of a file in deferred/ know better than a journal that lost its tail.
+    private func recordDue(_ suspect: inout Reconciliation.Suspect) {
+        let file = suspect.place.file
+        guard suspect.plan.tasks.count == 1, let task = suspect.plan.tasks.first?.number,
+            suspect.past.tasks[task, default: .init()].attempt < file.attempt,
+            suspect.past.tasks[task]?.due == nil
+        else { return }
+        let status = try? File.status(
+            file.description, at: spool.number(suspect.place.directory))
+        let due = status?.modified ?? 0
+        var past = suspect.past.tasks[task] ?? .init()
+        past.isOpen = false
+        past.due = due
+        past.failures = max(past.failures, file.attempt - 1 - past.losses)
+        suspect.past.tasks[task] = past
+        record(
+            .retry, "\(suspect.id).\(task)",
+            [
+                .init("a", String(file.attempt)), .init("due", String(due)),
+                .init("recovered", "yes"), .init("name", suspect.name),
+            ])
+    }
+
+    /// An attempt may be under way: the place says so, or the journal.
+    private func isSuspect(_ suspect: Reconciliation.Suspect) -> Bool {
+        suspect.place.directory == .active || suspect.past.tasks.values.contains { $0.isOpen }
+    }
+
+    /// An attempt is on record whose rename is not to be seen: a power failure took it back, or a
+    /// move that says nothing.
+    private func putBack(_ suspect: inout Reconciliation.Suspect) {
+        guard [.ready, .deferred].contains(suspect.place.directory) else { return }
+        var file = suspect.place.file
+        if suspect.plan.tasks.count == 1, let task = suspect.plan.tasks.first?.number {
+            file.attempt = max(file.attempt, suspect.past.tasks[task]?.attempt ?? 1)
+        }
+        do {
+            try spool.move(
+                suspect.place.file.description, suspect.place.directory, to: file.description,
+                .active)
+            suspect.place = PlanPlace(.active, file)
+        } catch {
+            report.error(
+                "unable to move \(suspect.place) to active/: \(error), the run goes on from where it is"
+            )
+        }
+    }
+
+    /// What the engine must know of the tasks of a run.
+    func progress(of suspect: Reconciliation.Suspect) -> [RunInput.Progress] {
+        var tasks = suspect.past.tasks
+        let file = suspect.place.file
+        if file.attempt > 1, suspect.plan.tasks.count == 1 {
+            // The name knows, also when the record did not reach the disk.
+            let number = suspect.plan.tasks[0].number
+            let known = tasks[number]?.attempt ?? 0
+            tasks[number, default: RunPast.TaskPast()].attempt = max(known, file.attempt - 1)
+        }
+        return tasks.map { number, task in
+            let standing: RunInput.Progress.Standing
+            if let final = task.final {
+                standing = .final(final, task.reason)
+            } else if let due = task.due {
+                standing = .due(due)
+            } else {
+                standing = .open
+            }
+            return .init(
+                task: number, standing: standing, attempt: task.attempt, failures: task.failures,
+                losses: task.losses)
+        }
+    }
+
+    /// Makes a run live again, and ends what its owner wants ended.
+    func enter(_ suspect: Reconciliation.Suspect, _ progress: [RunInput.Progress]) {
+        let (id, place, past) = (suspect.id, suspect.place, suspect.past)
+        enter(id, suspect.plan, name: suspect.name, place.directory, place.file, progress)
+        runs[id]?.isRemoved = suspect.isRemoved
+        if past.isCancelled { cancelAgain(TaskRef(run: id)) }
+        for (task, own) in past.tasks where own.isCancelled && own.final == nil {
+            cancelAgain(TaskRef(run: id, task: task))
+        }
+    }
+
+    /// A cancel that is on record already.
+    private func cancelAgain(_ ref: TaskRef) {
+        runs[ref.run]?.cancelled.insert(ref)
+        engine.handle(.cancel(ref), at: now())
+        perform(engine.takeActions())
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// Start-up: what lies in tmp/.
+extension Daemon {
+    /// A drop that was taken, without a plan in a state directory.
+    func recoverTaken(_ taken: TakenName, _ past: RunPast, isFull: Bool = false) {
+        if let rejection = past.rejection { return recoverRejected(taken, rejection) }
+        if let name = past.definition {
+            return after(journal.lastSequence, .install(taken, as: name))
+        }
+        if !past.ends.isEmpty || isFull {
+            return after(journal.lastSequence, .removeTaken(taken))
+        }
+        if past.accept != nil {
+            if isCleanBoot || past.isCancelled {  // the owner removed the plan: that cancels
+                after(journal.lastSequence, .removeTaken(taken))
+                return endRemoved(taken.id, past, "its plan was removed")
+            }
+            if recoverFromAccept(taken.id, past) {
+                return after(journal.lastSequence, .removeTaken(taken))
+            }
+        }
+        compileAgain(taken)
+    }
+
+    private func compileAgain(_ taken: TakenName) {
+        removeQuietly(taken.id.description, .tmp)
+        do {
+            let status = try File.status(taken.text, at: spool.number(.tmp))
+            guard status.isRegular,
+                let bytes = try spool.read(taken.text, .tmp, limit: Spool.longestPlan),
+                bytes.count <= Spool.longestUnit || Spool.isPlan(bytes)
+            else { return reject(taken, "\(taken.name): it is \(status.kind) or too large") }
+            compileTaken(taken, bytes)
+        } catch {
+            report.error("unable to read tmp/\(taken.text): \(error), it is left there")
+        }
+    }
+
+    /// Its reject is on record; the reason beside it may not have reached the disk.
+    private func recoverRejected(_ taken: TakenName, _ rejection: EventLine) {
+        let name = rejection["as"] ?? taken.name
+        let status = try? File.status("\(name).reason", at: spool.number(.rejected))
+        if status.map({ $0.size == 0 }) ?? true {
+            writeReason(taken, name, rejection["what"] ?? "")
+        }
+        after(journal.lastSequence, .moveRejected(taken, as: name))
+    }
+
+    /// Step 6 was under way: the end is durable, the plan comes to failed/ reduced and whole
+    /// (rule 5).
+    func recoverFull(_ id: TaskID, _ past: RunPast) {
+        let generation = past.ends.keys.max() ?? past.generation
+        let file = RunFileName(run: id, generation: generation + 1)
+        removeQuietly("\(id).reduced", .tmp)
+        do {
+            if spool.exists(file.description, .failed) {
+                return try spool.remove("\(id).full", .tmp)
+            }
+            let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
+            guard let plan = bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: past) else {
+                return setAside(
+                    id, "\(id).full", .tmp, "it is torn, and its accept record does not hold it")
+            }
+            try park(id, plan, results(of: past), as: file)
+        } catch {
+            report.error("unable to finish tmp/\(id).full: \(error), it is left there")
+        }
+    }
+
+    /// A failed run's plan is on its way in tmp/ID.full: what did not succeed goes to failed/.
+    private func park(
+        _ id: TaskID, _ plan: Plan, _ results: [Int: TaskState], as file: RunFileName
+    ) throws(Errno) {
+        let reduced = plan.tasks.count == 1 ? plan : Reduction.reduce(plan, results)
+        try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
+        try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
+        try spool.remove("\(id).full", .tmp)
+    }
+
+    /// A plan in a state directory whose generation has its end on record: step 6.
+    func recoverEnded(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ state: TaskState) {
+        let plan: Plan
+        switch readState(place) {
+        case .valid(let read, _): plan = read
+        case .unreadable(let why):
+            return report.error("unable to read \(place): \(why), it is left there")
+        case .torn(let why):
+            if state == .success || state == .skipped {
+                return removeQuietly(place.file.description, place.directory)
+            }
+            guard let written = rewrite(place, past) else {
+                return setAside(place, "\(why), and its accept record does not hold it")
+            }
+            plan = written
+        }
+        let name = past.accept?["unit"] ?? plan.tasks.last?.spec.name ?? id.description
+        var run = RunRecord(plan: plan, name: name, directory: place.directory, file: place.file)
+        run.isEnded = true
+        run.results = results(of: past)
+        runs[id] = run
+        after(journal.lastSequence, .finish(id, state))
+    }
+
+    private func results(of past: RunPast) -> [Int: TaskState] {
+        past.tasks.compactMapValues(\.final)
+    }
+}
