@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a power failure does to a spool on disk, for powerfail.t and powercut.t.
+
+disk.py cut SPOOL REGEX      the journal ends before the first record of taskd that matches
+disk.py tear SPOOL           the last record of taskd is half there, followed by rubbish
+disk.py records SPOOL        all records of taskd, in order, without their frames
+disk.py rekey SPOOL ID FILE  the accept of ID was that of FILE: inode, times (as before its rename)
+disk.py shutdown DIR FLAG    the file system of DIR stops: 2 at once, 1 after a commit of its journal
+"""
+import fcntl
+import os
+import re
+import struct
+import sys
+
+TABLE = []
+for n in range(256):
+    for _ in range(8):
+        n = (n >> 1) ^ (0x82F63B78 if n & 1 else 0)
+    TABLE.append(n)
+
+
+def crc32c(data, crc=0):
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc = TABLE[(crc ^ byte) & 255] ^ (crc >> 8)
+    return crc ^ 0xFFFFFFFF
+
+
+def segments(spool):
+    """Paths of taskd's segments, oldest first, whether sealed or not."""
+    folder = os.path.join(spool, "journal")
+    names = sorted(n for n in os.listdir(folder)
+                   if "-taskd-" in n and n.endswith((".open", ".sealed")))
+    return [os.path.join(folder, name) for name in names]
+
+
+def lines(path):
+    """(offset, bytes) of each record of a segment."""
+    data = open(path, "rb").read().rstrip(b"\0")
+    at = data.find(b"\n") + 1
+    while 0 < at < len(data):
+        end = data.find(b"\n", at)
+        if end < 0:
+            return
+        yield at, data[at:end]
+        at = end + 1
+
+
+def cut(spool, pattern):
+    paths = segments(spool)
+    for index, path in enumerate(paths):
+        for at, line in lines(path):
+            if re.search(pattern.encode(), line):
+                os.truncate(path, at)
+                for later in paths[index + 1:]:
+                    os.unlink(later)
+                return
+    sys.exit("no record matches " + pattern)
+
+
+def tear(spool):
+    path = segments(spool)[-1]
+    at, line = list(lines(path))[-1]
+    with open(path, "r+b") as file:
+        file.truncate(at + len(line) // 2)
+        file.seek(0, 2)
+        file.write(b"\xff\0\xfe rubbish")
+
+
+def records(spool):
+    for path in segments(spool):
+        for _, line in lines(path):
+            print(line.split(b" ", 3)[3].decode())
+
+
+def rekey(spool, run, file):
+    status = os.stat(file)
+    new = {"inode": status.st_ino, "mtime": status.st_mtime_ns // 1000,
+           "ctime": status.st_ctime_ns // 1000}
+    for path in segments(spool):
+        seed = crc32c(re.sub(r"\.\w+$", "", os.path.basename(path)).encode())
+        for at, line in lines(path):
+            if b" accept " + run.encode() not in line:
+                continue
+            changed = line
+            for key, value in new.items():
+                changed = re.sub(rb" %s=\d+" % key.encode(), b" %s=%d" % (key.encode(), value),
+                                 changed)
+            if len(changed) != len(line):
+                sys.exit("the identity has another length")
+            body = changed[8:] + b"\n"
+            with open(path, "r+b") as segment:
+                segment.seek(at)
+                segment.write(b"%08x" % crc32c(body, seed) + body)
+            return
+    sys.exit("no accept of " + run)
+
+
+def shutdown(folder, flag):
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.ioctl(descriptor, 0x8004587D, struct.pack("I", int(flag)))  # EXT4_IOC_SHUTDOWN
+
+
+globals()[sys.argv[1]](*sys.argv[2:])
