@@ -190,6 +190,7 @@ extension Daemon {
     func handle(_ line: EventLine) {
         guard let ref = line.ref, ref.task != nil else {
             append(line)
+            if line["what"] == "log.full" { rotateLog() }
             return
         }
         let attempt = line.number("a") ?? 1
@@ -203,9 +204,7 @@ extension Daemon {
             pool.announced.remove(ref)
             engine.handle(.ended(ref, attempt: attempt, outcome(of: line)), at: now())
             perform(engine.takeActions(), for: line)
-        default:
-            append(line)
-            if line["what"] == "log.full" { rotateLog() }
+        default: append(line)
         }
     }
 

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: what tasks print is kept byte for byte, however much and whatever it is, and holds up no
+# other task: log segments follow one another.
+# shellcheck source=Tests/scenarios/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs task taskd taskrun tasklog
+
+export TASK_SPOOL=$TMP/spool
+start_taskd "$TASK_SPOOL"
+unit() { # unit NAME SCRIPT [LINE…]: runs SCRIPT with bash, LINEs in its [Service]
+    local name=$1 script=$2
+    shift 2
+    {
+        printf '%s\n' '[Service]' "$@" '[Args]'
+        printf 'args=-c "%s"\n' "$script"
+        printf '%s\n' '[Command]' 'command=bash'
+    } >"$TMP/$name.task"
+}
+sum() { sha256sum | cut -d' ' -f1; }
+
+# More than a segment (64 MiB), and then more: the next one comes in time.
+MANY='seq 1 9000000'
+unit many "$MANY" 'LogLimit=infinity'
+exits "a task that prints 70 MB ends" 0 timeout 120 task run "$TMP/many.task"
+is "run prints all of it" "$(sum <"$TMP/out")" "$(eval "$MANY" | sum)"
+is "logs prints all of it" "$(task logs many | sum)" "$(eval "$MANY" | sum)"
+unit small 'echo hello'
+exits "the next task is not held up" 0 timeout 60 task run "$TMP/small.task"
+is "its output is there" "$(task logs small)" hello
+ls "$TASK_SPOOL/log" >"$TMP/segments"
+ok "the log went on in another segment" test "$(wc -l <"$TMP/segments")" -ge 2
+ok "all segments are whole" tasklog verify
+
+# Above LogLimit= nothing is kept, and it is said.
+unit chatty "$MANY" 'LogLimit=1M'
+exits "a task above its LogLimit ends by itself" 0 timeout 120 task run "$TMP/chatty.task"
+is "what is below the limit is kept" "$(task logs chatty | head -c 1048576 | sum)" \
+    "$(eval "$MANY" | head -c 1048576 | sum)"
+
+head -c 300000 /dev/urandom >"$TMP/random"
+unit binary 'cat random; printf end' "Dir=$TMP" "WorkingDirectory=$TMP"
+exits "binary output" 0 timeout 60 task run "$TMP/binary.task"
+is "is the same bytes, also without a line feed at its end" "$(task logs binary | sum)" \
+    "$( (cat "$TMP/random" && printf end) | sum)"
+is "on standard output too" "$(sum <"$TMP/out")" "$( (cat "$TMP/random" && printf end) | sum)"
+
+stop_taskd
+done_testing
