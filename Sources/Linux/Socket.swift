@@ -24,6 +24,13 @@ public enum MessageSocket {
         return (fds[0], fds[1])
     }
 
+    /// Whether it is a listening Unix socket of this type.
+    ///
+    /// - Throws: `.badFileDescriptor`, `.notSocket`.
+    public static func isListener(_ socket: Int32) throws(Errno) -> Bool {
+        try checked { cl_seqpacket_listens(socket) } == 1
+    }
+
     /// The next connection; nil when none waits.
     public static func accept(_ listener: Int32) throws(Errno) -> Descriptor? {
         do {

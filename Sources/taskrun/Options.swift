@@ -22,6 +22,8 @@ struct Options {
     var events: String?
     var spool: String?
     var isJSON = false
+    /// Without anything to do for that long a pool ends.
+    var idle = TimeSpan(microseconds: 60_000_000)
 
     /// What is wrong with the command line.
     struct Problem: Error {
@@ -82,6 +84,11 @@ struct Options {
                 throw Problem(what: "--id=\(value): an id has 26 characters")
             }
             id = run
+        case "--idle":
+            guard let span = TimeSpan(value) else {
+                throw Problem(what: "--idle=\(value): a span such as 1min, or infinity")
+            }
+            idle = span
         case "--events": events = value
         case "--spool": spool = value
         case "-o", "--output":
@@ -104,7 +111,7 @@ struct Options {
         of name: String, _ inline: String?, _ rest: inout ArraySlice<String>
     ) throws(Problem) -> String {
         if let inline { return inline }
-        let known = ["--slots", "--id", "--events", "--spool", "--output", "-o"]
+        let known = ["--slots", "--id", "--events", "--spool", "--idle", "--output", "-o"]
         guard known.contains(name) else {
             throw Problem(what: "unknown option \(name): see taskrun --help")
         }
@@ -116,7 +123,7 @@ struct Options {
         usage: taskrun [--slots=N] [--id=RUN] [--events=FILE] UNIT [ARG...]
                taskrun [--slots=N] [--id=RUN] -
                taskrun --plan [-o text|json] UNIT
-               taskrun --pool [--slots=N] [--spool=DIR]
+               taskrun --pool [--slots=N] [--spool=DIR] [--idle=SPAN]
                taskrun --help | --version
 
         Runs tasks, each in its jail.
@@ -131,6 +138,7 @@ struct Options {
           --id=RUN         the run's id (a new one)
           --events=FILE    write the event lines there
           --spool=DIR      the spool ($TASK_SPOOL)
+          --idle=SPAN      without anything to do for that long the pool ends (1min)
           -o FORMAT        of --plan: text or json
 
         Example: taskdep plan site.task | taskrun - | tasklog append

@@ -6,7 +6,7 @@ import TaskModel
 
 /// `taskrun --pool`: executes the jobs that taskd sends.
 ///
-/// Ends when for a minute there was no client, no task and no event that waits for an
+/// Ends when for `--idle=` there was no client, no task and no event that waits for an
 /// acknowledgement. Its death kills the tasks (PR_SET_PDEATHSIG).
 final class Pool {
     private let loop: EventLoop
@@ -24,8 +24,8 @@ final class Pool {
         init(_ connection: PoolConnection) { self.connection = connection }
     }
 
-    /// Microseconds without anything to do after which the pool ends.
-    private static let patience: Int64 = 60_000_000
+    /// Microseconds without anything to do after which the pool ends; Int64.max: never.
+    private let patience: Int64
     // Enough for a busy taskd; others get their turn.
     private static let packetsATurn = 32
 
@@ -34,6 +34,7 @@ final class Pool {
         executor = try Executor(
             loop: loop, slots: options.slots ?? Machine.defaultSlots, jails: jails)
         self.socket = socket
+        patience = options.idle.microseconds
     }
 
     func serve() throws(Errno) {
@@ -62,11 +63,11 @@ final class Pool {
         let now = Clock.boot()
         let since = idleSince ?? now
         idleSince = since
-        return now - since >= Self.patience
+        return now - since >= patience
     }
 
     private var nextDeadline: Int64? {
-        let idle = idleSince.map { $0 + Self.patience }
+        let idle = patience == .max ? nil : idleSince.map { $0 + patience }
         switch (executor.nextDeadline, idle) {
         case (let one?, let other?): return min(one, other)
         case (let one, let other): return one ?? other

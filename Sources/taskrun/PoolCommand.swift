@@ -17,7 +17,7 @@ enum PoolCommand {
         } catch {
             Message.quit(
                 Status.cannotCreate,
-                "unable to listen in \(spool ?? "-"): \(error), no task can run")
+                "unable to listen in \(spool ?? "descriptor 3"): \(error), no task can run")
         }
         guard let socket else {
             Message.error(

@@ -20,6 +20,8 @@ final class PoolSocket {
     }
 
     /// The socket that was passed, or the spool's own; nil when another pool holds the lock.
+    ///
+    /// - Throws: `.notSocket`, `.badFileDescriptor` where what was passed does not listen.
     static func open(spool: String?) throws(Errno) -> PoolSocket? {
         if let passed = try passedSocket() { return passed }
         guard let spool else { throw .invalidArgument }
@@ -41,6 +43,7 @@ final class PoolSocket {
             String(cString: pid) == String(getpid()), String(cString: count) == "1"
         else { return nil }
         let first: Int32 = 3
+        guard try MessageSocket.isListener(first) else { throw .notSocket }
         try File.setInherited(first, false)
         try File.setNonBlocking(first)
         return PoolSocket(Descriptor(owning: first), lock: nil)

@@ -12,7 +12,7 @@ SPOOL=$TMP/spool
 mkdir -m 0700 "$SPOOL"
 
 start_pool() {
-    "$BIN/taskrun" --pool --spool="$SPOOL" --slots=2 </dev/null >/dev/null 2>>"$TMP/pool.err" &
+    "$BIN/taskrun" --pool --spool="$SPOOL" --slots=2 "$@" </dev/null >/dev/null 2>>"$TMP/pool.err" &
     POOL=$!
     disown "$POOL"
     TEST_PIDS+=("$POOL")
@@ -159,4 +159,59 @@ closed 10
 END
 is "the next pool knows nothing of them" "$(count running)" 0
 ok "a drained pool ends" wait_until 10 gone "$POOL"
+
+start_pool --idle=300ms
+ok "a pool with nothing to do ends" wait_until 10 gone "$POOL"
+start_pool --idle=2s
+talk <<END
+connect
+expect 10 ^slots
+log 00000002-taskd-000001
+run $RUN.11 1 eleven Jail=no command=sleep arg=0
+expect 10 end $RUN.11
+END
+exits "not before its events are acknowledged" 124 timeout 3 tail -s 0.1 -f --pid="$POOL" /dev/null
+talk <<END
+connect
+expect 10 ^slots
+ack 1000
+END
+ok "then it ends" wait_until 10 gone "$POOL"
+exits "an idle time that is none" 2 "$BIN/taskrun" --pool --spool="$SPOOL" --idle=soon
+
+# A service manager's socket.
+mkdir -m 0700 "$TMP/passed"
+python3 - "$TMP/passed/run.sock" "$BIN/taskrun" --pool --slots=3 --idle=2s >>"$TMP/pool.err" 2>&1 <<'END' &
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1] + "~")
+s.listen()
+os.rename(sys.argv[1] + "~", sys.argv[1])
+if s.fileno() == 3:
+    os.set_inheritable(3, True)
+else:
+    os.dup2(s.fileno(), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+END
+POOL=$!
+disown "$POOL"
+TEST_PIDS+=("$POOL")
+wait_until 10 test -S "$TMP/passed/run.sock"
+timeout -s KILL 60 python3 "$CLIENT" "$TMP/passed" >"$TMP/talk" 2>&1 <<END
+connect
+expect 10 ^slots
+log 00000001-taskd-000001
+run $RUN.12 1 twelve Jail=no command=true
+expect 10 end $RUN.12
+ack 1000
+END
+like "a socket that was passed is served" "$(said " end $RUN.12 ")" state=success
+ok "without a lock or another socket" test ! -e "$TMP/passed/run.lock"
+ok "its pool ends, too" wait_until 10 gone "$POOL"
+ok "the socket stays: it is the service manager's" test -S "$TMP/passed/run.sock"
+# shellcheck disable=SC2016
+exits "what was passed must listen" 73 env LISTEN_FDS=1 BIN="$BIN" timeout 10 \
+    sh -c 'exec 3</dev/null; LISTEN_PID=$$ exec "$BIN/taskrun" --pool'
+like "… and the message says so" "$(cat "$TMP/err")" 'unable to listen in descriptor 3: Socket operation on non-socket'
 done_testing

@@ -12,6 +12,8 @@ int cl_seqpacket_listen(int directory, const char *name);
 /// Connects; non-blocking afterwards.
 int cl_seqpacket_connect(int directory, const char *name);
 int cl_seqpacket_pair(int fds[2]);
+/// 1 if fd is a listening Unix socket of type SEQPACKET, 0 if it is another socket.
+int cl_seqpacket_listens(int fd);
 int cl_accept(int listener);
 /// pid, uid and gid of the peer at connect time.
 int cl_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
