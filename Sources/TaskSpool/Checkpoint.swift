@@ -6,12 +6,13 @@ public import TaskModel
 ///     taskcheckpoint 1 EPOCH
 ///     pos SEGMENT SEQ
 ///     cautious US
+///     stop
 ///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes
 ///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US state=WORD reason=WORD
 ///     digest SHA256
 ///
-/// Only runs of several tasks, of a generation above 0, held, or with a past are in it; the state
-/// of others is in their file's name. A bad checkpoint is ignored: the whole journal is replayed.
+/// Every live run has a line: one whose file is gone was removed. A bad checkpoint is ignored: the
+/// whole journal is replayed.
 public struct Checkpoint: Equatable, Sendable {
     public var epoch: Int
     /// The segment's stem and the number of the last record that is accounted for.
@@ -20,6 +21,8 @@ public struct Checkpoint: Equatable, Sendable {
     public var runs: [TaskID: RunPast]
     /// Starts are durable before they run, until then (microseconds since 1970); 0: they need not.
     public var cautiousUntil: Int64 = 0
+    /// It was written when taskd ended: where no record follows, nothing was lost since.
+    public var isStop = false
 
     public init(epoch: Int, segment: String, sequence: UInt64, runs: [TaskID: RunPast]) {
         self.epoch = epoch
@@ -34,6 +37,7 @@ public struct Checkpoint: Equatable, Sendable {
     public func encode() -> [UInt8] {
         var bytes = Array("taskcheckpoint 1 \(epoch)\npos \(segment) \(sequence)\n".utf8)
         if cautiousUntil > 0 { bytes.append(contentsOf: "cautious \(cautiousUntil)\n".utf8) }
+        if isStop { bytes.append(contentsOf: "stop\n".utf8) }
         for (id, past) in runs.sorted(by: { $0.key < $1.key }) {
             bytes.append(contentsOf: "run \(id) g=\(past.generation)".utf8)
             for key in ["name", "unit", "digest"] {
@@ -88,6 +92,9 @@ public struct Checkpoint: Equatable, Sendable {
         case "cautious":
             guard words.count == 1, let until = Int64(words[0]) else { return false }
             cautiousUntil = until
+        case "stop":
+            guard words.isEmpty else { return false }
+            isStop = true
         case "run":
             guard let id = words.first.flatMap({ TaskID($0) }) else { return false }
             let fields = Self.fields(words.dropFirst())

@@ -245,6 +245,7 @@ extension Daemon {
         let sequence = record(
             .cancel, ref.description, [.init("by", String(uid))] + Self.fields(of: identity))
         runs[ref.run]?.cancelled.insert(ref)
+        reconcile?.cancel(ref)
         engine.handle(.cancel(ref), at: now())
         perform(engine.takeActions())
         commands.insert(name)

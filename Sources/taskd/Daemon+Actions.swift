@@ -127,12 +127,15 @@ extension Daemon {
 
     func perform(_ action: AfterSync) {
         switch action {
-        case .removeTaken(let taken): removeQuietly(taken.text, .tmp)
+        case .removeTaken(let taken):
+            if !removeQuietly(taken.text, .tmp) { checkpoint.undone.append(action) }
         case .removeCommand(let name):
             commands.remove(name)
-            removeQuietly(name, .incoming)
-        case .moveRejected(let taken, let name): moveRejected(taken, as: name)
-        case .install(let taken, let name): install(taken, name)
+            if !removeQuietly(name, .incoming) { checkpoint.undone.append(action) }
+        case .moveRejected(let taken, let name):
+            if !moveRejected(taken, as: name) { checkpoint.undone.append(action) }
+        case .install(let taken, let name):
+            if !install(taken, name) { checkpoint.undone.append(action) }
         case .finish(let id, let state): finish(id, state)
         case .startGated(let ref, let attempt): sendJob(ref, attempt)
         case .acknowledge(let sequence, let connection):
@@ -140,24 +143,28 @@ extension Daemon {
         }
     }
 
-    func removeQuietly(_ name: String, _ directory: SpoolDirectory) {
+    /// Whether the name is gone.
+    @discardableResult
+    func removeQuietly(_ name: String, _ directory: SpoolDirectory) -> Bool {
         do {
             try spool.remove(name, directory)
-        } catch Errno.noSuchFileOrDirectory {
-            return
         } catch {
+            if error == .noSuchFileOrDirectory { return true }
             report.error(
                 "unable to remove \(directory.rawValue)/\(name): \(error), it is left there")
+            return false
         }
+        return true
     }
 
-    private func install(_ taken: TakenName, _ name: String) {
+    private func install(_ taken: TakenName, _ name: String) -> Bool {
         do {
             try spool.move(taken.text, .tmp, to: name, .units)
-        } catch Errno.noSuchFileOrDirectory {
-            return
         } catch {
+            if error == .noSuchFileOrDirectory { return true }
             report.error("unable to install \(name) into units/: \(error), it stays in tmp/")
+            return false
         }
+        return true
     }
 }

@@ -15,6 +15,8 @@ struct CheckpointState {
     var sequence: UInt64 = 0
     var segment: SegmentName?
     var writtenAt: Int64 = 0
+    /// Steps of records that failed (a full disk): the position does not pass them.
+    var undone: [AfterSync] = []
     /// Tried and failed: not again before the next interval.
     static let interval: Int64 = 60_000_000
     static let syncsPerTurn = 8
@@ -27,7 +29,8 @@ struct CheckpointState {
 extension Daemon {
     /// When the next checkpoint is due, in CLOCK_BOOTTIME; nil when the last one says all.
     var checkpointDue: Int64? {
-        guard journal.lastSequence != checkpoint.sequence, reconcile == nil else { return nil }
+        let isNew = journal.lastSequence != checkpoint.sequence || !checkpoint.undone.isEmpty
+        guard isNew, reconcile == nil else { return nil }
         if let segment = checkpoint.segment, segment != journal.segment { return 0 }
         return checkpoint.writtenAt + CheckpointState.interval
     }
@@ -39,8 +42,10 @@ extension Daemon {
             return
         }
         do {
-            guard try syncPlans(atMost: CheckpointState.syncsPerTurn) else { return }
-            try writeCheckpoint()
+            if tryUndone() {
+                guard try syncPlans(atMost: CheckpointState.syncsPerTurn) else { return }
+                try writeCheckpoint(isStop: false)
+            }
         } catch {
             report.warning(
                 "unable to write the checkpoint: \(error), the next start replays more of the journal"
@@ -49,19 +54,29 @@ extension Daemon {
         checkpoint.writtenAt = boot
     }
 
+    /// Steps that failed are tried again; true when none is left.
+    private func tryUndone() -> Bool {
+        let steps = checkpoint.undone
+        checkpoint.undone = []
+        for step in steps { perform(step) }
+        return checkpoint.undone.isEmpty
+    }
+
     /// At a clean stop, where that is quickly done: the next start replays nothing.
     func checkpointAtStop() {
-        guard exitStatus == 0, checkpointDue != nil, afterSync.isEmpty, !journal.needsSync,
-            checkpoint.unsynced.count <= CheckpointState.syncsAtStop
+        guard exitStatus == 0, reconcile == nil, afterSync.isEmpty, !journal.needsSync,
+            checkpoint.unsynced.count <= CheckpointState.syncsAtStop, tryUndone()
         else { return }
         do {
-            if try syncPlans(atMost: CheckpointState.syncsAtStop) { try writeCheckpoint() }
+            if try syncPlans(atMost: CheckpointState.syncsAtStop) {
+                try writeCheckpoint(isStop: true)
+            }
         } catch {
             report.warning("unable to write the checkpoint: \(error), the last one stands")
         }
     }
 
-    private func writeCheckpoint() throws(Errno) {
+    private func writeCheckpoint(isStop: Bool) throws(Errno) {
         for directory in [SpoolDirectory.incoming, .tmp] + SpoolDirectory.states {
             try spool.sync(directory)
         }
@@ -69,6 +84,7 @@ extension Daemon {
             epoch: owner.record.epoch, segment: journal.segment.stem,
             sequence: journal.lastSequence, runs: pasts())
         content.cautiousUntil = cautiousUntilReal ?? 0
+        content.isStop = isStop
         try spool.publish(content.encode(), as: "checkpoint")
         checkpoint.sequence = journal.lastSequence
         checkpoint.segment = journal.segment
@@ -81,31 +97,26 @@ extension Daemon {
             guard let run = runs[id], !run.isRemoved else { continue }
             do {
                 try spool.syncFile(run.file.description, run.directory)
-            } catch Errno.noSuchFileOrDirectory {
-                continue  // its owner moved it: the next turn hears of it
+            } catch {
+                // Its owner moved it, of which the next turn hears; or the disk failed.
+                checkpoint.unsynced.append(id)
+                if error == .noSuchFileOrDirectory { return false }
+                throw error
             }
         }
         return checkpoint.unsynced.isEmpty
     }
 
-    /// Runs whose file's name does not say all.
+    /// Every live run: one whose file is gone at the next start was removed by its owner.
     private func pasts() -> [TaskID: RunPast] {
         var pasts: [TaskID: RunPast] = [:]
         for (id, run) in runs {
             let progress = engine.progress(of: id)
-            let isHeld = run.directory == .hold
-            if run.isSingle, run.file.generation == 0, progress.isEmpty, !isHeld,
-                run.cancelled.isEmpty
-            {
-                continue
-            }
             var past = RunPast()
-            past.isHeld = isHeld
+            past.isHeld = run.directory == .hold
             past.isCancelled = run.cancelled.contains(TaskRef(run: id))
             past.generation = run.file.generation
-            past.accept = EventLine(
-                0, .accept, id.description,
-                [.init("name", run.name), .init("unit", run.name)])
+            past.accept = EventLine(0, .accept, id.description, [.init("name", run.name)])
             for task in progress {
                 var own = RunPast.TaskPast()
                 own.attempt = task.attempt

@@ -59,8 +59,10 @@ extension Daemon {
             finishElsewhere(id, run, state)
         } catch {
             report.error(
-                "unable to finish \(run.directory.rawValue)/\(name): \(error), it is left there; the "
-                    + "journal has its end")
+                "unable to finish \(run.directory.rawValue)/\(name): \(error), it is tried again in "
+                    + "60 s; the journal has its end")
+            runs[id] = run
+            checkpoint.undone.append(.finish(id, state))
         }
     }
 
@@ -106,7 +108,12 @@ extension Daemon {
         let parked = RunFileName(run: id, generation: run.file.generation + 1).description
         let reduced = run.isSingle ? run.plan : Reduction.reduce(run.plan, run.results)
         let full = "\(id).full"
-        try spool.move(run.file.description, run.directory, to: full, .tmp)
+        do {
+            try spool.move(run.file.description, run.directory, to: full, .tmp)
+        } catch {
+            // It lies there since an earlier try.
+            if error != .noSuchFileOrDirectory || !spool.exists(full, .tmp) { throw error }
+        }
         if reduced == run.plan {
             try spool.syncFile(full, .tmp)
             try spool.move(full, .tmp, to: parked, .failed)

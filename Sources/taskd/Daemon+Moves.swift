@@ -98,9 +98,24 @@ extension Daemon {
                     .init("name", name),
                 ])
         } else {
+            makeDurable(file, directory, encoded)
             _ = recordAccept(file.run, name: name, plan, encoded, nil, isRecovered: true)
         }
+        checkpoint.unsynced.append(file.run)
         enter(file.run, plan, name: name, directory, file)
+    }
+
+    /// A plan that was put into the spool by hand, and that its accept will not carry (rule 5).
+    func makeDurable(_ file: RunFileName, _ directory: SpoolDirectory, _ encoded: [UInt8]) {
+        guard encoded.count > Self.longestCarriedPlan else { return }
+        do {
+            try spool.syncFile(file.description, directory)
+            try spool.sync(directory)
+        } catch {
+            report.warning(
+                "unable to sync \(directory.rawValue)/\(file): \(error), a power failure may lose it"
+            )
+        }
     }
 
     /// A valid plan and its bytes; what is not valid is set aside, with a reason.

@@ -18,6 +18,16 @@ struct Reconciliation {
     }
 
     var suspects: [TaskID: Suspect] = [:]
+    /// A cancel that came before the run is live again.
+    mutating func cancel(_ ref: TaskRef) {
+        guard suspects[ref.run] != nil else { return }
+        if let task = ref.task {
+            suspects[ref.run]?.past.tasks[task, default: .init()].isCancelled = true
+        } else {
+            suspects[ref.run]?.past.isCancelled = true
+        }
+    }
+
     /// Events that came with the table, to be handled once the runs are live.
     var events: [(Int, EventLine)] = []
 }
@@ -55,7 +65,8 @@ extension Daemon {
     }
 
     /// Makes a run live again whose attempts may be under way: they run, have ended, or are lost.
-    private func resume(_ suspect: Reconciliation.Suspect, _ ended: [TaskRef: Int]) {
+    private func resume(_ found: Reconciliation.Suspect, _ ended: [TaskRef: Int]) {
+        var suspect = found
         var progress = progress(of: suspect)
         for task in suspect.plan.tasks {
             let ref = TaskRef(run: suspect.id, task: task.number)
@@ -72,6 +83,7 @@ extension Daemon {
                 progress.append(.init(task: task.number, standing: .running, attempt: attempt))
             }
         }
+        if progress.contains(where: { $0.standing == .running }) { putBack(&suspect) }
         enter(suspect, progress)
     }
 

@@ -12,12 +12,13 @@ extension Daemon {
     ///
     /// A crash in the middle is harmless: until the note at its end is on record, the next start
     /// takes the boot for an unclean one again and does the same.
-    func recover() throws(Errno) {
+    func recover() throws {
         for directory in [SpoolDirectory.incoming, .tmp] + SpoolDirectory.states {
             try spool.sync(directory)  // rule 1
         }
         var inventory = try SpoolInventory(reading: spool)
         let fold = replay(inventory)
+        wanted = WantedPlans(fold)
         if fold.runs.keys.contains(where: { !inventory.hasRun($0) }) {
             try inventory.addPlans(spool)  // rule 8: moved while the directories were read
         }
@@ -27,7 +28,9 @@ extension Daemon {
             guard let place = choose(id, places, past) else { continue }
             recoverPlan(id, place, past, inventory.taken[id])
         }
-        for id in inventory.full { recoverFull(id, fold.runs[id] ?? RunPast()) }
+        for id in inventory.full {
+            recoverFull(id, fold.runs[id] ?? RunPast(), inventory.plans[id] ?? [])
+        }
         for (id, taken) in inventory.taken where inventory.plans[id] == nil {
             recoverTaken(taken, fold.runs[id] ?? RunPast(), isFull: inventory.full.contains(id))
         }
@@ -35,13 +38,13 @@ extension Daemon {
         for (id, past) in fold.runs where !inventory.hasRun(id) { recoverLost(id, past) }
         recoverIncoming(inventory, fold)
         removeStale()
-        concludeRecovery(fold)
+        try concludeRecovery()
     }
 
     /// What of the journal the checkpoint does not account for.
     private func replay(_ inventory: SpoolInventory) -> JournalFold {
         let start = readCheckpoint()
-        hasCheckpoint = start != nil
+        var isQuiet = start?.content.isStop ?? false
         var fold = JournalFold(
             interesting: inventory.ids, inodes: Set(inventory.incoming.map(\.identity.inode)),
             runs: start?.content.runs ?? [:])
@@ -50,30 +53,35 @@ extension Daemon {
             while let event = try reader.nextEvent() {
                 // `tasklog append` writes of runs that are not this spool's to schedule.
                 guard event.at.segment.writer == "taskd" else { continue }
+                isQuiet = false
                 let isHere = event.boot == owner.record.boot
                 if !isHere { hasEarlierBoot = true }
                 fold.add(event.line, isThisBoot: isHere)
             }
             for damage in reader.takeDamages() {
+                isQuiet = false
                 report.error("\(damage.sentence); the directories remain the truth")
                 append(damage.note(at: Clock.real()))
             }
         } catch {
+            isQuiet = false
             report.error("unable to \(error.sentence), the directories alone decide")
         }
-        judgeBoot(fold, start)
+        judgeBoot(fold, start, isQuiet: isQuiet)
         return fold
     }
 
-    /// Whether the page cache is whole: a start-up of this boot got to its end. A checkpoint is
-    /// only written after that.
+    /// Whether nothing was lost since: a start-up of this boot got to its end (a checkpoint is only
+    /// written after that), or the last taskd ended in order and nothing was written after it.
     private func judgeBoot(
-        _ fold: JournalFold, _ start: (content: Checkpoint, position: JournalPosition)?
+        _ fold: JournalFold, _ start: (content: Checkpoint, position: JournalPosition)?,
+        isQuiet: Bool
     ) {
         let segment = start?.position.segment
         let isCheckpointHere = segment.map { isOfThisBoot($0) } ?? false
         if segment != nil, !isCheckpointHere { hasEarlierBoot = true }
-        isCleanBoot = fold.recovery != nil || isCheckpointHere
+        isNotedBoot = fold.recovery != nil || isCheckpointHere
+        isCleanBoot = isNotedBoot || isQuiet
         let noted = fold.recovery?["due"].flatMap { Int64($0) }
         let due = noted ?? (isCheckpointHere ? start?.content.cautiousUntil : nil) ?? 0
         if isCleanBoot {
@@ -90,12 +98,14 @@ extension Daemon {
     }
 
     /// All is mended that a power failure did: from here on a plan that is gone was removed.
-    private func concludeRecovery(_ fold: JournalFold) {
-        carriedPlans = nil
-        if isCleanBoot { return }
+    private func concludeRecovery() throws(JournalError) {
+        wanted = nil
+        if isNotedBoot { return }
         var fields: [EventLine.Field] = [.init("what", JournalFold.recovered)]
         if let until = cautiousUntilReal { fields.append(.init("due", String(until))) }
         record(.note, "-", fields)
+        // Durable before anything else: a boot that lost all its records must not look like none.
+        if isCleanBoot { try journal.sync() }
         isCleanBoot = true
     }
 

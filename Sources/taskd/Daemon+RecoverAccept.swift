@@ -43,7 +43,7 @@ extension Daemon {
         }
         if let taken { after(journal.lastSequence, .removeTaken(taken)) }
         setAside(place, "\(why), and its accept record does not hold it")
-        if past.isLive || hasCheckpoint {
+        if past.isLive {
             end(id, past, .failure, .changed, "its plan was damaged: it is in rejected/")
         }
     }
@@ -67,33 +67,25 @@ extension Daemon {
     /// Writes a plan that is gone again, after an unclean boot only (rule 8).
     func recoverFromAccept(_ id: TaskID, _ past: RunPast) -> Bool {
         let place = PlanPlace(past.isHeld ? .hold : .ready, RunFileName(run: id))
-        guard past.generation == 0, let plan = rewrite(place, past) else { return false }
+        // Only an accept behind the checkpoint: what was accepted before it was on disk then, so that
+        // its owner has removed it.
+        guard past.generation == 0, past.accept?["digest"] != nil, let plan = rewrite(place, past)
+        else { return false }
         recoverLive(id, place, past, nil, plan, [])
         return true
     }
 
     /// The plan that an accept record carries, or that another of the same segment carries for it.
     func plan(of past: RunPast) -> Plan? {
-        guard let accept = past.accept, let digest = accept["digest"] else { return nil }
-        if let text = accept["plan"] { return try? Plan(parsing: Array(text.utf8)) }
-        if carriedPlans == nil { carriedPlans = findCarriedPlans() }
-        return (carriedPlans?[digest]).flatMap { try? Plan(parsing: Array($0.utf8)) }
-    }
-
-    private func findCarriedPlans() -> [String: String] {
-        var found: [String: String] = [:]
+        guard let accept = past.accept else { return nil }
         do {
-            let reader = try JournalReader(at: spool.number(.journal))
-            while let event = try reader.nextEvent() {
-                guard event.line.verb == .accept, let digest = event.line["digest"],
-                    let plan = event.line["plan"]
-                else { continue }
-                found[digest] = plan
+            return try (accept["plan"] ?? wanted?.text(accept, in: spool)).map { text in
+                try Plan(parsing: Array(text.utf8))
             }
         } catch {
-            report.error("unable to \(error.sentence), plans in it are not found")
+            report.error("unable to read the plan of \(accept.id) in the journal: \(error)")
+            return nil
         }
-        return found
     }
 
     /// A run without a file: an accept or a retry, and no end.

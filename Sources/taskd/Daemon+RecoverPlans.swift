@@ -66,8 +66,8 @@ extension Daemon {
     ) {
         let dropName = taken?.name ?? past.accept?["name"] ?? plan.tasks.last?.spec.name ?? ""
         var sequence = journal.lastSequence
-        // Before a checkpoint's position it has its accept, unless its drop still lies in tmp/.
-        if past.accept == nil, !hasCheckpoint || taken != nil {
+        if past.accept == nil, place.file.generation == 0 || taken != nil {
+            makeDurable(place.file, place.directory, encoded)
             sequence = recordAccept(id, name: dropName, plan, encoded, nil, isRecovered: true)
         }
         if let taken { after(sequence, .removeTaken(taken)) }
@@ -108,6 +108,17 @@ extension Daemon {
         default: if suspect.past.isHeld { record(.release, id, owner) }
         }
         if suspect.place.directory == .deferred { recordDue(&suspect) }
+        if suspect.place.directory == .ready { hurry(&suspect, owner) }
+    }
+
+    /// What lies in ready/ waits for no time: it was due, or its owner put it there.
+    private func hurry(_ suspect: inout Reconciliation.Suspect, _ owner: [EventLine.Field]) {
+        let waiting = suspect.past.tasks.filter { $0.value.due != nil && $0.value.final == nil }
+        if waiting.isEmpty { return }
+        for task in waiting.keys { suspect.past.tasks[task]?.due = nil }
+        if waiting.values.contains(where: { $0.due ?? 0 > now() }) {
+            record(.release, suspect.id.description, owner)
+        }
     }
 
     /// The name and the time of a file in deferred/ know better than a journal that lost its tail.
@@ -140,7 +151,7 @@ extension Daemon {
 
     /// An attempt is on record whose rename is not to be seen: a power failure took it back, or a
     /// move that says nothing.
-    private func putBack(_ suspect: inout Reconciliation.Suspect) {
+    func putBack(_ suspect: inout Reconciliation.Suspect) {
         guard [.ready, .deferred].contains(suspect.place.directory) else { return }
         var file = suspect.place.file
         if suspect.plan.tasks.count == 1, let task = suspect.plan.tasks.first?.number {

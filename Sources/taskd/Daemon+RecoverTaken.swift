@@ -54,12 +54,13 @@ extension Daemon {
 
     /// Step 6 was under way: the end is durable, the plan comes to failed/ reduced and whole
     /// (rule 5).
-    func recoverFull(_ id: TaskID, _ past: RunPast) {
+    func recoverFull(_ id: TaskID, _ past: RunPast, _ places: [PlanPlace]) {
         let generation = past.ends.keys.max() ?? past.generation
         let file = RunFileName(run: id, generation: generation + 1)
         removeQuietly("\(id).reduced", .tmp)
         do {
-            if spool.exists(file.description, .failed) {
+            // Its owner may have taken it on from there already.
+            if places.contains(where: { $0.file.generation > generation }) {
                 return try spool.remove("\(id).full", .tmp)
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
@@ -92,7 +93,8 @@ extension Daemon {
             return report.error("unable to read \(place): \(why), it is left there")
         case .torn(let why):
             if state == .success || state == .skipped {
-                return removeQuietly(place.file.description, place.directory)
+                removeQuietly(place.file.description, place.directory)
+                return
             }
             guard let written = rewrite(place, past) else {
                 return setAside(place, "\(why), and its accept record does not hold it")

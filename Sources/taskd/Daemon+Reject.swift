@@ -47,16 +47,19 @@ extension Daemon {
         return isFree ? name : "\(name)@\(id)"
     }
 
-    /// The reject is durable.
-    func moveRejected(_ taken: TakenName, as name: String) {
+    /// The reject is durable. True unless the file is still in tmp/.
+    func moveRejected(_ taken: TakenName, as name: String) -> Bool {
         do {
             try spool.moveNew(taken.text, .tmp, to: name, .rejected)
-        } catch Errno.noSuchFileOrDirectory {
-            return
         } catch {
+            if error == .noSuchFileOrDirectory { return true }
+            let other = "\(taken.name)@\(taken.id)"
+            if error == .fileExists, name != other { return moveRejected(taken, as: other) }
             report.error(
                 "unable to move \(taken.text) to rejected/\(name): \(error), it stays in tmp/")
+            return false
         }
+        return true
     }
 
     /// A plan that must not run, in a state directory: to rejected/, with a reason.

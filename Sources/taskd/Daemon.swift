@@ -40,13 +40,13 @@ final class Daemon {
     var isCleanBoot = false
     /// The journal has records of an earlier boot.
     var hasEarlierBoot = false
-    /// During start-up: plans by digest, where an accept record does not carry its own.
-    var carriedPlans: [String: String]?
+    /// The journal or the checkpoint says so of this boot.
+    var isNotedBoot = false
+    /// During start-up: plans that accept records do not carry themselves.
+    var wanted: WantedPlans?
     var journald: JournaldSender
     var random = RandomSource()
     var checkpoint = CheckpointState()
-    /// Recovery began at a checkpoint.
-    var hasCheckpoint = false
     /// The most runs at once since there were none.
     var mostRuns = 0
     /// Said once, until there is space again.

@@ -91,6 +91,25 @@ import Testing
         #expect(damages.isEmpty)
     }
 
+    @Test func aPositionThatAPowerFailureTookAwaySkipsNothingNew() throws {
+        let fixture = try JournalFixture()
+        let first = try fixture.crashed(records: 6)
+        let position = JournalPosition(
+            segment: SegmentName(epoch: 1, writer: "taskd", number: 1), sequence: 6)
+        // Of six records two reached the disk: the next epoch counts on from 3.
+        let whole = try fixture.contents(first)
+        let ends = whole.indices.filter { whole[$0] == UInt8(ascii: "\n") }
+        try fixture.replace(first, with: Array(whole[...ends[2]]))
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        let writer = try JournalWriter(
+            at: fixture.directory, JournalFixture.identity(2), after: recovery.end)
+        #expect(try writer.append(JournalFixture.line(30)) == 3)
+        try writer.sync()
+        let reader = try JournalReader(at: fixture.directory, after: position)
+        #expect(try reader.nextEvent()?.line.number("n") == 30)
+        #expect(try reader.nextEvent() == nil)
+    }
+
     @Test func aMissingSegmentIsAGap() throws {
         let fixture = try JournalFixture()
         for epoch in 1...3 {

@@ -29,6 +29,25 @@ import Testing
         #expect(Checkpoint(parsing: checkpoint.encode()) == checkpoint)
     }
 
+    @Test func whatIsParkedOrCancelledRoundTrips() throws {
+        var checkpoint = try sample()
+        var past = RunPast()
+        past.accept = EventLine(0, .accept, "-", [.init("name", "a")])
+        past.isHeld = true
+        past.tasks[0] = RunPast.TaskPast()
+        past.tasks[0]?.isCancelled = true
+        let held = try #require(TaskID("01hzy3v7k8m2n4p6q8r0s2t4v7"))
+        past.accept?.id = held.description
+        var cancelled = RunPast()
+        cancelled.isCancelled = true
+        let other = try #require(TaskID("01hzy3v7k8m2n4p6q8r0s2t4v8"))
+        cancelled.accept = EventLine(0, .accept, other.description, [])
+        checkpoint.runs = [held: past, other: cancelled]
+        checkpoint.isStop = true
+        checkpoint.cautiousUntil = 1_795_612_470_000_000
+        #expect(Checkpoint(parsing: checkpoint.encode()) == checkpoint)
+    }
+
     @Test func everyFlippedByteIsFound() throws {
         let bytes = try sample().encode()
         for index in bytes.indices {

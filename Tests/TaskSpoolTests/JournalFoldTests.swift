@@ -48,6 +48,36 @@ import Testing
         #expect(past?.generation == 1 && past?.ends == [0: .failure] && past?.tasks.isEmpty == true)
     }
 
+    @Test func whatTheOwnerSaidLastStands() throws {
+        let accept = "1 accept RUN name=a"
+        #expect(try fold([accept, "2 hold RUN by=0"]).runs.values.first?.isHeld == true)
+        let released = try fold([accept, "2 lost RUN.0 a=1", "3 hold RUN", "4 release RUN by=0"])
+        #expect(released.runs.values.first?.isHeld == false)
+        #expect(released.runs.values.first?.tasks[0]?.losses == 0)
+        let cancelled = try fold([accept, "2 cancel RUN by=0"])
+        #expect(cancelled.runs.values.first?.isCancelled == true)
+        let again = try fold(
+            [accept, "2 cancel RUN", "3 end RUN state=cancelled final=yes", "4 retry RUN g=1"],
+            interesting: true)
+        #expect(again.runs.values.first?.isCancelled == false)
+        #expect(again.runs.values.first?.isLive == true)
+    }
+
+    @Test func aFileInFailedIsAtRestUntilItsGenerationWasAskedFor() throws {
+        let end = ["1 accept RUN name=a", "2 end RUN state=failure final=yes"]
+        let rests = try fold(end, interesting: true).runs.values.first
+        #expect(rests?.isAtRest(1) == true && rests?.isAtRest(0) == false)
+        let asked = try fold(end + ["3 retry RUN g=1"], interesting: true).runs.values.first
+        #expect(asked?.isAtRest(1) == false && asked?.isAtRest(2) == true)
+    }
+
+    @Test func onlyAStartUpOfThisBootThatCameToItsEndCounts() throws {
+        let note = ["1 note - what=recovered due=9"]
+        #expect(try fold(note).recovery?["due"] == "9")
+        #expect(try fold(note, isThisBoot: false).recovery == nil)
+        #expect(try fold(["1 note - what=dup"]).recovery == nil)
+    }
+
     @Test func onlyEarlierBootsExplainADropThatCameBack() throws {
         let lines = ["1 accept RUN name=a inode=7 mtime=5 ctime=6"]
         let identity = DropIdentity(inode: 7, modified: 5, changed: 6)
