@@ -5,7 +5,8 @@
 disk.py cut SPOOL REGEX      the journal ends before the first record of taskd that matches
 disk.py tear SPOOL           the last record of taskd is half there, followed by rubbish
 disk.py records SPOOL        all records of taskd, in order, without their frames
-disk.py rekey SPOOL ID FILE  the accept of ID was that of FILE: inode, times (as before its rename)
+disk.py plan SPOOL ID         the plan that the accept of ID carries
+disk.py rekey SPOOL ID FILE [VERB]  the accept of ID was that of FILE: inode, times
 disk.py shutdown DIR FLAG    the file system of DIR stops: 2 at once, 1 after a commit of its journal
 """
 import fcntl
@@ -13,6 +14,7 @@ import os
 import re
 import struct
 import sys
+import urllib.parse
 
 TABLE = []
 for n in range(256):
@@ -75,14 +77,22 @@ def records(spool):
             print(line.split(b" ", 3)[3].decode())
 
 
-def rekey(spool, run, file):
+def plan(spool, run):
+    for path in segments(spool):
+        for _, line in lines(path):
+            found = re.search(rb" accept %s .* plan=(\S+)" % run.encode(), line)
+            if found:
+                sys.stdout.buffer.write(urllib.parse.unquote_to_bytes(found[1]))
+
+
+def rekey(spool, run, file, verb="accept"):
     status = os.stat(file)
     new = {"inode": status.st_ino, "mtime": status.st_mtime_ns // 1000,
            "ctime": status.st_ctime_ns // 1000}
     for path in segments(spool):
         seed = crc32c(re.sub(r"\.\w+$", "", os.path.basename(path)).encode())
         for at, line in lines(path):
-            if b" accept " + run.encode() not in line:
+            if not re.search(rb" %s %s .*inode=" % (verb.encode(), run.encode()), line):
                 continue
             changed = line
             for key, value in new.items():
@@ -95,7 +105,7 @@ def rekey(spool, run, file):
                 segment.seek(at)
                 segment.write(b"%08x" % crc32c(body, seed) + body)
             return
-    sys.exit("no accept of " + run)
+    sys.exit("no %s of %s" % (verb, run))
 
 
 def shutdown(folder, flag):
