@@ -83,7 +83,7 @@ struct CgroupLayout {
 
     private static func isChild(_ pid: String) -> Bool {
         let status = Text.read("/proc/\(pid)/status") ?? ""
-        return status.contains("\nPPid:\t\(getpid())\n")
+        return status.split(separator: "\n").contains("PPid:\t\(getpid())")
     }
 
     private static func directory(_ mount: Mount, _ path: String) -> String {

@@ -61,7 +61,7 @@ public struct HostFacts: Sendable {
         for (name, refusing) in switches {
             let path = "/proc/sys/" + name.split(separator: ".").joined(separator: "/")
             guard Text.read(path) == refusing else { continue }
-            if name.contains("apparmor"), cl_probe_user_namespace() == 0 { continue }
+            if name.hasPrefix("kernel.apparmor"), cl_probe_user_namespace() == 0 { continue }
             return "this machine forbids user namespaces to ordinary programs (\(name)=\(refusing))"
                 + ": run as root, or install contrib/apparmor/taskrun (profile with `userns,`)"
         }

@@ -74,9 +74,11 @@ extension PlanCompiler {
         if name.hasPrefix("systemd:") { return .none }
         var found: [UnitText] = []
         let names = Self.candidates(name)
-        let templates = names.compactMap { UnitText.template(of: $0) }.filter { $0.contains("@.") }
+        let templates = names.compactMap { UnitText.template(of: $0) }.filter(UnitText.isTemplate)
         for candidate in names + templates {
-            if let first = found.first, first.name == name || candidate.contains("@.") { break }
+            if let first = found.first, first.name == name || UnitText.isTemplate(candidate) {
+                break
+            }
             switch inputs.unit(candidate) {
             case .found(var text):
                 text.name = Self.instanceName(name, candidate)
@@ -101,7 +103,7 @@ extension PlanCompiler {
 
     /// `resize@big.task` where `resize@big` was found as `resize@.task`.
     private static func instanceName(_ name: String, _ candidate: String) -> String {
-        guard candidate.contains("@."), UnitText.template(of: name) != nil else {
+        guard UnitText.isTemplate(candidate), UnitText.template(of: name) != nil else {
             return candidate
         }
         return UnitText.taskName(name) == name && candidate.hasSuffix(".task")

@@ -68,6 +68,11 @@ public struct UnitText: Equatable, Sendable {
         let suffix = name.lastIndex(of: ".").map { String(name[$0...]) } ?? ""
         return String(name[...at]) + suffix
     }
+
+    /// Whether a file's name is a template's: nothing stands between its `@` and its suffix.
+    public static func isTemplate(_ name: String) -> Bool {
+        name.firstIndex(of: "@").map { name[$0...].hasPrefix("@.") } ?? false
+    }
 }
 
 /// Limits of a unit's text.
