@@ -84,6 +84,7 @@ final class Daemon {
         incoming.isScanWanted = true
         checkpoint.writtenAt = Clock.boot()
         report.ready()
+        Memory.forgetStart()
         while !isStopping { try turn() }
         withExtendedLifetime(signals) {}
         settleJournal(force: true)

@@ -39,6 +39,7 @@ final class Pool {
 
     func serve() throws(Errno) {
         _ = try loop.add(socket.number, .readable) { [unowned self] _ in acceptClients() }
+        Memory.forgetStart()
         while !isDone {
             executor.fill()
             flush()

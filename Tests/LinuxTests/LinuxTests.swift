@@ -92,6 +92,29 @@ import Testing
         #expect(failed.index == 40 && failed.error == .invalidArgument)
     }
 
+    @Test func forgottenCodeRunsAgain() async {
+        await #expect(processExitsWith: .success) {
+            let written = (0..<1000).map { "line \($0)" }
+            let before = try #require(Self.residentFile())
+            Memory.forgetStart()
+            let after = try #require(Self.residentFile())
+            #expect(after < before)
+            #expect(written == (0..<1000).map { "line \($0)" })
+            #expect(throws: Errno.noSuchFileOrDirectory) { _ = try File.open("/nowhere/at/all") }
+        }
+    }
+
+    /// Resident pages that come from files, kB (proc_pid_status(5)).
+    private static func residentFile() -> Int? {
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        guard let file = try? File.open("/proc/self/status"),
+            let count = try? File.read(file.number, into: &bytes)
+        else { return nil }
+        let lines = String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("RssFile:") }
+        return line.flatMap { Int($0.dropFirst(8).filter(\.isNumber)) }
+    }
+
     @Test func messagesCarryOneDescriptor() throws {
         let pair = try MessageSocket.pair()
         let first = Descriptor(owning: pair.first)
