@@ -122,7 +122,7 @@ let package = Package(
         .target(
             name: "TaskOptions",
             dependencies: [
-                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskTool",
+                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskTool", "TaskUnit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -10,7 +10,7 @@ public import TaskModel
 public final class History {
     private let directory: String
     private let journal: Descriptor
-    private var database: Database
+    private(set) var database: Database
     /// The file that `database` has open: another takes its place when the index is built anew.
     private var inode: UInt64 = 0
     private let progress: (Int) -> Void
@@ -267,7 +267,7 @@ public final class History {
     }
 
     // The id itself and all that is beneath it: `/` follows `.` in ASCII.
-    private static func belongs(_ column: String) -> String {
+    static func belongs(_ column: String) -> String {
         "(\(column) = ?1 or \(column) between ?1 || '.' and ?1 || '/')"
     }
 }

@@ -110,3 +110,40 @@ public final class ScannedLogs {
         return reader
     }
 }
+
+/// What an attempt wrote and `LogLimit=` did not keep.
+public struct CutOutput: Equatable, Sendable {
+    /// `RUN.K`.
+    public var task: String
+    public var attempt: Int
+    /// Bytes that are in no log.
+    public var dropped: Int64
+
+    // The number in a note's `kept=… dropped=…`.
+    static func dropped(in detail: some StringProtocol) -> Int64? {
+        detail.split(separator: " ").first { $0.hasPrefix("dropped=") }
+            .flatMap { Int64($0.dropFirst("dropped=".count)) }
+    }
+}
+
+extension History {
+    /// The attempts of a run or a task of whose output a part was not kept.
+    public func cutOutput(of ref: TaskRef) throws(HistoryError) -> [CutOutput] {
+        let rows = try database.prepare(
+            """
+            select e.job_id, e.attempt, e.detail from event e
+            where \(Self.belongs("e.job_id")) and e.verb = 'note'
+                and e.detail like '%what=log.limit%'
+            order by e.id
+            """)
+        rows.bind(1, ref.description)
+        var found: [CutOutput] = []
+        while try rows.step() {
+            guard let dropped = CutOutput.dropped(in: rows.text(2) ?? "") else { continue }
+            found.append(
+                CutOutput(
+                    task: rows.text(0) ?? "", attempt: rows.int(1) ?? 1, dropped: dropped))
+        }
+        return found
+    }
+}

@@ -10,7 +10,8 @@ public enum Host {
     public static func boot() -> String { line("/proc/sys/kernel/random/boot_id") ?? "unknown" }
 
     /// When a process started, in clock ticks since boot (field 22 of proc_pid_stat(5)); nil when
-    /// there is no such process.
+    /// there is no such process, or only what is left of one until its parent asks for it: where a
+    /// container's first process never does, that is for ever.
     public static func start(of pid: Int32) -> UInt64? { start(in: "/proc/\(pid)/stat") }
 
     /// This process: its pid and when it started.
@@ -24,7 +25,8 @@ public enum Host {
         // The command in parentheses may hold anything: fields count from the last one.
         guard let stat = line(file), let close = stat.lastIndex(of: ")") else { return nil }
         let fields = stat[close...].split(separator: " ")
-        return fields.count > 20 ? UInt64(fields[20]) : nil
+        guard fields.count > 20, fields[1] != "Z", fields[1] != "X" else { return nil }
+        return UInt64(fields[20])
     }
 
     private static func line(_ file: String) -> String? {

@@ -35,28 +35,39 @@ extension History {
     /// - Throws: exit status 3 when there is none, 2 when several ids end so.
     public func find(_ word: String?) throws(ToolError) -> TaskRef {
         do {
-            switch Selector(word ?? "last") {
-            case .last:
-                guard let run = try latestRun() else { throw ToolError.noRuns }
-                return TaskRef(run: run)
-            case .ref(let ref):
-                guard try run(ref.run) != nil else { throw ToolError.noSuchRun(word ?? "") }
+            let ref = try lookUp(word)
+            guard let task = ref.task, let count = try run(ref.run)?.tasks, task >= count else {
                 return ref
-            case .word(let name, let stem, let suffix, let task, let item):
-                if let run = try latestRun(named: name) { return TaskRef(run: run) }
-                if task != nil, let run = try latestRun(named: stem) {
-                    return TaskRef(run: run, task: task, item: item)
-                }
-                if let suffix, let ref = try find(suffix, task, item) { return ref }
-                if let ref = try latestTask(named: name) { return ref }
-                throw ToolError.noSuchRun(word ?? "")
             }
+            throw ToolError(
+                "run \(ref.run) has no task \(task): "
+                    + (count == 1 ? "its only one is 0" : "they are 0 to \(count - 1)"),
+                status: ExitStatus.notFound)
         } catch let error as HistoryError {
             throw ToolError(error)
         } catch let error as ToolError {
             throw error
         } catch {
             throw ToolError("\(error)", status: ExitStatus.ioError)
+        }
+    }
+
+    private func lookUp(_ word: String?) throws -> TaskRef {
+        switch Selector(word ?? "last") {
+        case .last:
+            guard let run = try latestRun() else { throw ToolError.noRuns }
+            return TaskRef(run: run)
+        case .ref(let ref):
+            guard try run(ref.run) != nil else { throw ToolError.noSuchRun(word ?? "") }
+            return ref
+        case .word(let name, let stem, let suffix, let task, let item):
+            if let run = try latestRun(named: name) { return TaskRef(run: run) }
+            if task != nil, let run = try latestRun(named: stem) {
+                return TaskRef(run: run, task: task, item: item)
+            }
+            if let suffix, let ref = try find(suffix, task, item) { return ref }
+            if let ref = try latestTask(named: name) { return ref }
+            throw ToolError.noSuchRun(word ?? "")
         }
     }
 

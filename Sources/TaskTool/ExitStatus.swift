@@ -51,7 +51,7 @@ public enum ExitStatus {
         switch reason {
         case .oom: outOfMemory
         case .timeout: timedOut
-        case .missing: missing
+        case .missing: exit == Int(notExecutable) ? notExecutable : missing
         case .exit, .check, .jail: Int32(truncatingIfNeeded: exit ?? 1)
         case .signal: 128 + Int32(truncatingIfNeeded: signal ?? 0)
         case .dependency, .install, .changed, .disk, .limit, nil: no

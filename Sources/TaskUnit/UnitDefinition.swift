@@ -36,6 +36,12 @@ public struct UnitDefinition: Equatable, Sendable {
         settings.filter { $0.directive == directive }
     }
 
+    /// What fills a place that only one setting can have: a single directive, of a check or a
+    /// variable the one called `name`.
+    func single(_ directive: Directive, _ name: String) -> Setting? {
+        Slot(directive, name).flatMap { slots[$0] }.map { settings[$0] }
+    }
+
     /// Whether it only groups what it depends on.
     public var isGroup: Bool { settings(.command).isEmpty && script == nil }
 

@@ -98,9 +98,31 @@ public struct UnitParser {
             return
         }
         guard let directive = directive(key, place) else { return }
+        if !value.isEmpty { sayTwice(directive, key, place) }
         let problem = SettingReader(directive: directive, key: key, specifiers: specifiers)
             .read(value, at: valueAt, into: &unit)
         if let problem { problems.error(valueAt, "\(key)=: \(problem.what)", problem.allowed) }
+    }
+
+    // What a line of the same file has set is gone without a word otherwise; drop-ins change what
+    // stands in the unit.
+    private mutating func sayTwice(_ directive: Directive, _ key: String, _ place: Place) {
+        guard let before = unit.single(directive, key), before.place.file == place.file else {
+            return
+        }
+        let line = before.place.line
+        switch directive {
+        case .command, .thenCommand:
+            problems.error(
+                place, "\(key)= stands in line \(line) too",
+                "one command: a shell's -c, a script or a pipeline for several")
+        case .check:
+            problems.error(
+                place, "a check \(key) stands in line \(line) too", "each check a name of its own")
+        default:
+            problems.warning(
+                place, "\(key)= in line \(line) counts no more", "one value; the last one counts")
+        }
     }
 
     private mutating func directive(_ key: String, _ place: Place) -> Directive? {

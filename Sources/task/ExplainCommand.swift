@@ -45,7 +45,10 @@ struct Explanation {
     func text(of word: String) throws -> String {
         if let reason = rejected(word) { return reason }
         if let waiting = try notAccepted(word) { return waiting }
-        let ref = try history.find(word)
+        guard let ref = try find(word) else {
+            let unit = InstalledUnit(word, spool: live.spool.path)
+            return unit.map { String($0.text.dropLast()) } ?? ""
+        }
         guard let run = try history.run(ref.run) else {
             throw ToolError("no run \(word) is in the history", status: ExitStatus.notFound)
         }
@@ -57,6 +60,20 @@ struct Explanation {
             lines += try waits(of: run)
         }
         return lines.joined(separator: "\n")
+    }
+
+    // nil when it has not run, but is installed.
+    private func find(_ word: String) throws(ToolError) -> TaskRef? {
+        do {
+            return try history.find(word)
+        } catch {
+            if error.status == ExitStatus.notFound,
+                InstalledUnit(word, spool: live.spool.path) != nil
+            {
+                return nil
+            }
+            throw error
+        }
     }
 
     /// What a file of that name may be called.
@@ -97,6 +114,7 @@ struct Explanation {
 
     // Why it failed: what failed first, and what to type.
     private func causes(of run: RunRow) throws -> [String] {
+        if run.state == .rejected { return [run.message].compactMap { $0 } }
         guard run.state == .failure || run.state == .cancelled else { return [] }
         var lines: [String] = []
         for task in try history.tasks(ofRun: run.id) where task.state == .failure {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import SystemPackage
+import TaskHistory
 import TaskJournal
 import TaskModel
+import TaskOptions
 import TaskSpool
 import TaskTool
 
@@ -51,6 +53,8 @@ struct Mover {
         switch selector.resolve(among: known) {
         case .one(let ref): return ref
         case .none:
+            // It may have ended, or lie elsewhere: who moves it says so.
+            if let ref = try? History.open(choice, for: reporter).find(word) { return ref }
             throw ToolError(
                 "unable to find \(word): \(scope.words) has this id, ends so or is of this unit, "
                     + "nothing was moved; `task list` shows what there is",
@@ -130,6 +134,9 @@ struct Mover {
         _ run: TaskID, _ places: [RunPlace], _ target: SpoolDirectory, _ otherwise: String
     ) -> ToolError {
         guard let place = places.last else {
+            if let row = try? History.open(choice, for: reporter).run(run), row.state.isFinal {
+                return ended(row, target, otherwise)
+            }
             return ToolError(
                 "unable to move \(run) to \(target.rawValue)/: no file in \(choice.path) has this "
                     + "id (it ended, or never was: `task audit \(run)` knows), nothing was moved",
@@ -141,12 +148,26 @@ struct Mover {
             status: ExitStatus.no)
     }
 
+    private func ended(
+        _ run: RunRow, _ target: SpoolDirectory, _ otherwise: String
+    ) -> ToolError {
+        let name = run.name ?? "\(run.id)"
+        let why =
+            run.state == .rejected
+            ? "it was rejected: `task explain \(name)` says why"
+            : "it ended, \(run.state.word): \(otherwise)"
+        return ToolError(
+            "unable to move \(name) (\(run.id.short)) to \(target.rawValue)/: \(why), nothing was "
+                + "moved",
+            status: ExitStatus.notFound)
+    }
+
     /// Cancels a whole run. One that nobody has accepted yet is taken back from incoming/.
     func cancel(_ run: TaskID) throws(ToolError) {
         if try takeBack(run) { return }
         try move(
             run, from: [.ready, .deferred, .hold, .active], to: .failed,
-            otherwise: "it has ended")
+            otherwise: "there is nothing to cancel")
     }
 
     private func takeBack(_ run: TaskID) throws(ToolError) -> Bool {

@@ -83,6 +83,7 @@ struct RunCommand: ParsableCommand {
     /// Says how it ended, and returns its status.
     private func tell(_ outcome: RunOutcome) throws(ToolError) -> Int32 {
         guard let root = outcome.root else { return ExitStatus.toolFailed }
+        for loss in outcome.tasks.compactMap(\.loss).prefix(10) { reporter.warning(loss) }
         if format.format != .table {
             let output = format.makeOutput()
             var table = format.makeTable(RunOutcome.columns)

@@ -20,6 +20,8 @@ struct TaskOutcome {
     var weak: String?
     /// The sentence of the end record.
     var message: String?
+    /// Bytes of output above `LogLimit=`, which are in no log.
+    var dropped: Int64 = 0
 
     init(_ ref: TaskRef, name: String? = nil) {
         self.ref = ref
@@ -42,6 +44,8 @@ struct TaskOutcome {
         case .retry: state = .pending
         case .skip: state = .skipped
         case .lost: state = .lost
+        case .note where line["what"] == "log.limit":
+            dropped += Int64(line.number("dropped") ?? 0)
         default: break
         }
     }
@@ -71,6 +75,14 @@ struct TaskOutcome {
     /// `site: failure (exit 3): what to do`.
     var sentence: String {
         (name ?? "\(ref)") + ": " + words + (message.map { ": \($0)" } ?? "")
+    }
+
+    /// What is to be said though it may have succeeded; nil when nothing is.
+    var loss: String? {
+        guard dropped > 0 else { return nil }
+        return
+            "\(name ?? "\(ref)") wrote \(HumanText.size(dropped)) more than its LogLimit= keeps: "
+            + "that part is not shown and in no log"
     }
 
     /// `failure (exit 3)`, `failure (check, exit 1)`, `success`.
@@ -113,6 +125,12 @@ struct RunOutcome {
     mutating func add(_ row: TaskRow) {
         guard let index = tasks.firstIndex(where: { "\($0.ref)" == row.id }) else { return }
         tasks[index].add(row)
+    }
+
+    /// Takes in that a part of a task's output was not kept.
+    mutating func add(_ cut: CutOutput) {
+        guard let index = tasks.firstIndex(where: { "\($0.ref)" == cut.task }) else { return }
+        tasks[index].dropped += cut.dropped
     }
 
     mutating func add(_ line: EventLine) {

@@ -17,6 +17,9 @@ final class Waiting {
     private let inotify: Inotify?
     private var refs: [TaskRef?]
     private var ends: [Int32?]
+    /// How often in a row nobody served the spool, and when to look next.
+    private var unserved = 0
+    private var nextLook: Int64 = 0
     /// Looked at in each turn as well.
     var follower: (any Follower)?
 
@@ -49,12 +52,39 @@ final class Waiting {
             if done == words.count { return true }
             let now = Clock.boot()
             if let end, now >= end { return false }
+            try sayUnserved(now, &progress)
             if follower == nil { progress.show(done: done, total: words.count, label: open) }
             _ = try loop.turn(until: min(end ?? .max, now + (follower?.pause ?? Self.pause)))
         }
     }
 
     private static let pause: Int64 = 1_000_000
+
+    // What lies in the spool ends only when a taskd serves it: said once, and not for the moment in
+    // which one taskd follows another.
+    private func sayUnserved(_ now: Int64, _ progress: inout Progress) throws {
+        guard unserved < 2, now >= nextLook else { return }
+        nextLook = now + Self.pause
+        guard !Daemon.isAlive(live.spool), try isInSpool() else {
+            unserved = 0
+            return
+        }
+        unserved += 1
+        guard unserved == 2 else { return }
+        progress.clear()
+        reporter.notice(
+            "no taskd holds \(choice.path): what is waited for goes on when one starts: taskd "
+                + "--spool=\(choice.path)")
+    }
+
+    // A run by pipe has no file there: it needs no taskd.
+    private func isInSpool() throws -> Bool {
+        for (ref, end) in zip(refs, ends) where end == nil {
+            guard let ref else { return true }
+            if try !live.places(of: ref.run).isEmpty { return true }
+        }
+        return false
+    }
 
     /// Something else that is looked at in each turn.
     protocol Follower {
@@ -72,6 +102,7 @@ final class Waiting {
     func outcome(_ run: TaskID, _ plan: Plan) throws -> RunOutcome {
         var outcome = RunOutcome(run, plan: plan)
         for row in try history.tasks(ofRun: run) { outcome.add(row) }
+        for cut in try history.cutOutput(of: TaskRef(run: run)) { outcome.add(cut) }
         return outcome
     }
 

@@ -25,10 +25,14 @@ struct ListCommand: ParsableCommand {
     @Flag(help: "Only runs that have not ended.")
     var live = false
 
-    @Option(help: ArgumentHelp("Only runs made since then (RFC 3339, -1h).", valueName: "time"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Only runs made since then (RFC 3339, -1h).", valueName: "time"))
     var since: String?
 
-    @Option(help: ArgumentHelp("Only runs made before then.", valueName: "time"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Only runs made before then.", valueName: "time"))
     var until: String?
 
     @Option(

@@ -98,6 +98,20 @@ private final class LogSession {
         try printer.finish()
         if let table { try output.write(table.finish()) }
         try output.finish()
+        try sayCut()
+    }
+
+    // Without a word nobody would know that there was more.
+    private func sayCut() throws {
+        let cut = try history.cutOutput(of: ref).filter {
+            (command.attempt ?? $0.attempt) == $0.attempt
+        }
+        for part in cut.prefix(10) {
+            let name = TaskRef(part.task).map { names.task($0) } ?? part.task
+            reporter.warning(
+                "\(name) wrote \(HumanText.size(part.dropped)) more than its LogLimit= keeps: that "
+                    + "part is in no log")
+        }
     }
 
     // It never ran: without a word nobody would look for the reason.

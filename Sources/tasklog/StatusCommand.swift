@@ -31,7 +31,7 @@ struct StatusCommand: ParsableCommand {
         let choice = question.spool.choice
         let history = try History.open(choice, for: reporter)
         guard let ref = try known(history) else {
-            try showUnit()
+            try showWaiting()
             return
         }
         guard let run = try history.run(ref.run) else { throw ToolError.reading(Errno.noData) }
@@ -39,8 +39,10 @@ struct StatusCommand: ParsableCommand {
             try history.tasks(ofRun: ref.run), of: run, spool: choice.path
         ).filter { ref.task == nil || $0.id == ref.description }
         if question.format.format == .table {
+            let isOne = ref.task != nil
             let page = StatusPage(
-                run: run, tasks: tasks, history: history, style: question.format.style,
+                ref: ref, run: isOne ? tasks.first.map(run.narrowed) ?? run : run, tasks: tasks,
+                history: history, style: question.format.style,
                 log: choice.path + "/log", lines: lines,
                 isParked: LivePlan.isParked(run, spool: choice.path))
             let output = question.format.makeOutput()
@@ -53,28 +55,46 @@ struct StatusCommand: ParsableCommand {
         if check, state != .success { throw ExitCode(ExitStatus.no) }
     }
 
-    // nil when nothing of that name ran: then it may be a unit that is installed.
+    // nil when nothing of that name ran: then it may be a drop that nobody took, or installed.
     private func known(_ history: History) throws(ToolError) -> TaskRef? {
         do {
             return try history.find(question.run)
         } catch {
-            if error.status == ExitStatus.notFound, installed != nil { return nil }
+            if error.status == ExitStatus.notFound, waiting != nil { return nil }
             throw error
         }
     }
 
-    private var installed: InstalledUnit? {
-        InstalledUnit(question.run, spool: question.spool.choice.path)
+    private struct WaitingFile {
+        static let columns = [Column("name"), Column("unit"), Column("message")]
+        var name: String
+        var file: String
+        var message: String
+        var text: String
     }
 
-    private func showUnit() throws {
-        guard let unit = installed else { return }
+    private var waiting: WaitingFile? {
+        let spool = question.spool.choice.path
+        if let word = question.run, let file = LivePlan.drop(of: word, spool: spool) {
+            let message = "lies in incoming/, not accepted yet"
+            let name = HumanText.printable(word)
+            return WaitingFile(
+                name: name, file: file, message: message,
+                text: "\(name): \(message): task explain \(name)\n")
+        }
+        return InstalledUnit(question.run, spool: spool).map {
+            WaitingFile(name: $0.name, file: $0.file, message: "fires: \($0.fires)", text: $0.text)
+        }
+    }
+
+    private func showWaiting() throws {
+        guard let waiting else { return }
         let output = question.format.makeOutput()
         if question.format.format == .table {
-            try output.write(unit.text)
+            try output.write(waiting.text)
         } else {
-            var table = question.format.makeTable(InstalledUnit.columns)
-            table.add([.text(unit.name), .text(unit.file), .text("fires: \(unit.fires)")])
+            var table = question.format.makeTable(WaitingFile.columns)
+            table.add([.text(waiting.name), .text(waiting.file), .text(waiting.message)])
             table.finish()
             try output.write(table.take())
         }
@@ -90,58 +110,5 @@ struct StatusCommand: ParsableCommand {
         table.finish()
         try output.write(table.take())
         try output.finish()
-    }
-}
-
-/// A unit in units/ that has not run: what will fire it.
-private struct InstalledUnit {
-    static let columns = [Column("name"), Column("unit"), Column("message")]
-
-    let name: String
-    /// Its file's name.
-    let file: String
-    /// Its [RunIf], or what to do where it has none.
-    let fires: String
-    private let isArmed: Bool
-
-    init?(_ word: String?, spool: String) {
-        guard let word, !word.contains("/") else { return nil }
-        let name = Selector.unitName(word)
-        let files = [word] + [".task", ".yaml", ".yml"].map { name + $0 }
-        for candidate in files {
-            guard let file = try? File.open("\(spool)/units/\(candidate)", flags: .noFollow),
-                let bytes = try? File.readAll(file.number, limit: 1 << 20)
-            else { continue }
-            let lines = Self.runIf(String(decoding: bytes, as: UTF8.self))
-            self.name = HumanText.printable(name)
-            self.file = candidate
-            isArmed = !lines.isEmpty
-            fires =
-                isArmed
-                ? lines.map { HumanText.printable($0) }.joined(separator: ", ")
-                : "nothing of its own: submit it, or require it in another unit"
-            return
-        }
-        return nil
-    }
-
-    var text: String {
-        let later =
-            isArmed
-            ? "    firing comes with a later release: task run \(file) runs it now\n" : ""
-        return "\(name): installed in units/, has not run\n    fires: \(fires)\n" + later
-    }
-
-    private static func runIf(_ text: String) -> [String] {
-        var section = ""
-        var found: [String] = []
-        for line in text.split(separator: "\n") {
-            let line = line.drop { $0 == " " || $0 == "\t" }
-            if line.hasPrefix("[") { section = String(line.prefix { $0 != "]" }.dropFirst()) }
-            if section == "RunIf", line.contains("="), !line.hasPrefix("#"), !line.hasPrefix(";") {
-                found.append(String(line))
-            }
-        }
-        return found
     }
 }

@@ -8,6 +8,8 @@ import TaskTool
 
 /// Where one run stands, for people.
 struct StatusPage {
+    /// The run, or one task of it.
+    let ref: TaskRef
     let run: RunRow
     let tasks: [TaskRow]
     let history: History
@@ -29,7 +31,7 @@ struct StatusPage {
         }
         text += taskLines()
         text += try outputLines()
-        if let name = run.name {
+        if ref.task == nil, let name = run.name {
             let earlier = try history.countEarlier(named: name, than: run.id)
             if earlier > 0 { text += "(\(earlier) earlier: task list \(safe(name)))\n" }
         }
@@ -51,13 +53,11 @@ struct StatusPage {
     }
 
     private func facts() -> [(String, String)] {
-        var facts = [("Run", run.id.description)]
+        var facts = [(ref.task == nil ? "Run" : "Task", ref.description)]
         if let unit = run.unit { facts.append(("Unit", safe(unit))) }
         if let parent = run.parent { facts.append(("Parent", safe(parent))) }
         if let result { facts.append(("Result", result)) }
-        if let message = run.message ?? run.main?.message {
-            facts.append(("Message", safe(message)))
-        }
+        if let message { facts.append(("Message", safe(message))) }
         if isParked { facts.append(("Parked", "in hold/: task release \(run.id.short)")) }
         if run.state == .rejected {
             facts.append(("Next", "task explain \(safe(run.name ?? run.id.short))"))
@@ -79,6 +79,12 @@ struct StatusPage {
         }
         if let user = run.user ?? run.main?.user { facts.append(("User", safe(user))) }
         return facts
+    }
+
+    // What its own task says tells more than that it failed.
+    private var message: String? {
+        let own = run.main?.message
+        return run.main?.state == .failure ? own ?? run.message : run.message ?? own
     }
 
     private var result: String? {
@@ -124,7 +130,7 @@ struct StatusPage {
     }
 
     private func taskLines() -> String {
-        guard tasks.count > 1 || (run.tasks ?? 1) > 1 else { return "" }
+        guard ref.task == nil, tasks.count > 1 || (run.tasks ?? 1) > 1 else { return "" }
         let ended = tasks.count { $0.state.isFinal }
         var text = "    Tasks: \(ended) of \(run.tasks ?? tasks.count) ended\n"
         let shown = tasks.count > Self.mostTasks ? tasks.filter { $0.state != .success } : tasks
@@ -147,6 +153,10 @@ struct StatusPage {
             line += ", " + HumanText.span(max(0, ended - started))
         }
         if task.attempts > 1 { line += ", attempt \(task.attempts)" }
+        // The run's own task has said it above.
+        if task.state == .failure, task.id != run.main?.id, let message = task.message {
+            line += ": " + safe(message)
+        }
         return line + "\n"
     }
 
@@ -155,17 +165,31 @@ struct StatusPage {
         guard lines > 0, let directory = try? File.openDirectory(log) else { return "" }
         let names = try LogNames(history, run.id)
         var tail = LineTail(lines)
-        let filter = LogFilter(ref: TaskRef(run: run.id))
+        let filter = LogFilter(ref: ref)
         var logs = PlacedLogs(at: directory.number, filter)
-        for attempt in try history.attempts(of: TaskRef(run: run.id)).suffix(lines) {
+        for attempt in try history.attempts(of: ref).suffix(lines) {
             try logs.each(attempt) { record in
                 tail.add(record.payload, prefix: names.prefix(record.ref, step: record.step))
             }
         }
         let found = tail.finish()
         guard !found.isEmpty else { return "" }
-        return "   Output: (task logs \(run.id.short))\n"
+        let cut = try history.cutOutput(of: ref).reduce(0) { $0 + $1.dropped }
+        let without = cut > 0 ? ", without \(HumanText.size(cut)) above LogLimit=" : ""
+        let task = ref.task.map { ".\($0)" } ?? ""
+        return "   Output: (task logs \(run.id.short)\(task))\(without)\n"
             + found.map { "           \($0)\n" }.joined()
+    }
+}
+
+extension RunRow {
+    /// The row of one of its tasks, as if it were the run.
+    func narrowed(to task: TaskRow) -> RunRow {
+        var row = self
+        (row.name, row.state, row.reason) = (task.name, task.state, task.reason)
+        (row.started, row.ended, row.message) = (task.started, task.ended, task.message)
+        row.main = task
+        return row
     }
 }
 

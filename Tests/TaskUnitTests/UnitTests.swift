@@ -187,6 +187,14 @@ func line(_ spec: TaskSpec) -> String {
             "site.task:2:7: Count= beside Items=: "
         ),
         ("a\0b\n", "site.task:1:2: a NUL byte: "),
+        (
+            "[Command]\ncommand=x\ncommand=y\n",
+            "site.task:3:1: command= stands in line 2 too: one command: "
+        ),
+        (
+            "[Checks]\na=x\nb=y\na=z\n",
+            "site.task:4:1: a check a stands in line 2 too: each check a name of its own"
+        ),
     ])
     func problemsSayWhereAndWhatIsAllowed(text: String, message: String) {
         let (_, problems) = parse(text)
@@ -238,6 +246,20 @@ func line(_ spec: TaskSpec) -> String {
         #expect(unit.spec.argv == ["p", "q", "1", "2 3", "4"])
         #expect(unit.spec[.check] == ["a=z"])
         #expect(unit.spec[.env] == ["A="])
+    }
+
+    @Test func whatCountsNoMoreIsAWarning() {
+        let (unit, problems) = parse("[Service]\nNice=1\nNice=2\n[Environment]\nA=1\nA=2\n")
+        #expect(
+            problems.map(\.text) == [
+                "site.task:3:1: warning: Nice= in line 2 counts no more: one value; the last one counts",
+                "site.task:6:1: warning: A= in line 5 counts no more: one value; the last one counts",
+            ])
+        #expect(line(unit.spec) == " Nice=2 env=A%3D2")
+        // Taken back first, or changed by a drop-in: nothing is lost unseen.
+        #expect(parse("[Service]\nMaxTime=1s\nMaxTime=\nMaxTime=2s\n").problems.isEmpty)
+        #expect(
+            parse("[Command]\ncommand=x\n", dropIns: ["[Command]\ncommand=y\n"]).problems.isEmpty)
     }
 
     @Test func dropInsChangeTheUnit() {

@@ -35,6 +35,12 @@ ok "all segments are whole" tasklog verify
 # Above LogLimit= nothing is kept, and it is said.
 unit chatty "$MANY" 'LogLimit=1M'
 exits "a task above its LogLimit ends by itself" 0 timeout 120 task run "$TMP/chatty.task"
+like "run says what is missing" "$(cat "$TMP/err")" '^task: warning: chatty wrote 66\.6M more than its LogLimit='
+exits "logs" 0 task logs chatty
+like "says it too" "$(cat "$TMP/err")" '^tasklog: warning: chatty wrote 66\.6M more than its LogLimit='
+like "and status" "$(task status chatty)" 'Output: .*, without 66\.6M above LogLimit='
+TASK_SPOOL=$TMP/none exits "without a daemon" 0 timeout 120 task run "$TMP/chatty.task"
+like "it is said as well" "$(cat "$TMP/err")" '^task: warning: chatty wrote 66\.6M more than its LogLimit='
 is "what is below the limit is kept" "$(task logs chatty | head -c 1048576 | sum)" \
     "$(eval "$MANY" | head -c 1048576 | sum)"
 

@@ -113,11 +113,11 @@ like "an earlier run is counted" "$(tasklog status site)" '\(1 earlier: task lis
 is "a name is its latest run" "$(tasklog list site -n 1 -o plain | cut -f 1)" "$LATER"
 mkdir -p "$TASK_SPOOL/units"
 printf '[RunIf]\ncron="* * * * *"\n[Command]\ncommand="true"\n' >"$TASK_SPOOL/units/heartbeat.task"
-like "an installed unit says what fires it" "$(tasklog status heartbeat)" 'fires: cron="\* \* \* \* \*"'
+like "an installed unit says what fires it" "$(tasklog status heartbeat)" 'fires: cron=\* \* \* \* \*'
 like "and that this release does not yet" "$(tasklog status heartbeat)" 'later release.*task run'
 printf '[RunIf]\nRequires="./many.sh"\nEvery=5min\n[Command]\ncommand="true"\n' \
     >"$TASK_SPOOL/units/prune.task"
-like "a condition says how often" "$(tasklog status prune)" 'fires: Requires="./many.sh", Every=5min'
+like "a condition says how often" "$(tasklog status prune)" 'fires: Requires=./many.sh, Every=5min'
 exits "what has not run has not succeeded" 1 tasklog status --check heartbeat
 like "as JSON it is a unit that was not run" "$(tasklog status -o json heartbeat)" \
     '"name":"heartbeat".*"unit":"heartbeat.task"'

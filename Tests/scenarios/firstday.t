@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: whoever asks about something that is not as he thinks gets an answer that helps: no taskd,
+# a drop that nobody took, a run that ended, a task that is none.
+# shellcheck source=Tests/scenarios/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs task taskd taskrun tasklog
+
+export TASK_SPOOL=$TMP/spool
+cd "$TMP/home"
+printf '[Command]\ncommand=true\n' >ok.task
+printf '[Command]\ncommand=/etc/passwd\n' >noexec.task
+printf '[RunIf]\ncron="* * * * *" # every minute\n[Command]\ncommand=true\n' >beat.task
+printf '[Dependencies]\nRequires=sick.task\n[Command]\ncommand=true\n' >well.task
+printf '[Service]\nWorkingDirectory=/nowhere\n[Command]\ncommand=true\n' >sick.task
+printf '[Comand]\n' >bad.task
+
+start_taskd "$TASK_SPOOL"
+exits "a first run" 0 task run ok.task
+
+# ---- what has ended, or is none
+
+exits "cancel what has ended" 3 task cancel ok
+like "it says how it ended" "$(cat "$TMP/err")" 'ok \(.*\) to failed/: it ended, success: there is nothing to'
+exits "retry what succeeded" 3 task retry ok
+like "it says what to do" "$(cat "$TMP/err")" 'it ended, success: .*submit it again'
+for command in status logs audit; do
+    exits "$command of a task that is none" 3 task "$command" ok.7
+    like "it says which there are" "$(cat "$TMP/err")" 'has no task 7: its only one is 0'
+done
+exits "a program that cannot be executed" 126 task run noexec.task
+like "the message has the same status" "$(cat "$TMP/err")" 'exit 126'
+
+cp bad.task 'bad name.task'
+cp bad.task 'bad name.task' "$TASK_SPOOL/incoming"
+wait_until 10 test -e "$TASK_SPOOL/rejected/bad.task.reason" -a -e "$TASK_SPOOL/rejected/bad_name.task.reason"
+exits "retry what was rejected" 3 task retry bad
+like "it says why" "$(cat "$TMP/err")" 'it was rejected: .task explain bad. says why'
+exits "explain a drop whose name was changed" 0 task explain 'bad name'
+like "has its reason" "$(cat "$TMP/out")" 'its name has bytes that are not allowed'
+
+# ---- what a run of several says
+
+exits "a dependency's jail" 1 task run well.task
+exits "status of it" 0 task status well
+like "has the sentence of the task that failed" "$(cat "$TMP/out")" \
+    $'sick +failure \(jail, exit 200\).*: unable to open /nowhere: .*mkdir'
+exits "status of one task" 0 task status well.0
+like "is that task's" "$(cat "$TMP/out")" $'sick.*failure\n +Task: .*\\.0\n'
+unlike "and no other's" "$(cat "$TMP/out")" 'Tasks:'
+
+# ---- times before now, with and without =
+
+exits "since a span" 0 task list --since -1h --until now -o plain
+is "has what ran" "$(grep -c ok.task "$TMP/out")" 1
+exits "until a span" 0 task list --until -1h -o plain
+is "has nothing" "$(cat "$TMP/out")" ""
+
+# ---- installed, not run
+
+cp beat.task "$TASK_SPOOL/incoming"
+wait_until 10 test -e "$TASK_SPOOL/units/beat.task"
+for command in status explain; do
+    exits "$command of what is installed" 0 task "$command" beat
+    like "what will fire it, without its comment" "$(cat "$TMP/out")" $'fires: cron=\\* \\* \\* \\* \\*\n'
+done
+
+# ---- no taskd
+
+stop_taskd
+cp ok.task "$TASK_SPOOL/incoming/waits.task"
+exits "status of a drop that nobody took" 0 task status waits
+like "it says so" "$(cat "$TMP/out")" '^waits: lies in incoming/, not accepted yet'
+exits "waiting for it" 124 task wait --timeout=2s waits
+like "it says what is missing" "$(cat "$TMP/err")" "no taskd holds .*: taskd --spool=$TASK_SPOOL"
+exits "without one a unit is run here" 0 task run ok.task
+
+# A taskd whose parent never asks for its end, as the first process of many a container.
+python3 -c 'import subprocess, sys, time
+p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); time.sleep(100)' \
+    "$BIN/taskd" --spool="$TASK_SPOOL" >"$TMP/pid" 2>/dev/null </dev/null &
+TEST_PIDS+=($!)
+disown $!
+wait_until 10 test -s "$TMP/pid"
+TASKD=$(cat "$TMP/pid")
+TEST_SPOOLS+=("$TASK_SPOOL")
+wait_until 10 owned_by "$TASK_SPOOL" "$TASKD"
+kill "$TASKD"
+wait_until 10 grep -q '^State:.Z' "/proc/$TASKD/status"
+exits "a taskd that ended and was not waited for is none" 0 timeout 20 task run ok.task
+
+done_testing
