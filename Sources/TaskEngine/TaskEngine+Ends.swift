@@ -31,9 +31,9 @@ extension TaskEngine {
             actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
             return conclude(task, .cancelled, nil, in: &run, slot: slot)
         }
-        if run.isHeld {  // killed by the hold: not counted
+        if run.isHeld || run.tasks[task].isParked {  // killed by the hold: not counted
             actions.append(.attemptEnded(ref, attempt: attempt, .parked))
-            run.tasks[task].standing = .ready
+            _ = makeReady(&run, task, slot: slot)
             return
         }
         run.tasks[task].failures += 1
@@ -65,7 +65,7 @@ extension TaskEngine {
             if run.tasks[task].losses >= 3, !run.isHeld {
                 run.isHeld = true
                 actions.append(.parked(run.id, because: ref))
-                killAll(in: run)
+                killAll(in: &run)
             }
         }
         settle(run, slot: slot)

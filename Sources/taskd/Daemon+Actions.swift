@@ -51,7 +51,18 @@ extension Daemon {
         guard attempt > 1 || Clock.boot() < cautiousUntil else { return sendJob(ref, attempt) }
         let sequence = record(.start, ref.description, named(ref, [.init("a", String(attempt))]))
         pool.announced.insert(ref)
+        pool.gated[ref] = false
         after(sequence, .startGated(ref, attempt: attempt))
+    }
+
+    // A kill that came before the start was durable has nobody to end it but this.
+    private func openGate(_ ref: TaskRef, _ attempt: Int) {
+        guard pool.sent[ref] == attempt else { return }
+        guard pool.gated.removeValue(forKey: ref) == true else { return sendJob(ref, attempt) }
+        handle(
+            EventLine(
+                now(), .end, ref.description,
+                [.init("a", String(attempt)), .init("state", TaskState.cancelled.word)]))
     }
 
     /// The task's name as its events carry it.
@@ -137,7 +148,7 @@ extension Daemon {
         case .install(let taken, let name):
             if !install(taken, name) { checkpoint.undone.append(action) }
         case .finish(let id, let state): finish(id, state)
-        case .startGated(let ref, let attempt): sendJob(ref, attempt)
+        case .startGated(let ref, let attempt): openGate(ref, attempt)
         case .acknowledge(let sequence, let connection):
             if pool.generation == connection { pool.connection?.send(.ack(sequence)) }
         }

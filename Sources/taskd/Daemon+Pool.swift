@@ -232,7 +232,8 @@ extension Daemon {
             if reconcile != nil {
                 finishReconciliation()
             } else {
-                for (ref, attempt) in pool.sent where !pool.table.contains(ref) {
+                for (ref, attempt) in pool.sent
+                where !pool.table.contains(ref) && pool.gated[ref] == nil {
                     lose(ref, attempt)
                 }
             }
@@ -244,6 +245,7 @@ extension Daemon {
 
     func lose(_ ref: TaskRef, _ attempt: Int) {
         pool.sent[ref] = nil
+        pool.gated[ref] = nil
         pool.announced.remove(ref)
         record(.lost, ref.description, named(ref, [.init("a", String(attempt))]))
         engine.handle(.lost(ref, attempt: attempt), at: now())
@@ -270,6 +272,10 @@ extension Daemon {
     }
 
     func kill(_ ref: TaskRef, _ attempt: Int) {
+        if pool.sent[ref] == attempt, pool.gated[ref] != nil {
+            pool.gated[ref] = true
+            return
+        }
         let grace = runs[ref.run].flatMap { run in
             ref.task.flatMap { run.task($0) }?.spec.span(.timeoutStopSec).microseconds
         }

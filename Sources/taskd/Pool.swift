@@ -17,6 +17,9 @@ struct Pool {
     var sent: [TaskRef: Int] = [:]
     /// Attempts whose start taskd journaled itself.
     var announced: Set<TaskRef> = []
+    /// Attempts whose start must be durable first, and whether they were killed meanwhile: the pool
+    /// does not know them yet.
+    var gated: [TaskRef: Bool] = [:]
     /// What the table of a new connection named.
     var table: Set<TaskRef> = []
     var jobSequence = 0

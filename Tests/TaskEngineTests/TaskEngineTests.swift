@@ -160,6 +160,24 @@ private func run(
         #expect(again.last == .start(ref(1), attempt: 4))
     }
 
+    @Test func aReleaseBeforeTheKilledAttemptsEnd() {
+        var bench = Bench()
+        _ = bench.tell(run(1))
+        #expect(
+            bench.tell(.hold(id(1))) == [.kill(ref(1), attempt: 1), .place(id(1), .hold)])
+        #expect(bench.tell(.release(id(1))) == [.place(id(1), .active)])
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: nil))) == [
+                .attemptEnded(ref(1), attempt: 1, .parked), .start(ref(1), attempt: 2),
+            ])
+        // What fails by itself afterwards counts again.
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 2, .failure(.exit, exit: 1))) == [
+                .attemptEnded(ref(1), attempt: 2, .final),
+                .runEnded(id(1), .failure, .exit, because: "a"),
+            ])
+    }
+
     @Test func holdKillsWithoutCounting() {
         var bench = Bench()
         _ = bench.tell(run(1))

@@ -36,6 +36,22 @@ ok "a release lets it go on" wait_until 20 at active "$long"
 exits "cancel" 0 task cancel "$long"
 exits "a cancelled run has ended" 130 timeout 20 task wait "$long"
 
+# Moves faster than starts and ends: a kill may come before the pool knows the attempt, a release
+# before the end of what the hold killed.
+quick=()
+for _ in $(seq 20); do
+    id=$("$BIN/task" submit "$TMP/long.task")
+    wait_until 20 at active "$id"
+    mv "$SPOOL/active/$id" "$SPOOL/hold/"
+    mv "$SPOOL"/hold/"$id"* "$SPOOL/ready/"
+    wait_until 20 at active "$id"
+    "$BIN/task" cancel "$id"
+    quick+=("$id")
+done
+exits "hold, release and cancel at once" 130 timeout 30 task wait "${quick[@]}"
+states=$("$BIN/task" query "select group_concat(distinct state) from runs where name = 'long'" -o plain)
+is "all of them end as cancelled" "$states" cancelled
+
 exits "a failure has its own status" 7 timeout 20 task submit --wait "$TMP/fails.task"
 failed=$(cd "$SPOOL/failed" && find . -name '*+1' -printf '%f\n' | sort | tail -n 1)
 like "it lies in failed/ as its next generation" "$failed" '^[0-9a-z]{26}\+1$'
