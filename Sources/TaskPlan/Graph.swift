@@ -19,16 +19,18 @@ public struct Graph {
         var starts = [UInt32](repeating: 0, count: count + 1)
         for source in from { starts[Int(source) + 1] += 1 }
         for node in 0..<count { starts[node + 1] += starts[node] }
-        var next = starts
         var targets = [UInt32](repeating: 0, count: to.count)
         var origins = [UInt32](repeating: 0, count: keepsOrigins ? to.count : 0)
         for edge in from.indices {
             let source = Int(from[edge])
-            let at = Int(next[source])
-            next[source] += 1
+            let at = Int(starts[source])
+            starts[source] += 1
             targets[at] = to[edge]
             if keepsOrigins { origins[at] = UInt32(edge) }
         }
+        // Each start went to its node's end, which is where the next one starts.
+        for node in stride(from: count, to: 0, by: -1) { starts[node] = starts[node - 1] }
+        starts[0] = 0
         self.starts = starts
         self.targets = targets
         self.origins = origins

@@ -55,8 +55,9 @@ extension NamePairs {
     private init(_ bytes: [UInt8], count: Int) throws(ToolError) {
         text = bytes
         names = NameTable(expecting: count / 8)
-        from.reserveCapacity(count / 16)
-        to.reserveCapacity(count / 16)
+        // More than most inputs need: what is not used is never touched, growing is.
+        from.reserveCapacity(count / 8)
+        to.reserveCapacity(count / 8)
         guard bytes.withUnsafeBytes({ parse($0, count) }) else {
             throw ToolError(
                 "unable to order standard input: it has an odd number of names, nothing was "

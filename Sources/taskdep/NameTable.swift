@@ -31,8 +31,8 @@ struct NameTable {
         while size < expected { size *= 2 }
         slots = [Slot](repeating: Slot(), count: size)
         mask = size - 1
-        starts.reserveCapacity(expected / 2)
-        lengths.reserveCapacity(expected / 2)
+        starts.reserveCapacity(expected)
+        lengths.reserveCapacity(expected)
     }
 
     /// A name on its way to a number.
