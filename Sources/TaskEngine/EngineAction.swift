@@ -52,7 +52,8 @@ public enum EngineAction: Equatable, Sendable {
     case attemptEnded(TaskRef, attempt: Int, Verdict)
     /// Another attempt follows, not before `due`.
     case retry(TaskRef, attempt: Int, due: Int64)
-    /// A task ended without an attempt of its own to say so: a group, a failed dependency, a cancel.
+    /// A task ended without an attempt of its own to say so: a group, a failed dependency, a cancel,
+    /// a condition. Skipped for reason dependency: what it follows did not succeed.
     case taskEnded(TaskRef, TaskState, FailureReason?, because: String?)
     case place(TaskID, Placement)
     /// Three losses in a row: the run is parked.

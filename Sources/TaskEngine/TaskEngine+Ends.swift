@@ -125,7 +125,10 @@ extension TaskEngine {
                 if run.tasks[next].standing != .blocked { continue }
                 run.tasks[next].waitingFor -= 1
                 let name = run.tasks[task].input.name
-                switch Self.verdict(edge.kind, after: state) {
+                // What a failure may not fail hangs on this one's success: OnSuccess=.
+                let isFollower =
+                    run.tasks[next].input.isOptional && !run.tasks[task].input.isOptional
+                switch Self.verdict(edge.kind, after: state, isFollower: isFollower) {
                 case .refused(let state, let reason):
                     let ref = run.ref(next)
                     actions.append(.taskEnded(ref, state, reason, because: name))
@@ -145,10 +148,13 @@ extension TaskEngine {
         case refused(TaskState, FailureReason?)
     }
 
-    static func verdict(_ kind: EdgeKind, after state: TaskState) -> Verdict {
+    static func verdict(
+        _ kind: EdgeKind, after state: TaskState, isFollower: Bool
+    ) -> Verdict {
         switch (kind, state) {
         case (.end, _), (.ok, .success), (.ok, .skipped), (.fail, .failure): .satisfied
         case (.ok, .cancelled): .refused(.cancelled, nil)
+        case (.ok, _) where isFollower: .refused(.skipped, .dependency)
         case (.ok, _): .refused(.failure, .dependency)
         case (.fail, _): .refused(.skipped, nil)
         }

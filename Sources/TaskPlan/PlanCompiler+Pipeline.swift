@@ -47,7 +47,12 @@ extension PlanCompiler {
     mutating func expand(_ pending: PendingPipeline) {
         let pipeline = pending.pipeline
         var spans = [Span](repeating: Span(), count: pipeline.nodes.count)
-        for at in pipeline.nodes.indices { spans[at] = member(pipeline.nodes[at], pending) }
+        // In the order of the file: of several of one name the first has it plain.
+        let order = pipeline.nodes.indices.sorted {
+            let (one, other) = (pipeline.nodes[$0].place, pipeline.nodes[$1].place)
+            return (one.line, one.column) < (other.line, other.column)
+        }
+        for at in order { spans[at] = member(pipeline.nodes[at], pending) }
         for at in pipeline.nodes.indices.reversed() {
             switch pipeline.nodes[at].content {
             case .parallel(let members):

@@ -60,7 +60,7 @@ public struct PipelineParser {
             if !DirectiveType.isUnitName(name) {
                 problems.error(
                     place, "\(name.isEmpty ? "an empty member" : name) is no unit's name",
-                    DirectiveType.unitName.allowed)
+                    DirectiveType.unitName.allowed + "; a program is `command: PROGRAM`")
             }
             pipeline.nodes[node].content = .unit(name)
         case .sequence(let members):

@@ -101,11 +101,14 @@ extension Daemon {
         _ ref: TaskRef, _ state: TaskState, _ reason: FailureReason?, _ because: String?
     ) {
         var fields: [EventLine.Field] = [.init("state", state.word)]
-        if let reason { fields.append(.init("reason", reason.rawValue)) }
-        if let because, reason == .dependency {
-            fields.append(.init("what", "\(because), which it requires, failed"))
-        } else if let because, state == .skipped {
-            fields.append(.init("what", "\(because) did not fail"))
+        if let because, state == .skipped {
+            let what = reason == .dependency ? "did not succeed" : "did not fail"
+            fields.append(.init("what", "\(because) \(what)"))
+        } else if let reason {
+            fields.append(.init("reason", reason.rawValue))
+            if let because, reason == .dependency {
+                fields.append(.init("what", "\(because), which it requires, failed"))
+            }
         }
         fields.append(.init("final", "yes"))
         record(.end, ref.description, named(ref, fields))

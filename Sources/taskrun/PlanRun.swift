@@ -139,11 +139,14 @@ final class PlanRun: AttemptOwner {
             state: state, reason: reason, what: because.map { "\($0) failed" })
         var line = LineBuilder("end", ref)
         line.field("state", state.word)
-        if let reason { line.field("reason", reason.rawValue) }
-        if let because, reason == .dependency {
-            line.field("what", "\(because), which it requires, failed")
-        } else if let because, state == .skipped {
-            line.field("what", "\(because) did not fail")
+        if let because, state == .skipped {
+            let what = reason == .dependency ? "did not succeed" : "did not fail"
+            line.field("what", "\(because) \(what)")
+        } else if let reason {
+            line.field("reason", reason.rawValue)
+            if let because, reason == .dependency {
+                line.field("what", "\(because), which it requires, failed")
+            }
         }
         line.field("name", plan.tasks[index(of: ref.task ?? 0)].spec.name)
         line.word("final=yes")

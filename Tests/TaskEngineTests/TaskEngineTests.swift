@@ -99,6 +99,17 @@ private func run(
         #expect(end.last == .runEnded(id(1), .success, nil, because: nil))
     }
 
+    @Test func onSuccessIsSkippedAfterAFailure() {
+        var bench = Bench()
+        _ = bench.tell(run(1, ["site", "wanted"], [(0, 1, .ok)]))
+        #expect(
+            bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 1))) == [
+                .attemptEnded(ref(1, 0), attempt: 1, .final),
+                .taskEnded(ref(1, 1), .skipped, .dependency, because: "site"),
+                .runEnded(id(1), .failure, .exit, because: "site"),
+            ])
+    }
+
     @Test func onFailureRunsAfterAFailureOnly() {
         var bench = Bench()
         _ = bench.tell(run(1, ["job", "alarm"], [(0, 1, .fail)]))

@@ -238,6 +238,13 @@ struct World {
                 "edge 3 4 ok", "edge 4 5 ok",
             ]
         ),
+        (
+            "- parallel:\n  - sequence: [{command: p}, b]\n- command: p\n",
+            [
+                "task 0 pipe.p command=p", "task 1 b command=x", "task 2 pipe.p:2 command=p",
+                "edge 0 1 ok", "edge 1 2 ok",
+            ]
+        ),
         ("- c\n", ["task 0 d", "task 1 c", "edge 0 1 ok"]),
         ("- pipe\n", ["pipe.yaml:1:3: pipe contains itself: "]),
         ("- nowhere\n", ["pipe.yaml:1:3: Requires=nowhere: no such unit: "]),
