@@ -63,6 +63,8 @@ public struct RunInput: Equatable, Sendable {
     public var edges: [Edge]
     /// What the journal says of tasks that are not as new; others are.
     public var progress: [Progress]
+    /// Parked: nothing of it starts before it is released.
+    public var isHeld = false
 
     public struct Edge: Equatable, Sendable {
         public var from: Int

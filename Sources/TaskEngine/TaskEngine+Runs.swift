@@ -10,8 +10,13 @@ extension TaskEngine {
         if slot == slots.count { slots.append(Slot()) }
         index[input.id] = slot
         var run = LiveRun(input)
+        run.isHeld = input.isHeld
         var settled: [Int] = []
         for past in input.progress { restore(past, in: &run, slot: slot, &settled) }
+        if run.isHeld {
+            run.placement = .hold
+            killAll(in: &run)
+        }
         resolveEdges(of: settled, in: &run, slot: slot)
         let first = run.tasks.indices.filter {
             run.tasks[$0].standing == .blocked && run.tasks[$0].waitingFor == 0

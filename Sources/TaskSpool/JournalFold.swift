@@ -5,8 +5,9 @@ public import TaskModel
 /// whose files still lie in the spool.
 public struct JournalFold {
     public private(set) var runs: [TaskID: RunPast] = [:]
-    /// Drops that earlier boots accepted or obeyed, by identity; only those that were asked for.
-    public private(set) var acceptedBefore: [DropIdentity: TaskID] = [:]
+    /// Drops that earlier boots accepted, rejected or obeyed, by identity; only those that were asked
+    /// for.
+    public private(set) var knownBefore: [DropIdentity: TaskID] = [:]
     /// A start-up of this boot got to its end: what a power failure did is mended.
     public private(set) var recovery: EventLine?
 
@@ -36,7 +37,12 @@ public struct JournalFold {
             if !isThisBoot { remember(line, ref.run) }
             runs[ref.run, default: RunPast()].accept = line
             runs[ref.run]?.isOfEarlierBoot = !isThisBoot
-        case .reject: update(interesting: ref) { $0.rejection = line }
+        case .reject:
+            if !isThisBoot, remember(line, ref.run) {
+                runs[ref.run, default: RunPast()].rejection = line
+            } else {
+                update(interesting: ref) { $0.rejection = line }
+            }
         case .arm: update(interesting: ref) { $0.definition = line["unit"] }
         case .start: start(ref, line)
         case .end: end(ref, line)
@@ -77,9 +83,13 @@ public struct JournalFold {
         }
     }
 
-    private mutating func remember(_ line: EventLine, _ id: TaskID) {
-        guard let identity = DropIdentity(line), inodes.contains(identity.inode) else { return }
-        acceptedBefore[identity] = id
+    @discardableResult
+    private mutating func remember(_ line: EventLine, _ id: TaskID) -> Bool {
+        guard let identity = DropIdentity(line), inodes.contains(identity.inode) else {
+            return false
+        }
+        knownBefore[identity] = id
+        return true
     }
 
     private mutating func start(_ ref: TaskRef, _ line: EventLine) {
@@ -93,10 +103,7 @@ public struct JournalFold {
     private mutating func retry(_ ref: TaskRef, _ line: EventLine) {
         if ref.task == nil {
             guard let generation = line.number("g") else { return }
-            runs[ref.run, default: RunPast()].generation = generation
-            runs[ref.run]?.tasks = [:]
-            runs[ref.run]?.isHeld = false
-            runs[ref.run]?.isCancelled = false
+            runs[ref.run, default: RunPast()].begin(generation)
         } else {
             update(ref) { $0.due = line.number("due").map { Int64($0) } }
         }

@@ -21,6 +21,8 @@ public struct RunPast: Equatable, Sendable {
     public var isCancelled = false
     /// Tasks of the latest generation that have a past.
     public var tasks: [Int: TaskPast] = [:]
+    /// Results of earlier generations: what succeeded is not in the plan of a later one.
+    public var earlier: [Int: TaskState] = [:]
 
     /// One task's past.
     public struct TaskPast: Equatable, Sendable {
@@ -43,6 +45,19 @@ public struct RunPast: Equatable, Sendable {
     /// It was accepted, or asked for again, and has no end: it must get one.
     public var isLive: Bool {
         ends[generation] == nil && (accept != nil || generation > 0 || !tasks.isEmpty)
+    }
+
+    mutating func begin(_ generation: Int) {
+        self.generation = generation
+        earlier = results
+        tasks = [:]
+        isHeld = false
+        isCancelled = false
+    }
+
+    /// Final states by task number, of all generations.
+    public var results: [Int: TaskState] {
+        earlier.merging(tasks.compactMapValues(\.final)) { $1 }
     }
 
     /// Whether a file of that generation in failed/ is at rest: nobody asked for it since it came

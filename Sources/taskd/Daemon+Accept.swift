@@ -130,7 +130,7 @@ extension Daemon {
     /// Steps 2 and 3: what was taken gets its plan into ready/, or is rejected.
     private func enter(_ compiled: Compiled, _ taken: TakenName, _ identity: DropIdentity?) {
         switch compiled {
-        case .bad(let text): reject(taken, text)
+        case .bad(let text): reject(taken, text, identity)
         case .definition(let name):
             let sequence = record(
                 .arm, taken.id.description, [.init("name", taken.name), .init("unit", name)])
@@ -181,7 +181,7 @@ extension Daemon {
     }
 
     /// By which a drop that a power failure brings back is known (rule 3).
-    private static func fields(of identity: DropIdentity) -> [EventLine.Field] {
+    static func fields(of identity: DropIdentity) -> [EventLine.Field] {
         [
             .init("inode", String(identity.inode)), .init("mtime", String(identity.modified)),
             .init("ctime", String(identity.changed)),
@@ -195,11 +195,10 @@ extension Daemon {
     ) {
         runs[id] = RunRecord(plan: plan, name: name, directory: directory, file: file)
         mostRuns = max(mostRuns, runs.count)
-        engine.handle(
-            .accepted(
-                RunInput(id: id, generation: file.generation, plan: plan, progress: progress)),
-            at: now())
-        if directory == .hold { engine.handle(.hold(id), at: now()) }
+        var input = RunInput(
+            id: id, generation: file.generation, plan: plan, progress: progress)
+        input.isHeld = directory == .hold
+        engine.handle(.accepted(input), at: now())
         perform(engine.takeActions())
     }
 

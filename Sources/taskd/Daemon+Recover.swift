@@ -119,7 +119,11 @@ extension Daemon {
     // Drops that an earlier boot accepted and a power failure brought back (rule 3).
     private func recoverIncoming(_ inventory: SpoolInventory, _ fold: JournalFold) {
         for drop in inventory.incoming {
-            if fold.acceptedBefore[drop.identity] != nil {
+            if let id = fold.knownBefore[drop.identity] ?? drop.id,
+                let rejection = fold.runs[id]?.rejection
+            {
+                rejectAgain(drop.name, id, rejection)
+            } else if fold.knownBefore[drop.identity] != nil {
                 removeQuietly(drop.name, .incoming)
             } else if let past = drop.id.flatMap({ fold.runs[$0] }), past.accept != nil,
                 past.isOfEarlierBoot || !past.ends.isEmpty

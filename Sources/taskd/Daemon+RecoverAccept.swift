@@ -14,6 +14,8 @@ extension Daemon {
         /// Its bytes are no whole plan; why.
         case torn(String)
         case unreadable(String)
+        /// Its owner moved it since the directory was read.
+        case gone
     }
 
     func readState(_ place: PlanPlace) -> StateFile {
@@ -24,6 +26,8 @@ extension Daemon {
             return .valid(try Plan(parsing: bytes), bytes)
         } catch let error as PlanError {
             return .torn(error.sentence)
+        } catch Errno.noSuchFileOrDirectory {
+            return .gone
         } catch {
             return .unreadable("\(error)")
         }

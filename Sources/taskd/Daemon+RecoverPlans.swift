@@ -43,9 +43,8 @@ extension Daemon {
     }
 
     func recoverPlan(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
-        if let state = past.ends[place.file.generation] {  // rule 4
-            if let taken { after(journal.lastSequence, .removeTaken(taken)) }
-            return recoverEnded(id, place, past, state)
+        if past.ends[place.file.generation] != nil {  // rule 4
+            return recoverEnded(id, place, past, taken)
         }
         if place.directory == .failed, past.isAtRest(place.file.generation) {  // rule 9
             if let taken { after(journal.lastSequence, .removeTaken(taken)) }
@@ -56,6 +55,17 @@ extension Daemon {
         case .unreadable(let why):
             report.error("unable to read \(place): \(why), it is left there and does not run")
         case .torn(let why): recoverTorn(id, place, past, taken, why)
+        case .gone: recoverMoved(id, past, taken)
+        }
+    }
+
+    /// Its owner moved or removed it while the directories were read.
+    func recoverMoved(_ id: TaskID, _ past: RunPast, _ taken: TakenName?) {
+        if let (directory, file) = find(id) {
+            recoverPlan(id, PlanPlace(directory, file), past, taken)
+        } else {
+            if let taken { after(journal.lastSequence, .removeTaken(taken)) }
+            endRemoved(id, past, "its plan was removed")
         }
     }
 

@@ -42,6 +42,18 @@ extension Daemon {
         }
     }
 
+    /// Its reject is on record, its rename to tmp/ was lost.
+    func rejectAgain(_ drop: String, _ id: TaskID, _ rejection: EventLine) {
+        guard case .unit(let name, _) = DropName(Array(drop.utf8)) else { return }
+        let taken = TakenName(id: id, name: name)
+        do {
+            try spool.move(drop, .incoming, to: taken.text, .tmp)
+            recoverRejected(taken, rejection)
+        } catch {
+            report.error("unable to take incoming/\(drop): \(error), it stays there")
+        }
+    }
+
     /// Its reject is on record; the reason beside it may not have reached the disk.
     private func recoverRejected(_ taken: TakenName, _ rejection: EventLine) {
         let name = rejection["as"] ?? taken.name
@@ -68,7 +80,7 @@ extension Daemon {
                 return setAside(
                     id, "\(id).full", .tmp, "it is torn, and its accept record does not hold it")
             }
-            try park(id, plan, results(of: past), as: file)
+            try park(id, plan, past.results, as: file)
         } catch {
             report.error("unable to finish tmp/\(id).full: \(error), it is left there")
         }
@@ -82,34 +94,5 @@ extension Daemon {
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
         try spool.remove("\(id).full", .tmp)
-    }
-
-    /// A plan in a state directory whose generation has its end on record: step 6.
-    func recoverEnded(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ state: TaskState) {
-        let plan: Plan
-        switch readState(place) {
-        case .valid(let read, _): plan = read
-        case .unreadable(let why):
-            return report.error("unable to read \(place): \(why), it is left there")
-        case .torn(let why):
-            if state == .success || state == .skipped {
-                removeQuietly(place.file.description, place.directory)
-                return
-            }
-            guard let written = rewrite(place, past) else {
-                return setAside(place, "\(why), and its accept record does not hold it")
-            }
-            plan = written
-        }
-        let name = past.accept?["unit"] ?? plan.tasks.last?.spec.name ?? id.description
-        var run = RunRecord(plan: plan, name: name, directory: place.directory, file: place.file)
-        run.isEnded = true
-        run.results = results(of: past)
-        runs[id] = run
-        after(journal.lastSequence, .finish(id, state))
-    }
-
-    private func results(of past: RunPast) -> [Int: TaskState] {
-        past.tasks.compactMapValues(\.final)
     }
 }

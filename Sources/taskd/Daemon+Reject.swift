@@ -8,11 +8,14 @@ import TaskSpool
 /// Bad drops (rule 6): the reason is written, the reject journaled, and only then the file moved.
 extension Daemon {
     /// - Parameter text: lines `file:line:column: what is wrong: what is allowed`.
-    func reject(_ taken: TakenName, _ text: String) {
-        reject(taken, original: taken.name, text)
+    /// - Parameter identity: by which a drop that a power failure brings back is known.
+    func reject(_ taken: TakenName, _ text: String, _ identity: DropIdentity? = nil) {
+        reject(taken, original: taken.name, text, identity)
     }
 
-    private func reject(_ taken: TakenName, original: String, _ text: String) {
+    private func reject(
+        _ taken: TakenName, original: String, _ text: String, _ identity: DropIdentity? = nil
+    ) {
         let name = freeName(taken.name, taken.id)
         writeReason(taken, name, text)
         let first = text.split(separator: "\n").first.map(String.init) ?? text
@@ -21,6 +24,7 @@ extension Daemon {
             .init("what", String(first.prefix(1000))),
         ]
         if name != original { fields.append(.init("as", name)) }
+        if let identity { fields.append(contentsOf: Self.fields(of: identity)) }
         let sequence = record(.reject, taken.id.description, fields)
         after(sequence, .moveRejected(taken, as: name))
         report.warning("\(taken.name) is rejected: \(first)")

@@ -189,6 +189,20 @@ private func run(
             ])
     }
 
+    @Test func aRunThatComesParkedStaysWhereItIs() {
+        var bench = Bench(slots: 4)
+        var input = RunInput(
+            id: id(1), tasks: [TaskInput(number: 0, name: "a")],
+            progress: [.init(task: 0, standing: .due(50), attempt: 1, failures: 1)])
+        input.isHeld = true
+        #expect(bench.tell(.accepted(input)) == [])
+        var other = RunInput(
+            id: id(2), tasks: [TaskInput(number: 0, name: "a")],
+            progress: [.init(task: 0, standing: .running, attempt: 1)])
+        other.isHeld = true
+        #expect(bench.tell(.accepted(other)) == [.kill(ref(2), attempt: 1)])
+    }
+
     @Test func holdKillsWithoutCounting() {
         var bench = Bench()
         _ = bench.tell(run(1))

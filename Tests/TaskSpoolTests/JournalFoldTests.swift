@@ -48,6 +48,18 @@ import Testing
         #expect(past?.generation == 1 && past?.ends == [0: .failure] && past?.tasks.isEmpty == true)
     }
 
+    @Test func resultsOfEarlierGenerationsAreKept() throws {
+        let past = try fold(
+            [
+                "1 accept RUN name=a", "2 end RUN.0 a=1 state=success final=yes",
+                "3 end RUN.1 a=1 state=failure final=yes", "4 end RUN state=failure final=yes",
+                "5 retry RUN g=1", "6 end RUN.1 a=1 state=cancelled final=yes g=1",
+            ], interesting: true
+        ).runs.values.first
+        #expect(past?.results == [0: .success, 1: .cancelled])
+        #expect(past?.earlier == [0: .success, 1: .failure])
+    }
+
     @Test func whatTheOwnerSaidLastStands() throws {
         let accept = "1 accept RUN name=a"
         #expect(try fold([accept, "2 hold RUN by=0"]).runs.values.first?.isHeld == true)
@@ -78,12 +90,21 @@ import Testing
         #expect(try fold(["1 note - what=dup"]).recovery == nil)
     }
 
+    @Test func aRejectedDropThatCameBackIsKnown() throws {
+        let lines = ["1 reject RUN name=a inode=7 mtime=5 ctime=6 what=x"]
+        let back = try fold(lines, inodes: [7], isThisBoot: false)
+        #expect(back.knownBefore.values.first == TaskID(run))
+        #expect(back.runs.values.first?.rejection?["what"] == "x")
+        #expect(try fold(lines, inodes: [7]).runs.isEmpty)
+        #expect(try fold(lines, interesting: true).runs.values.first?.rejection != nil)
+    }
+
     @Test func onlyEarlierBootsExplainADropThatCameBack() throws {
         let lines = ["1 accept RUN name=a inode=7 mtime=5 ctime=6"]
         let identity = DropIdentity(inode: 7, modified: 5, changed: 6)
-        #expect(try fold(lines, inodes: [7]).acceptedBefore.isEmpty)
+        #expect(try fold(lines, inodes: [7]).knownBefore.isEmpty)
         let earlier = try fold(lines, inodes: [7], isThisBoot: false)
-        #expect(earlier.acceptedBefore[identity] == TaskID(run))
-        #expect(try fold(lines, inodes: [8], isThisBoot: false).acceptedBefore.isEmpty)
+        #expect(earlier.knownBefore[identity] == TaskID(run))
+        #expect(try fold(lines, inodes: [8], isThisBoot: false).knownBefore.isEmpty)
     }
 }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// Start-up: plans of generations that have ended, wherever they lie (rule 4).
+extension Daemon {
+    /// Step 6. Where a power failure took more than that back, the journal names a later generation:
+    /// it is that which goes on, or whose end counts.
+    func recoverEnded(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
+        if let taken { after(journal.lastSequence, .removeTaken(taken)) }
+        let latest = max(past.generation, place.file.generation)
+        let state = past.ends[latest]
+        let plan: Plan
+        switch readState(place) {
+        case .valid(let read, _): plan = read
+        case .gone: return recoverMoved(id, past, nil)
+        case .unreadable(let why):
+            return report.error("unable to read \(place): \(why), it is left there")
+        case .torn(let why):
+            if state == .success || state == .skipped {
+                removeQuietly(place.file.description, place.directory)
+                return
+            }
+            guard let written = rewrite(place, past) else {
+                return setAside(place, "\(why), and its accept record does not hold it")
+            }
+            plan = written
+        }
+        guard let state else { return retryAgain(id, place, past, plan) }
+        finishAgain(id, place, past, plan, state)
+    }
+
+    private func finishAgain(
+        _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan, _ state: TaskState
+    ) {
+        let latest = max(past.generation, place.file.generation)
+        let name = past.accept?["unit"] ?? plan.tasks.last?.spec.name ?? id.description
+        var run = RunRecord(plan: plan, name: name, directory: place.directory, file: place.file)
+        run.isEnded = true
+        run.results = past.results
+        if latest > place.file.generation {
+            move(id, &run, as: RunFileName(run: id, generation: latest))
+        }
+        runs[id] = run
+        after(journal.lastSequence, .finish(id, state))
+    }
+
+    private func move(_ id: TaskID, _ run: inout RunRecord, as file: RunFileName) {
+        do {
+            try spool.move(
+                run.file.description, run.directory, to: file.description, run.directory)
+            run.file = file
+        } catch {
+            report.error("unable to rename \(run.file) to \(file): \(error), it keeps its name")
+        }
+    }
+
+    /// A retry is on record and has no end; the renames before it were lost.
+    private func retryAgain(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan) {
+        let file = RunFileName(run: id, generation: past.generation)
+        let there = PlanPlace(past.isHeld ? .hold : .ready, file)
+        let reduced = Reduction.reduce(plan, past.earlier)
+        do {
+            try spool.move(
+                place.file.description, place.directory, to: file.description, there.directory)
+            if reduced != plan {
+                try spool.write(reduced.encode(), to: id.description, .tmp, durable: true)
+                try spool.move(id.description, .tmp, to: file.description, there.directory)
+            }
+        } catch {
+            report.error("unable to make \(there) of \(place): \(error), it is left there")
+            return
+        }
+        recoverPlan(id, there, past, nil)
+    }
+}
