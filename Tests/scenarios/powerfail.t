@@ -74,7 +74,7 @@ repeat() { # repeat WHO CASE: its results under our numbers
 
 if [ -z "${POWERFAIL_CASE-}" ]; then
     names=("$@")
-    [ $# -gt 0 ] || mapfile -t names < <(sed -nE 's/^case_([a-z_]+)\(\).*/\1/p' "$CASES"/*.sh)
+    [ $# -gt 0 ] || mapfile -t names < <(sed -nE 's/^case_([a-z_]+)\(\).*/\1/p' "$CASES"/{random,[!r]*}.sh)
     # An ordinary user need not be able to read this tree.
     tree=$TMP/tree
     mkdir -p "$tree/contrib" "$tree/Tests/scenarios"
@@ -138,6 +138,7 @@ unit "$(ran lib)" >"$TMP/lib.task"
 unit "$(ran flaky); test -e $TMP/go.flaky" $'Restart=2\nRestartSec=2s' >"$TMP/flaky.task"
 
 at() { [ -n "$(find "$SPOOL/$1" -name "$2" -print -quit)" ]; }
+gone_from() { ! at "$@"; } # gone_from DIRECTORY NAME
 empty() { [ -z "$(find "$SPOOL"/{incoming,tmp,ready,active,deferred} -mindepth 1 -print -quit)" ]; }
 recorded() { records | grep -qE "$1"; }
 count() { records | grep -cE "$1" || true; }
@@ -148,6 +149,6 @@ end_of() { records | awk -v id="$1" -v g="${2-0}" '$2 == "end" && $3 == id && / 
 ended() { [[ $(end_of "$@") != *ends ]]; }
 
 "case_$POWERFAIL_CASE"
-crash
+[ -z "${TASKD-}" ] || crash
 echo "# $POWERFAIL_CASE took $SECONDS s"
 done_testing

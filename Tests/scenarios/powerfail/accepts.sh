@@ -268,3 +268,20 @@ case_stale() {
     reboot
     ok "a day old it goes, and so does an unfinished plan" wait_until 10 only_in_tmp young.new
 }
+
+case_rejected_back() {
+    begin "a bad drop is back in incoming/, its reject is on record (rules 3 and 6)"
+    echo x >"$TMP/bad.task" && cp "$TMP/bad.task" "$SPOOL/tmp/.bad"
+    mv "$SPOOL/tmp/.bad" "$SPOOL/incoming/bad.task"
+    ok "it is rejected" wait_until 20 test -e "$SPOOL/rejected/bad.task"
+    id=$(records | awk '$2 == "reject" { print $3 }')
+    crash
+    rm "$SPOOL/rejected/bad.task.reason"
+    mv "$SPOOL/rejected/bad.task" "$SPOOL/incoming/bad.task"
+    disk rekey "$id" "$SPOOL/incoming/bad.task" reject
+    reboot
+    ok "it goes to rejected/ again" wait_until 20 test -e "$SPOOL/rejected/bad.task"
+    like "with its reason" "$(cat "$SPOOL/rejected/bad.task.reason")" 'bad.task:1:1: '
+    is "rejected once" "$(count ' reject ')" 1
+    ok "nothing is left" wait_until 10 empty
+}

@@ -71,10 +71,14 @@ def tear(spool):
         file.write(b"\xff\0\xfe rubbish")
 
 
+def all_records(spool):
+    return [line.split(b" ", 3)[3].decode() for path in segments(spool)
+            for _, line in lines(path) if line.count(b" ") > 3]
+
+
 def records(spool):
-    for path in segments(spool):
-        for _, line in lines(path):
-            print(line.split(b" ", 3)[3].decode())
+    for record in all_records(spool):
+        print(record)
 
 
 def plan(spool, run):
@@ -96,8 +100,9 @@ def rekey(spool, run, file, verb="accept"):
                 continue
             changed = line
             for key, value in new.items():
-                changed = re.sub(rb" %s=\d+" % key.encode(), b" %s=%d" % (key.encode(), value),
-                                 changed)
+                width = len(re.search(rb" %s=(\d+)" % key.encode(), line)[1])
+                changed = re.sub(rb" %s=\d+" % key.encode(),
+                                 b" %s=%0*d" % (key.encode(), width, value), changed)
             if len(changed) != len(line):
                 sys.exit("the identity has another length")
             body = changed[8:] + b"\n"
@@ -113,4 +118,5 @@ def shutdown(folder, flag):
     fcntl.ioctl(descriptor, 0x8004587D, struct.pack("I", int(flag)))  # EXT4_IOC_SHUTDOWN
 
 
-globals()[sys.argv[1]](*sys.argv[2:])
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])

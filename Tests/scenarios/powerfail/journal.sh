@@ -111,8 +111,10 @@ case_undone() {
     begin "a checkpoint does not pass a step that failed (rule 7)"
     id=$(submit one)
     ok "a run is active" wait_until 20 has_run one
-    fails=$(submit bad3)
+    unit "$(waits late); exit 3" >"$TMP/late.task"
+    fails=$(submit late)
     mkdir -p "$SPOOL/tmp/$fails.full/x" # renaming a file onto it fails
+    go late
     ok "another fails" wait_until 20 ended "$fails"
     stop_taskd TERM
     is "its plan is still where it was" "$(find "$SPOOL"/{ready,active,failed} -name "$fails*" | wc -l)" 1

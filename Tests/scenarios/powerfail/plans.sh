@@ -150,3 +150,30 @@ case_twice_ended() {
     ok "it ends" wait_until 20 ended "$id"
     is "well" "$(end_of "$id")" success
 }
+
+case_retry_undone() {
+    begin "a retry is on record, the renames before it did not reach the disk (rules 4 and 9)"
+    cp "$TMP/lib.task" "$SPOOL/units/lib.task"
+    { printf '[Dependencies]\nRequires=lib.task\n' && unit "$(ran one); test -e $TMP/second || exit 3; until [ -e $TMP/go.one ]; do sleep 0.05; done"; } >"$TMP/again.task"
+    id=$(submit again)
+    ok "a run of two tasks fails" wait_until 20 at failed "$id+1"
+    : >"$TMP/second"
+    mv "$SPOOL/failed/$id+1" "$SPOOL/ready/"
+    ok "its retry runs" wait_until 20 has_run one 2
+    ok "on record" wait_until 10 recorded " retry $id g=1"
+    crash
+    rm "$SPOOL/active/$id+1"
+    disk plan "$id" >"$SPOOL/active/$id"
+    reboot
+    ok "the retry goes on" wait_until 20 has_run one 3
+    is "without what had succeeded" "$(runs_of lib) $(cat "$SPOOL/active/$id"* | grep -c "^task ")" "1 1"
+    go one
+    ok "it ends" wait_until 20 ended "$id" 1
+    is "one end each" "$(end_of "$id") $(end_of "$id" 1) $(count " retry $id ")" "failure success 1"
+    crash
+    disk plan "$id" >"$SPOOL/hold/$id"
+    reboot
+    ok "after its end the plan of the first generation is unlinked" wait_until 10 gone_from hold "$id"
+    is "nothing ran, nothing is asked again" "$(runs_of one) $(count " retry $id ")" "3 1"
+    is "failed/ is empty" "$(ls "$SPOOL/failed")" ""
+}
