@@ -70,12 +70,17 @@ public final class ScannedLogs {
     private let filter: LogFilter
     private let since: Int64
     private var readers: [SegmentName: LogReader] = [:]
+    private let latest: Int
 
     /// - Parameters:
     ///   - directory: `log/`.
     ///   - since: when the run was made, in microseconds since 1970: segments that were last written
     ///     before have nothing of it yet.
-    public init(at directory: Int32, _ filter: LogFilter, since: Int64) {
+    ///   - latest: at most that many segments are read, those that were written last.
+    public init(
+        at directory: Int32, _ filter: LogFilter, since: Int64, latest: Int = .max
+    ) {
+        self.latest = latest
         self.directory = directory
         self.filter = filter
         self.since = since
@@ -93,12 +98,22 @@ public final class ScannedLogs {
     ///
     /// - Throws: JournalError, and what the body throws.
     public func each(_ body: (LogRecord) throws -> Void) throws {
-        for name in try LogSegment.names(in: directory) {
+        for name in try names() {
             guard let reader = try reader(name) else { continue }
             while let record = try reader.next() {
                 if filter.wants(record) { try body(record) }
             }
         }
+    }
+
+    private func names() throws -> [SegmentName] {
+        let all = try LogSegment.names(in: directory)
+        guard all.count > latest else { return all }
+        let dated = all.map { name in
+            (name, (try? File.status(name.stem + ".log", at: directory))?.modified ?? 0)
+        }
+        let chosen = Set(dated.sorted { $0.1 > $1.1 }.prefix(latest).map { $0.0 })
+        return all.filter { chosen.contains($0) }
     }
 
     private func reader(_ name: SegmentName) throws -> LogReader? {

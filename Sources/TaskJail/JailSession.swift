@@ -172,6 +172,10 @@ public final class JailSession {
         case (CL_OP_OPEN, _): return openReason(report, op, text)
         case (CL_OP_EXEC, ENOENT) where report.detail == UInt32(CL_DETAIL_INTERPRETER):
             return "the interpreter of its first line, or its loader, is not in the jail"
+        case (CL_OP_EXEC, ENOENT) where programName(report.run).hasPrefix("./"):
+            let directory = plan.request.directory ?? "which it does not have"
+            return "no such file in the unit's directory, \(directory); a plain drop carries none, "
+                + "`task submit` does"
         case (CL_OP_EXEC, ENOENT):
             return "no such command in the jail; it shows /usr, /bin, the unit's directory "
                 + "(./NAME) and BindReadOnlyPaths="
@@ -185,12 +189,16 @@ public final class JailSession {
 
     private func openReason(_ report: cl_jail_report, _ op: JailOp, _ text: String) -> String {
         let who = plan.request.identity
+        // An ordinary user's files are his, whatever name the task sees.
+        let isAlias = who.outside.map { $0.uid != who.uid } ?? false
+        let owner = isAlias ? "\(who.outside?.uid ?? who.uid)" : who.user
         let path = op.from ?? ""
         if report.detail == UInt32(CL_DETAIL_OWNER) {
-            return "not owned by \(who.user); `chown \(who.user) \(path)`"
+            let whom = isAlias ? "uid \(owner), who is \(who.user) in the jail" : owner
+            return "not owned by \(whom); `chown \(owner) \(path)`"
         }
         if report.error == ENOENT, op.code == .workingDirectory {
-            return "\(text); `mkdir -p \(path) && chown \(who.user) \(path)`"
+            return "\(text); `mkdir -p \(path) && chown \(owner) \(path)`"
         }
         if report.error == EACCES { return "\(text) as \(who.user)" }
         return text

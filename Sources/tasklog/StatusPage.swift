@@ -23,6 +23,9 @@ struct StatusPage {
     /// Tasks that are shown one by one; of more only those that did not succeed.
     private static let mostTasks = 30
 
+    /// Log segments that are looked through for what runs: 64 MiB each, some 50 ms.
+    private static let scanned = 2
+
     func text() throws -> String {
         var text = head()
         for (label, value) in facts() {
@@ -167,9 +170,19 @@ struct StatusPage {
         var tail = LineTail(lines)
         let filter = LogFilter(ref: ref)
         var logs = PlacedLogs(at: directory.number, filter)
-        for attempt in try history.attempts(of: ref).suffix(lines) {
-            try logs.each(attempt) { record in
-                tail.add(record.payload, prefix: names.prefix(record.ref, step: record.step))
+        func add(_ record: LogRecord) {
+            tail.add(record.payload, prefix: names.prefix(record.ref, step: record.step))
+        }
+        let attempts = try history.attempts(of: ref)
+        for attempt in attempts.suffix(lines) { try logs.each(attempt, add) }
+        // Where the output of what runs lies, its end will say: until then it is looked for.
+        let open = attempts.filter { $0.ended == nil }
+        if let first = open.compactMap(\.started).min() {
+            let keys = Set(open.map { "\($0.task):\($0.number)" })
+            try ScannedLogs(
+                at: directory.number, filter, since: first - 1_000_000, latest: Self.scanned
+            ).each {
+                if $0.microseconds >= first, keys.contains("\($0.ref):\($0.attempt)") { add($0) }
             }
         }
         let found = tail.finish()

@@ -4,7 +4,7 @@ import Linux
 
 /// Messages on standard error: `taskrun: LEVEL: unable to VERB OBJECT: REASON, CONSEQUENCE`.
 enum Message {
-    static func error(_ sentence: String) { say("err", sentence) }
+    static func error(_ sentence: String) { say("error", sentence) }
     static func warning(_ sentence: String) { say("warning", sentence) }
 
     private static func say(_ level: String, _ sentence: String) {

@@ -49,6 +49,23 @@ exits "status of one task" 0 task status well.0
 like "is that task's" "$(cat "$TMP/out")" $'sick.*failure\n +Task: .*\\.0\n'
 unlike "and no other's" "$(cat "$TMP/out")" 'Tasks:'
 
+# ---- what runs, and what a plain drop leaves behind
+
+printf '[Args]\nargs=-c "echo begun; sleep 100"\n[Command]\ncommand=sh\n' >long.task
+id=$(task submit long.task)
+has_output() { task status "$1" | grep -q '^ *begun$'; }
+ok "status of what runs shows what it wrote" wait_until 10 has_output "$id"
+task cancel "$id"
+exits "it is cancelled" 130 timeout 20 task wait "$id"
+printf '[Command]\ncommand=./script\n' >script.task
+printf '#!/bin/sh\necho it ran\n' >script
+chmod +x script
+cp script.task "$TASK_SPOOL/incoming"
+exits "a plain drop has no files" 127 timeout 20 task wait script
+like "it is said where they are looked for, and what takes them along" "$(task explain script)" \
+    "no such file in the unit's directory, $TASK_SPOOL/units; .*.task submit. does"
+exits "submit takes them along" 0 timeout 20 task submit --wait script.task
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain

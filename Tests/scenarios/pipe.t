@@ -64,7 +64,7 @@ END
 
     head -n 2 "$TMP/plan" >"$TMP/cut" && mv "$TMP/cut" "$TMP/plan"
     pipe "$1: half a plan is refused" 2
-    like "$1: and says why" "$(cat "$TMP/err")" '^taskrun: err: unable to read the plan: .*nothing was started'
+    like "$1: and says why" "$(cat "$TMP/err")" '^taskrun: error: unable to read the plan: .*nothing was started'
     is "$1: nothing was started" "$(wc -c <"$TMP/out")" 0
     head -c 100000 /dev/urandom >"$TMP/plan"
     pipe "$1: garbage is refused" 2
