@@ -87,8 +87,18 @@ extension History {
 /// How far the reading of the journal is, on a terminal.
 private final class IndexProgress {
     private var progress = Progress(delay: 500_000)
-    func show(_ count: Int) { progress.show(done: count, total: 0, label: "\(count) events read") }
-    func clear() { progress.clear() }
+    private var isOver = false
+
+    func show(_ count: Int) {
+        if !isOver { progress.show(done: count, total: 0, label: "\(count) events read") }
+    }
+
+    // What is read later, by one who waits or follows, is little, and its line would stand among
+    // others.
+    func clear() {
+        progress.clear()
+        isOver = true
+    }
 }
 
 extension ToolError {

@@ -23,10 +23,13 @@ public struct Column: Equatable, Sendable {
     public var key: String
     /// The heading of a table; nil leaves the column out of tables.
     public var heading: String?
+    /// Left out of a table that the terminal is too narrow for.
+    public var isExtra: Bool
 
-    public init(_ key: String, _ heading: String?) {
+    public init(_ key: String, _ heading: String?, isExtra: Bool = false) {
         self.key = key
         self.heading = heading
+        self.isExtra = isExtra
     }
 
     /// A column whose heading is its key in capitals.

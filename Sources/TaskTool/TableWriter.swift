@@ -3,9 +3,11 @@
 /// Writes rows in one of the formats, as they come: memory does not grow with their number.
 ///
 /// A table takes its widths from the first `sample` rows; later values that are wider push their
-/// line, they are never cut. Only the last column is cut, at the terminal's width.
+/// line, they are never cut. Only the last column is cut, at the terminal's width; a table that has
+/// no more rows than these leaves out there what says nothing, and extra columns for which the
+/// terminal is too narrow.
 public struct TableWriter: ~Copyable {
-    private let columns: [Column]
+    private var columns: [Column]
     private let format: OutputFormat
     private let style: Style
     private let hasHeader: Bool
@@ -51,7 +53,9 @@ public struct TableWriter: ~Copyable {
     /// Ends the document. The rest is in `bytes`.
     public mutating func finish() {
         switch format {
-        case .table: flushSample()
+        case .table:
+            if widths.isEmpty { narrow() }
+            flushSample()
         case .json: bytes.append(contentsOf: (count == 0 ? "]}\n" : "\n]}\n").utf8)
         case .jsonl, .csv, .plain: break
         }
@@ -124,17 +128,43 @@ extension TableWriter {
         }
     }
 
-    private mutating func flushSample() {
-        guard widths.isEmpty, !held.isEmpty else { return }
-        widths = columns.map { hasHeader ? ($0.heading?.count ?? 0) : 0 }
-        isRight = columns.indices.map { column in
-            held.contains { $0[column].isNumeric }
-                && held.allSatisfy { $0[column].isNumeric || $0[column] == .absent }
+    // All rows are known, and the place for them.
+    private mutating func narrow() {
+        guard let room = style.width else { return }
+        for index in columns.indices where held.allSatisfy({ $0[index] == .absent }) {
+            columns[index].heading = nil
         }
+        let last = columns.lastIndex { $0.heading != nil }
+        let widths = sampleWidths
+        // The last one is cut where it does not fit, but something of it must be seen.
+        var needed = columns.indices.filter { columns[$0].heading != nil }
+            .reduce(-2) { $0 + 2 + ($1 == last ? min(widths[$1], Self.narrowest) : widths[$1]) }
+        for index in columns.indices.reversed() where columns[index].isExtra && needed > room {
+            guard columns[index].heading != nil else { continue }
+            columns[index].heading = nil
+            needed -= widths[index] + 2
+        }
+    }
+
+    /// A cell that is cut shows at least so much.
+    private static let narrowest = 8
+
+    private var sampleWidths: [Int] {
+        var widths = columns.map { hasHeader ? ($0.heading?.count ?? 0) : 0 }
         for row in held {
             for (index, value) in row.enumerated() where columns[index].heading != nil {
                 widths[index] = max(widths[index], value.forPeople.count)
             }
+        }
+        return widths
+    }
+
+    private mutating func flushSample() {
+        guard widths.isEmpty, !held.isEmpty else { return }
+        widths = sampleWidths
+        isRight = columns.indices.map { column in
+            held.contains { $0[column].isNumeric }
+                && held.allSatisfy { $0[column].isNumeric || $0[column] == .absent }
         }
         if hasHeader { appendHeader() }
         for row in held { appendLine(row) }
@@ -178,7 +208,7 @@ extension TableWriter {
 
     // A cell so narrow that nothing could be read stays whole.
     private static func cut(_ text: String, to room: Int) -> String {
-        if text.count <= room || room < 8 { return text }
+        if text.count <= room || room < narrowest { return text }
         return String(text.prefix(room - 1)) + "…"
     }
 }

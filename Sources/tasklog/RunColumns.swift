@@ -9,9 +9,11 @@ enum RunColumns {
         Column("id"), Column("run", nil), Column("name"), Column("unit", nil),
         Column("parent", nil), Column("state"), Column("reason"), Column("exit"),
         Column("signal", nil), Column("attempt", "TRY"), Column("generation", nil),
-        Column("user"), Column("node", nil), Column("created"), Column("started", nil),
-        Column("ended", nil), Column("run_us", "TOOK"), Column("cpu_us", "CPU"),
-        Column("mem"), Column("weak", nil), Column("by", nil), Column("message"),
+        Column("user", "USER", isExtra: true), Column("node", nil), Column("created"),
+        Column("started", nil),
+        Column("ended", nil), Column("run_us", "TOOK"), Column("cpu_us", "CPU", isExtra: true),
+        Column("mem", "MEM", isExtra: true), Column("weak", nil), Column("by", nil),
+        Column("message"),
     ]
 
     static func row(_ run: RunRow) -> [Value] {
@@ -25,7 +27,7 @@ enum RunColumns {
             Value(run.user ?? main?.user), Value(run.node), Value(time: run.created),
             Value(time: run.started), Value(time: run.ended), took(run.started, run.ended),
             Value(span: main?.cpu), Value(size: main?.memory), Value(main?.weak), Value(run.by),
-            Value(run.message ?? main?.message),
+            Value(run.sentence),
         ]
     }
 
@@ -43,5 +45,13 @@ enum RunColumns {
     private static func took(_ started: Int64?, _ ended: Int64?) -> Value {
         guard let started, let ended else { return .absent }
         return .span(ended - started)
+    }
+}
+
+extension RunRow {
+    /// What there is to say of its result: the sentence of its own task tells more than that it
+    /// failed.
+    var sentence: String? {
+        main?.state == .failure ? main?.message ?? message : message ?? main?.message
     }
 }

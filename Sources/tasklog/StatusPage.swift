@@ -60,7 +60,7 @@ struct StatusPage {
         if let unit = run.unit { facts.append(("Unit", safe(unit))) }
         if let parent = run.parent { facts.append(("Parent", safe(parent))) }
         if let result { facts.append(("Result", result)) }
-        if let message { facts.append(("Message", safe(message))) }
+        if let message = run.sentence { facts.append(("Message", safe(message))) }
         if isParked { facts.append(("Parked", "in hold/: task release \(run.id.short)")) }
         if run.state == .rejected {
             facts.append(("Next", "task explain \(safe(run.name ?? run.id.short))"))
@@ -82,12 +82,6 @@ struct StatusPage {
         }
         if let user = run.user ?? run.main?.user { facts.append(("User", safe(user))) }
         return facts
-    }
-
-    // What its own task says tells more than that it failed.
-    private var message: String? {
-        let own = run.main?.message
-        return run.main?.state == .failure ? own ?? run.message : run.message ?? own
     }
 
     private var result: String? {

@@ -36,8 +36,8 @@ final class JailedSession: Session {
 
     var identity: String? {
         let who = plan.request.identity
-        guard let outside = who.outside, outside.uid != who.uid else { return nil }
-        return "\(who.user) outside=\(outside.uid)"
+        guard let outside = who.outside else { return who.uid == Caller.uid ? nil : who.user }
+        return outside.uid == who.uid ? nil : "\(who.user) outside=\(outside.uid)"
     }
 
     func start() throws(SessionFailure) {

@@ -92,6 +92,22 @@ import Testing
         #expect(lines[1].hasSuffix("…"))
     }
 
+    /// On a terminal: what says nothing is left out, and what is extra before the rest would wrap.
+    @Test(
+        arguments: [
+            (nil, "A  B  EXTRA  LAST"), (80, "A  EXTRA  LAST"), (17, "A  LAST"), (12, "A  LAST"),
+        ] as [(Int?, String)])
+    func aTableFitsTheTerminal(_ width: Int?, _ heading: String) {
+        var table = TableWriter(
+            [Column("a"), Column("b"), Column("extra", "EXTRA", isExtra: true), Column("last")],
+            format: .table, style: Style(isColored: false, width: width))
+        table.add([.text("x"), .absent, .text("12345"), .text("a sentence")])
+        table.finish()
+        let lines = String(decoding: table.take(), as: UTF8.self).split(separator: "\n")
+        #expect(lines[0].split(separator: " ").joined(separator: "  ") == heading)
+        #expect(lines.allSatisfy { $0.count <= width ?? 80 })
+    }
+
     @Test func colourIsOnlyOnStates() {
         let colored = text(.table, Style(isColored: true, width: nil))
         #expect(colored.contains("\u{1b}[32msuccess\u{1b}[0m"))

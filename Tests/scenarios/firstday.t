@@ -66,6 +66,13 @@ like "it is said where they are looked for, and what takes them along" "$(task e
     "no such file in the unit's directory, $TASK_SPOOL/units; .*.task submit. does"
 exits "submit takes them along" 0 timeout 20 task submit --wait script.task
 
+if is_root; then
+    printf '[Service]\nUser=nobody\n[Command]\ncommand=id\n' >other.task
+    exits "as another user" 0 task run other.task
+    like "status says as whom" "$(task status other)" ' User: nobody'
+    is "and the rows" "$(task list other -o csv | cut -d, -f12)" $'user\nnobody'
+fi
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain
