@@ -30,6 +30,14 @@ public enum Caller {
 
     public static var pid: Int32 { getpid() }
 
+    /// Gives up root's rights for those of another user, for good: groups, gid and uid
+    /// (initgroups(3), setuid(2)).
+    public static func become(uid: UInt32, gid: UInt32) throws(Errno) {
+        let name = getpwuid(uid).map { String(cString: $0.pointee.pw_name) }
+        let groups = name.map { initgroups($0, gid) } ?? setgroups(0, nil)
+        guard groups == 0, setgid(gid) == 0, setuid(uid) == 0 else { throw Errno.current }
+    }
+
     /// Name of the effective user; nil when the user database has none. `$USER` is not asked:
     /// su(1) keeps it.
     public static var userName: String? {

@@ -16,6 +16,7 @@ public enum ToolMain {
         let name = program.configuration.commandName ?? "task"
         var arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "-V" { arguments[0] = "--version" }
+        arguments = commandFirst(arguments)
         if let problem = unknownCommand(program, arguments.first) { Reporter(name).fail(problem) }
         do {
             var command = try direct(program, arguments) ?? program.parseAsRoot(arguments)
@@ -26,6 +27,24 @@ public enum ToolMain {
         } catch {
             explain(error, program, name)
         }
+    }
+
+    // `task --spool=DIR status` means `task status --spool=DIR`.
+    private static func commandFirst(_ words: [String]) -> [String] {
+        var rest = words[...]
+        var moved: [String] = []
+        while let word = rest.first {
+            if word.hasPrefix("--spool=") {
+                moved.append(rest.removeFirst())
+            } else if word == "--spool", rest.count > 1 {
+                moved += rest.prefix(2)
+                rest.removeFirst(2)
+            } else {
+                break
+            }
+        }
+        guard let command = rest.first, !command.hasPrefix("-") else { return words }
+        return [command] + moved + rest.dropFirst()
     }
 
     // A command that its first word names is parsed by itself: half the time of one that builds the

@@ -103,6 +103,18 @@ public final class Spool {
 
     /// Makes what is missing. `version` comes last: a half-made spool is completed next time.
     private static func create(_ path: String) throws(SpoolError) {
+        if let status = try? File.status(path, following: true) {
+            if status.uid != Caller.uid {
+                throw SpoolError(
+                    "use spool \(path)",
+                    "it belongs to uid \(status.uid), not to uid \(Caller.uid)")
+            }
+            if status.mode & 0o002 != 0 {
+                throw SpoolError(
+                    "use spool \(path)",
+                    "others may write in it; `chmod o-w \(path)` if it is yours")
+            }
+        }
         do {
             try makeParents(path)
             let root = try File.openDirectory(path)

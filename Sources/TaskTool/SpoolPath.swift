@@ -35,10 +35,28 @@ public struct SpoolPath: Equatable, Sendable {
         (try? File.status("\(path)/version", following: true))?.isRegular == true
     }
 
-    /// Opens the spool's directory.
+    /// Root works on another's spool as that one: what root made in it, its owner's programs could
+    /// not read.
+    ///
+    /// - Throws: a ToolError (77) where root may not.
+    public func assumeOwner() throws(ToolError) {
+        guard Caller.uid == 0, let status = try? File.status(path, following: true),
+            status.uid != 0
+        else { return }
+        do {
+            try Caller.become(uid: status.uid, gid: status.gid)
+        } catch {
+            throw ToolError(
+                unableTo: "become", "uid \(status.uid), the owner of \(path)", error,
+                "nothing was done", status: ExitStatus.noPermission)
+        }
+    }
+
+    /// Opens the spool's directory; see `assumeOwner`.
     ///
     /// - Throws: a ToolError that says how to make one (69), or why this one is closed (77).
     public func open() throws(ToolError) -> Descriptor {
+        try assumeOwner()
         do {
             let directory = try File.openDirectory(path)
             _ = try File.status("version", at: directory.number)

@@ -55,8 +55,8 @@ struct Options {
             case "--taskrun": options.taskrun = value
             case "--journald": options.journald = value
             default:
-                guard let slots = Int(value), (1...100_000).contains(slots) else {
-                    return .wrong("--slots=\(value): a number from 1 to 100000 is allowed")
+                guard let slots = Int(value), (1...4096).contains(slots) else {
+                    return .wrong("--slots=\(value): a number from 1 to 4096 is allowed")
                 }
                 options.slots = slots
             }

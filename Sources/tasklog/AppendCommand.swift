@@ -29,6 +29,7 @@ struct AppendCommand: ParsableCommand {
         let choice = spool.choice
         let appender: Appender
         do {
+            try choice.assumeOwner()
             let opened = try Spool(path: choice.path, creating: true)
             appender = try Appender(opened, copies: cat)
         } catch let error as SpoolError {

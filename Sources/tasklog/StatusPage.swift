@@ -176,7 +176,9 @@ struct StatusPage {
             try ScannedLogs(
                 at: directory.number, filter, since: first - 1_000_000, latest: Self.scanned
             ).each {
-                if $0.microseconds >= first, keys.contains("\($0.ref):\($0.attempt)") { add($0) }
+                if $0.microseconds >= first - 1_000_000, keys.contains("\($0.ref):\($0.attempt)") {
+                    add($0)
+                }
             }
         }
         let found = tail.finish()

@@ -73,6 +73,25 @@ if is_root; then
     is "and the rows" "$(task list other -o csv | cut -d, -f12)" $'user\nnobody'
 fi
 
+# ---- whose spool, and which
+
+exits "the spool before the command" 0 env -u TASK_SPOOL task --spool "$TASK_SPOOL" status ok
+exits "and with =" 0 env -u TASK_SPOOL task "--spool=$TASK_SPOOL" status ok
+mkdir -m 0777 "$TMP/open"
+exits "a directory that others may write is made no spool" 77 timeout 10 taskd --spool="$TMP/open"
+is "and is left as it was" "$(ls -A "$TMP/open")" ""
+if is_root; then
+    mkdir "$TMP/user/theirs"
+    chown "$TEST_UID:$TEST_UID" "$TMP/user/theirs"
+    exits "a directory of another is made no spool" 77 timeout 10 taskd --spool="$TMP/user/theirs"
+    is "and is left, too" "$(ls -A "$TMP/user/theirs")" ""
+    (RUN_AS=user start_taskd "$TMP/user/spool" && stop_taskd)
+    TASK_SPOOL=$TMP/user/spool exits "root in another's spool" 0 task run ok.task
+    TASK_SPOOL=$TMP/user/spool exits "and again" 0 task submit ok.task
+    TASK_SPOOL=$TMP/user/spool exits "and asks" 0 task list
+    is "leaves nothing that is not its owner's" "$(find "$TMP/user/spool" ! -uid "$TEST_UID")" ""
+fi
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain

@@ -52,9 +52,10 @@ exits "hold, release and cancel at once" 130 timeout 30 task wait "${quick[@]}"
 states=$("$BIN/task" query "select group_concat(distinct state) from runs where name = 'long'" -o plain)
 is "all of them end as cancelled" "$states" cancelled
 
-exits "a failure has its own status" 7 timeout 20 task submit --wait "$TMP/fails.task"
-failed=$(cd "$SPOOL/failed" && find . -name '*+1' -printf '%f\n' | sort | tail -n 1)
-like "it lies in failed/ as its next generation" "$failed" '^[0-9a-z]{26}\+1$'
+id=$("$BIN/task" submit "$TMP/fails.task")
+exits "a failure has its own status" 7 timeout 20 task wait "$id"
+failed=$id+1
+ok "it lies in failed/ as its next generation" wait_until 20 test -e "$SPOOL/failed/$failed"
 mv "$SPOOL/failed/$failed" "$SPOOL/ready/"
 ok "moved to ready/ it runs again" wait_until 20 at failed "${failed%+1}+2"
 like "explain says why it failed" "$("$BIN/task" explain "${failed%+1}")" 'exit status 7'
