@@ -52,13 +52,18 @@ struct SubmitCommand: ManyOperands {
     }
 
     func run() throws {
-        let runs = try LiveRuns(spool.choice)
-        let submitted = try Submitter(spool: spool.choice, runs: runs).submit(files, name: name)
+        let live = try LiveRuns(spool.choice)
+        let submitted = try Submitter(spool: spool.choice, runs: live).submit(files, name: name)
         let output = Output(paged: false)
-        for ref in submitted { try output.write("\(ref)\n") }
+        for drop in submitted { try output.write("\(drop.ref)\n") }
         try output.finish()
+        for file in submitted.compactMap(\.installs) {
+            reporter.notice(
+                "\(file) has [RunIf]: it is installed in units/, not run, and its id names no run")
+        }
         guard wait else { return }
-        let waiting = try Waiting(spool.choice, submitted.map(\.description))
+        let runs = submitted.filter { $0.installs == nil }.map(\.ref.description)
+        let waiting = try Waiting(spool.choice, runs)
         _ = try waiting.wait(until: nil)
         try waiting.makeDurable()
         throw ExitCode(waiting.status)
@@ -77,15 +82,17 @@ struct Submitter {
 
     /// - Parameter name: what standard input is called.
     /// - Returns: an id for each operand, and one for each unit of standard input.
-    func submit(_ operands: [String], name: String) throws(ToolError) -> [TaskRef] {
+    func submit(_ operands: [String], name: String) throws(ToolError) -> [Submitted] {
         let compiler = UnitCompiler(spool: spool)
         var drops: [Drop] = []
+        var installs: [String?] = []
         var tasks: [[Int?]] = []
         var isWrong = false
         for operand in operands {
             do throws(ToolError) {
-                let (drop, numbers) = try compile(operand, name, compiler)
+                let (drop, numbers, isDefinition) = try compile(operand, name, compiler)
                 drops.append(drop)
+                installs.append(isDefinition ? drop.name : nil)
                 tasks.append(numbers)
             } catch {
                 if error.status != ExitStatus.usage { throw error }
@@ -97,18 +104,28 @@ struct Submitter {
             throw ToolError("nothing was submitted: correct what stands above", status: 2)
         }
         let ids = try Submission(spool: runs.spool).publish(drops)
-        return zip(ids, tasks).flatMap { id, numbers in
-            numbers.map { TaskRef(run: id, task: $0) }
+        return drops.indices.flatMap { index in
+            tasks[index].map {
+                Submitted(ref: TaskRef(run: ids[index], task: $0), installs: installs[index])
+            }
         }
     }
 
-    /// One drop, and the numbers of the tasks that were asked for: nil is the whole run.
+    /// What has an id now.
+    struct Submitted {
+        var ref: TaskRef
+        /// The file's name where it is a unit that is installed, not run.
+        var installs: String?
+    }
+
+    /// One drop, the numbers of the tasks that were asked for (nil is the whole run), and whether it
+    /// is a unit to install.
     private func compile(
         _ operand: String, _ name: String, _ compiler: UnitCompiler
-    ) throws(ToolError) -> (Drop, [Int?]) {
+    ) throws(ToolError) -> (Drop, [Int?], Bool) {
         if operand == "-" {
             let stream = try UnitStream(reading: name, compiler)
-            return (stream.drop, stream.tasks)
+            return (stream.drop, stream.tasks, false)
         }
         guard let compiled = try compiler.compile(operand) else { throw Self.wrong }
         if let problem = DropFileName.problem(compiled.file) {
@@ -117,7 +134,7 @@ struct Submitter {
                     + "and --name",
                 status: ExitStatus.usage)
         }
-        return (compiled.drop, [nil])
+        return (compiled.drop, [nil], compiled.definition != nil)
     }
 
     // Its diagnostics are printed.

@@ -144,6 +144,8 @@ exits "on standard input as well" 2 bash -c 'task submit - <array.task'
 is "nothing was dropped" "$(left)" ""
 printf '[RunIf]\ncron="* * * * *"\n[Command]\ncommand="./beat"\n' >beat.task
 exits "a unit with [RunIf]" 0 task submit beat.task
+like "it is said that its id names no run" "$(cat "$TMP/err")" \
+    '^task: notice: beat.task has \[RunIf\]: it is installed in units/, not run'
 drop=$(echo "$SPOOL"/incoming/*@beat.task)
 is "its text is dropped" "$(head -n 2 "$drop")" $'[RunIf]\ncron="* * * * *"'
 is "with Dir= at the end" "$(tail -n 2 "$drop")" "[Service]
