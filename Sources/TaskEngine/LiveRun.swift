@@ -23,8 +23,6 @@ struct LiveTask {
     var waitingFor = 0
     /// Its owner wants it ended: the attempt that runs is its last.
     var isCancelled = false
-    /// A hold killed the attempt that runs: its end does not count, also when a release was faster.
-    var isParked = false
 
     var isFinal: Bool {
         if case .final = standing { return true }

@@ -64,4 +64,6 @@ public enum Outcome: Equatable, Sendable {
     case failure(FailureReason, exit: Int?)
     /// A condition said no.
     case skipped
+    /// By the engine's own order: for a hold, which may be released by now, or a cancel.
+    case killed
 }

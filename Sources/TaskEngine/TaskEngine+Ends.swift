@@ -16,8 +16,16 @@ extension TaskEngine {
         case .success, .skipped:
             actions.append(.attemptEnded(ref, attempt: attempt, .final))
             conclude(task, outcome == .success ? .success : .skipped, nil, in: &run, slot: slot)
-        case .failure(let reason, _):
-            fail(task, ref, outcome, reason, in: &run, slot: slot, at: now)
+        case .failure, .killed:
+            if run.tasks[task].isCancelled {
+                actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
+                conclude(task, .cancelled, nil, in: &run, slot: slot)
+            } else if case .failure(let reason, _) = outcome, !run.isHeld {
+                fail(task, ref, outcome, reason, in: &run, slot: slot, at: now)
+            } else {  // by a hold: not counted
+                actions.append(.attemptEnded(ref, attempt: attempt, .parked))
+                _ = makeReady(&run, task, slot: slot)
+            }
         }
         settle(run, slot: slot)
     }
@@ -27,15 +35,6 @@ extension TaskEngine {
         in run: inout LiveRun, slot: Int, at now: Int64
     ) {
         let attempt = run.tasks[task].attempt
-        if run.tasks[task].isCancelled {
-            actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
-            return conclude(task, .cancelled, nil, in: &run, slot: slot)
-        }
-        if run.isHeld || run.tasks[task].isParked {  // killed by the hold: not counted
-            actions.append(.attemptEnded(ref, attempt: attempt, .parked))
-            _ = makeReady(&run, task, slot: slot)
-            return
-        }
         run.tasks[task].failures += 1
         let failures = run.tasks[task].failures
         let policy = run.tasks[task].input.policy
@@ -65,7 +64,7 @@ extension TaskEngine {
             if run.tasks[task].losses >= 3, !run.isHeld {
                 run.isHeld = true
                 actions.append(.parked(run.id, because: ref))
-                killAll(in: &run)
+                killAll(in: run)
             }
         }
         settle(run, slot: slot)

@@ -7,7 +7,7 @@ extension TaskEngine {
         guard let slot = index[id], var run = slots[slot].run, !run.isHeld else { return }
         slots[slot].run = nil
         run.isHeld = true
-        killAll(in: &run)
+        killAll(in: run)
         settle(run, slot: slot)
     }
 
@@ -56,9 +56,8 @@ extension TaskEngine {
         settle(run, slot: slot)
     }
 
-    mutating func killAll(in run: inout LiveRun) {
+    mutating func killAll(in run: LiveRun) {
         for task in run.tasks.indices where run.tasks[task].standing == .running {
-            run.tasks[task].isParked = true
             let ref = run.ref(task)
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))
         }

@@ -15,7 +15,7 @@ extension TaskEngine {
         for past in input.progress { restore(past, in: &run, slot: slot, &settled) }
         if run.isHeld {
             run.placement = .hold
-            killAll(in: &run)
+            killAll(in: run)
         }
         resolveEdges(of: settled, in: &run, slot: slot)
         let first = run.tasks.indices.filter {

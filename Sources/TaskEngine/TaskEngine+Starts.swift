@@ -59,7 +59,6 @@ extension TaskEngine {
         guard var run = slots[entry.slot].run else { return }
         slots[entry.slot].run = nil
         run.tasks[entry.task].standing = .running
-        run.tasks[entry.task].isParked = false
         run.tasks[entry.task].attempt += 1
         run.running += 1
         running += 1

@@ -13,6 +13,7 @@ final class EventIndexer {
     let endTask: Statement
     let endRun: Statement
     let setTask: Statement
+    /// Held: pending until the release, though a start that was on its way comes later.
     let setRun: Statement
     /// A run of which nothing runs any more waits; of a large one that is not counted.
     let pauseRun: Statement
@@ -49,7 +50,8 @@ final class EventIndexer {
             """
             insert into run(id, status, node, created, started, tail, name)
             values(?1, 3, ?2, ?3, ?3, ?4, ?5)
-            on conflict(id) do update set status = case when status < 5 then 3 else status end,
+            on conflict(id) do update set
+                status = case when status < 5 and not held then 3 else status end,
                 started = coalesce(started, excluded.started)
             """)
         startTask = try database.prepare(
@@ -100,7 +102,7 @@ final class EventIndexer {
         setTask = try database.prepare(
             "update task set status = ?2, due = ?3, ended = ?4 where id = ?1")
         setRun = try database.prepare(
-            "update run set status = ?2, message = ?3 where id = ?1 and status < 5")
+            "update run set status = ?2, message = ?3, held = ?2 = 1 where id = ?1 and status < 5")
         pauseRun = try database.prepare(
             """
             update run set status = 1 where id = ?1 and status = 3 and tasks <= 64 and not exists(
@@ -109,7 +111,7 @@ final class EventIndexer {
         nextGeneration = try database.prepare(
             """
             update run set status = 2, generation = ?2, ended = null, reason = null,
-                message = null where id = ?1
+                message = null, held = 0 where id = ?1
             """)
         cancelRest = try database.prepare(
             "update task set status = ?2, ended = ?3 where id between ?1 || '.' and ?1 || '/' "

@@ -4,7 +4,7 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 4
+    static let version: Int64 = 5
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,
@@ -13,7 +13,8 @@ enum Schema {
         create table run(id text primary key, name text, unit text, parent text,
             status integer not null, reason text, generation integer not null default 0,
             user text, by text, node text, tasks integer, created integer, started integer,
-            ended integer, message text, digest text, root integer, tail text not null) without rowid;
+            ended integer, message text, digest text, root integer, tail text not null,
+            held integer not null default 0) without rowid;
         create table task(id text primary key, run text not null, k integer, name text, unit text,
             parent text, status integer not null, reason text, exit integer, signal integer,
             attempts integer not null default 0, generation integer not null default 0, user text,

@@ -51,18 +51,20 @@ extension Daemon {
         guard attempt > 1 || Clock.boot() < cautiousUntil else { return sendJob(ref, attempt) }
         let sequence = record(.start, ref.description, named(ref, [.init("a", String(attempt))]))
         pool.announced.insert(ref)
-        pool.gated[ref] = false
+        pool.gated.insert(ref)
         after(sequence, .startGated(ref, attempt: attempt))
     }
 
     // A kill that came before the start was durable has nobody to end it but this.
     private func openGate(_ ref: TaskRef, _ attempt: Int) {
         guard pool.sent[ref] == attempt else { return }
-        guard pool.gated.removeValue(forKey: ref) == true else { return sendJob(ref, attempt) }
-        handle(
-            EventLine(
-                now(), .end, ref.description,
-                [.init("a", String(attempt)), .init("state", TaskState.cancelled.word)]))
+        pool.gated.remove(ref)
+        guard pool.killed[ref] == attempt else { return sendJob(ref, attempt) }
+        let fields: [EventLine.Field] = [
+            .init("a", String(attempt)), .init("state", TaskState.cancelled.word),
+            .init("what", "killed before it ran"),
+        ]
+        handle(EventLine(Clock.real(), .end, ref.description, named(ref, fields)))
     }
 
     /// The task's name as its events carry it.

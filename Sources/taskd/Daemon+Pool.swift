@@ -162,6 +162,7 @@ extension Daemon {
                 pool.connection?.send(.kill(ref, attempt: attempt, grace: 0))
             } else {
                 pool.sent[ref] = attempt
+                if pool.killed[ref] == attempt { kill(ref, attempt) }
             }
         case .event(let sequence, let line): take(sequence, line)
         case .slots(let count): completeTable(count)
@@ -200,8 +201,7 @@ extension Daemon {
         case .end:
             // Known once: an end that came again after a reconnect is only acknowledged.
             guard pool.sent[ref] == attempt else { return }
-            pool.sent[ref] = nil
-            pool.announced.remove(ref)
+            pool.forget(ref)
             engine.handle(.ended(ref, attempt: attempt, outcome(of: line)), at: now())
             perform(engine.takeActions(), for: line)
         default: append(line)
@@ -212,6 +212,7 @@ extension Daemon {
         switch line["state"] {
         case "success": .success
         case "skipped": .skipped
+        case "cancelled": .killed
         default:
             .failure(
                 line["reason"].flatMap { FailureReason(rawValue: $0) } ?? .exit,
@@ -233,7 +234,7 @@ extension Daemon {
                 finishReconciliation()
             } else {
                 for (ref, attempt) in pool.sent
-                where !pool.table.contains(ref) && pool.gated[ref] == nil {
+                where !pool.table.contains(ref) && !pool.gated.contains(ref) {
                     lose(ref, attempt)
                 }
             }
@@ -244,9 +245,7 @@ extension Daemon {
     }
 
     func lose(_ ref: TaskRef, _ attempt: Int) {
-        pool.sent[ref] = nil
-        pool.gated[ref] = nil
-        pool.announced.remove(ref)
+        pool.forget(ref)
         record(.lost, ref.description, named(ref, [.init("a", String(attempt))]))
         engine.handle(.lost(ref, attempt: attempt), at: now())
         perform(engine.takeActions())
@@ -271,11 +270,10 @@ extension Daemon {
                     fields: fields.dropFirst(), blobs: blobs)))
     }
 
+    /// Ends an attempt, wherever it is: not handed over yet, in the pool, or in a pool that is away.
     func kill(_ ref: TaskRef, _ attempt: Int) {
-        if pool.sent[ref] == attempt, pool.gated[ref] != nil {
-            pool.gated[ref] = true
-            return
-        }
+        pool.killed[ref] = attempt
+        if pool.gated.contains(ref) { return }
         let grace = runs[ref.run].flatMap { run in
             ref.task.flatMap { run.task($0) }?.spec.span(.timeoutStopSec).microseconds
         }

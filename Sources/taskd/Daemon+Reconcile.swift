@@ -102,7 +102,7 @@ extension Daemon {
     private func endStrangers(_ resumed: [TaskID: Reconciliation.Suspect]) {
         for (ref, attempt) in pool.sent where resumed[ref.run] == nil {
             pool.connection?.send(.kill(ref, attempt: attempt, grace: 10_000_000))
-            pool.sent[ref] = nil
+            pool.forget(ref)
         }
     }
 }

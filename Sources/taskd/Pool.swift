@@ -15,11 +15,12 @@ struct Pool {
     var slots = 0
     /// Attempts handed over, or about to be, whose end has not come.
     var sent: [TaskRef: Int] = [:]
+    /// Attempts that must end: not handed over any more, and killed again on a new connection.
+    var killed: [TaskRef: Int] = [:]
     /// Attempts whose start taskd journaled itself.
     var announced: Set<TaskRef> = []
-    /// Attempts whose start must be durable first, and whether they were killed meanwhile: the pool
-    /// does not know them yet.
-    var gated: [TaskRef: Bool] = [:]
+    /// Attempts whose start must be durable first: the pool does not know them yet.
+    var gated: Set<TaskRef> = []
     /// What the table of a new connection named.
     var table: Set<TaskRef> = []
     var jobSequence = 0
@@ -33,6 +34,14 @@ struct Pool {
     var failures = 0
     var logSegment: SegmentName?
     var isWritableWatched = false
+
+    /// An attempt has ended.
+    mutating func forget(_ ref: TaskRef) {
+        sent[ref] = nil
+        killed[ref] = nil
+        gated.remove(ref)
+        announced.remove(ref)
+    }
 
     /// Keeps a child process until it is reaped.
     final class ChildHolder {

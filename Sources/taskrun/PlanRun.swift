@@ -181,6 +181,7 @@ extension Outcome {
         switch result.state {
         case .success: self = .success
         case .skipped: self = .skipped
+        case .cancelled: self = .killed
         default: self = .failure(result.reason ?? .signal, exit: result.exit.map(Int.init))
         }
     }

@@ -171,24 +171,6 @@ private func run(
         #expect(again.last == .start(ref(1), attempt: 4))
     }
 
-    @Test func aReleaseBeforeTheKilledAttemptsEnd() {
-        var bench = Bench()
-        _ = bench.tell(run(1))
-        #expect(
-            bench.tell(.hold(id(1))) == [.kill(ref(1), attempt: 1), .place(id(1), .hold)])
-        #expect(bench.tell(.release(id(1))) == [.place(id(1), .active)])
-        #expect(
-            bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: nil))) == [
-                .attemptEnded(ref(1), attempt: 1, .parked), .start(ref(1), attempt: 2),
-            ])
-        // What fails by itself afterwards counts again.
-        #expect(
-            bench.tell(.ended(ref(1), attempt: 2, .failure(.exit, exit: 1))) == [
-                .attemptEnded(ref(1), attempt: 2, .final),
-                .runEnded(id(1), .failure, .exit, because: "a"),
-            ])
-    }
-
     @Test func aRunThatComesParkedStaysWhereItIs() {
         var bench = Bench(slots: 4)
         var input = RunInput(
@@ -214,6 +196,33 @@ private func run(
             ])
         let again = bench.tell(.release(id(1)))
         #expect(again.last == .start(ref(1), attempt: 2))
+    }
+
+    @Test func aReleaseBeforeTheKilledAttemptEndsDoesNotCountItEither() {
+        var bench = Bench()
+        _ = bench.tell(run(1))
+        _ = bench.tell(.hold(id(1)))
+        #expect(bench.tell(.release(id(1))) == [.place(id(1), .active)])
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .killed)) == [
+                .attemptEnded(ref(1), attempt: 1, .parked), .start(ref(1), attempt: 2),
+            ])
+        // What follows counts again.
+        let end = bench.tell(.ended(ref(1), attempt: 2, .failure(.exit, exit: 1)))
+        #expect(end.last == .runEnded(id(1), .failure, .exit, because: "a"))
+    }
+
+    @Test func aKilledAttemptThatWasCancelledIsTheLast() {
+        var bench = Bench()
+        _ = bench.tell(run(1))
+        _ = bench.tell(.hold(id(1)))
+        _ = bench.tell(.release(id(1)))
+        _ = bench.tell(.cancel(TaskRef(run: id(1))))
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .killed)) == [
+                .attemptEnded(ref(1), attempt: 1, .cancelled),
+                .runEnded(id(1), .cancelled, nil, because: nil),
+            ])
     }
 
     @Test func hurryStartsWhatWaitsForATime() {
