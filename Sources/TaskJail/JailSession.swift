@@ -74,9 +74,17 @@ public final class JailSession {
 
     /// Takes all reports that wait. Call it when `control` or `pidfd` is readable.
     public func reports() -> [JailReport] {
+        var result = received()
+        guard !isFinished, let end = attemptEnd() else { return result }
+        // Init may have spoken between that look and its end: what it said then is there by now.
+        result += received()
+        result.append(.finished(finish(end)))
+        return result
+    }
+
+    private func received() -> [JailReport] {
         var result: [JailReport] = []
         while let report = slot.receive() { result += accept(report) }
-        if let finished = finish() { result.append(finished) }
         return result
     }
 
@@ -128,22 +136,28 @@ public final class JailSession {
         }
     }
 
+    /// How an attempt came to its end.
+    private enum AttemptEnd {
+        case initEnded(ProcessEnd)
+        case withoutInit
+    }
+
     // An attempt is over when init was reaped, or never came to be. A lost launcher takes its init
     // along: both hold the other end of the control socket.
-    private func finish() -> JailReport? {
-        if isFinished { return nil }
-        var end: ProcessEnd?
+    private func attemptEnd() -> AttemptEnd? {
         if let number = process?.number {
-            guard let ended = try? ProcessEnd.of(pidfd: number) else { return nil }
-            end = ended
-        } else if !hasFailedBeforeInit && !slot.isLost {
-            return nil
+            return (try? ProcessEnd.of(pidfd: number)).map { .initEnded($0) }
         }
+        return hasFailedBeforeInit || slot.isLost ? .withoutInit : nil
+    }
+
+    private func finish(_ end: AttemptEnd) -> JailEnd {
         isFinished = true
         slot.isBusy = false
         var breach = slot.cgroups.breach()
         breach.isDiskFull = isDiskFull
-        return .finished(JailEnd(breach: breach, initEnd: end))
+        guard case .initEnded(let ended) = end else { return JailEnd(breach: breach, initEnd: nil) }
+        return JailEnd(breach: breach, initEnd: ended)
     }
 
     private func failure(_ report: cl_jail_report) -> JailFailure {

@@ -221,11 +221,16 @@ final class Attempt: SessionDelegate {
 
     // MARK: The end
 
+    // Nobody said how it went: the launcher, or init, was killed from outside.
+    private static let unheard = AttemptResult(
+        state: .failure, reason: .jail, exit: 202,
+        what: "its jail was killed before it could say how the program ended")
+
     private func finish(_ decided: AttemptResult? = nil) {
         deadline = .max
         if !hasStarted { sessionStarted() }
         if dropped > 0 { reportDropped() }
-        let result = judge(decided ?? result ?? AttemptResult(state: .failure, reason: .jail))
+        let result = judge(decided ?? result ?? Self.unheard)
         var line = LineBuilder("end", job.ref, attempt: job.attempt)
         Self.add(result, to: &line)
         line.field("us", Clock.boot() - began)

@@ -75,6 +75,17 @@ task cancel long
 exits "which was cancelled later" 130 timeout 20 task wait long
 stop_taskd
 
+# Between the last look at what a jail reports and the look whether its init has ended, init may
+# report and end: stretched here to 30 ms.
+if command -v strace >/dev/null && strace -f -e trace=none true 2>/dev/null; then
+    printf '[Command]\ncommand=true\n' >quick.task
+    exits "an end right between two looks" 0 timeout 60 strace -f -o "$TMP/trace" \
+        -e trace=waitid -e inject=waitid:delay_enter=30000 taskrun quick.task
+    ok "there were looks" grep -q waitid "$TMP/trace"
+else
+    skip "an end right between two looks" "strace is not to be had here"
+fi
+
 TASK_SPOOL=$TMP/fresh exits "without a spool" 3 task run fails.task
 like "there is a history all the same" "$(tasklog list --spool="$TMP/fresh" -o plain)" 'fails'
 done_testing
