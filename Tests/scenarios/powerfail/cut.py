@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random power failures, for powerfail.t: cut.py SPOOL BIN BOOT MARKS SEED CUTS
 
-taskd works while files are dropped and moved; its system calls are traced; it is killed, sometimes
-twice, then the power fails: the spool becomes what a disk may hold then, and taskd starts on
+taskd works while files are dropped and moved; its system calls are traced; it is killed or stopped
+up to three times, then the power fails: the spool becomes what a disk may hold then, and taskd starts on
 another boot. After CUTS of them all is left to end, and the promises are asked for. SEED decides
 all but the moments. Exits 1 when one does not hold.
 """
@@ -52,7 +52,7 @@ class Machine:
             file.write("%s\n" % uuid.uuid4())
 
     def start(self, trace=None):
-        tracer = ["strace", "-D", "-qq", "-y", "-xx", "-ttt", "-s", "1000000", "-o", trace,
+        tracer = ["strace", "-D", "-q", "-y", "-xx", "-ttt", "-s", "1000000", "-o", trace,
                   "-e", "trace=" + CALLS] if trace else []
         with open(MARKS + "/taskd.err", "a") as log:
             self.taskd = subprocess.Popen(tracer + [BIN + "/taskd", "--spool=" + SPOOL],
@@ -120,13 +120,14 @@ def main(machine):
     oracle = Oracle(SPOOL, work)
     for number in range(int(CUTS)):
         state, work.log = Disk(SPOOL), []
-        for part in range(choose.choice([1, 1, 2])):
+        for part in range(choose.choice([1, 1, 2, 3])):
             trace = "%s/trace.%d.%d" % (MARKS, number, part)
             machine.start(trace)
             wait(lambda: os.path.exists(trace) and os.path.getsize(trace), "the tracer")
             time.sleep(choose.random() * 0.1)
             work.go(choose.choice([0, choose.randint(1, 25)]))
-            machine.stop()
+            # A stop in order writes a checkpoint.
+            machine.stop(choose.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             wait(lambda: whole(trace), "a whole trace")
             work.log.extend(Trace(SPOOL).read(trace))
         machine.power_off()
