@@ -81,7 +81,8 @@ extension Daemon {
             sequence = recordAccept(id, name: dropName, plan, encoded, nil, isRecovered: true)
         }
         if let taken { after(sequence, .removeTaken(taken)) }
-        checkpoint.unsynced.append(id)
+        // One that a checkpoint has a line for was synced before that.
+        if past.accept.map({ $0["digest"] != nil }) ?? true { checkpoint.unsynced.append(id) }
         var suspect = Reconciliation.Suspect(
             id: id, plan: plan, name: past.accept?["unit"] ?? UnitName.of(dropName),
             place: place, past: past)
