@@ -135,7 +135,7 @@ submit() { "$BIN/task" submit "$TMP/$1.task"; }
 unit "$(waits one)" >"$TMP/one.task"
 unit 'exit 3' >"$TMP/bad3.task"
 unit "$(ran lib)" >"$TMP/lib.task"
-unit "$(ran flaky); test -e $TMP/go.flaky" $'Restart=2\nRestartSec=2s' >"$TMP/flaky.task"
+unit "$(ran flaky); test -e $TMP/go.flaky" $'Restart=2\nRestartSec=5s' >"$TMP/flaky.task"
 
 at() { [ -n "$(find "$SPOOL/$1" -name "$2" -print -quit)" ]; }
 gone_from() { ! at "$@"; } # gone_from DIRECTORY NAME

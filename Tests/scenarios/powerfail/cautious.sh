@@ -6,8 +6,8 @@
 trace() {
     strace -D -qq -o /dev/null true 2>/dev/null || return
     # shellcheck disable=SC2034,SC2054 # for restart; the commas are strace's
-    TRACE=(strace -D -qq -s 1000 -o "$TMP/trace"
-        -e trace=pwrite64,fdatasync,fsync,renameat,renameat2,sendmsg,sendto,writev)
+    TRACE=(strace -D -qq -y -s 1000 -o "$TMP/trace"
+        -e trace=pwrite64,fdatasync,fsync,renameat,renameat2,unlinkat,sendmsg,sendto,writev)
 }
 # order REGEX…: each matches a line of the trace behind the one before.
 order() { python3 - "$TMP/trace" "$@" <<'END'
@@ -116,4 +116,61 @@ case_machine_killer() {
     go one
     ok "released, it ends" wait_until 20 ended "$id"
     is "once" "$(end_of "$id")" success
+}
+
+case_synced_first() {
+    begin "start-up and checkpoints sync first (rules 1 and 7)"
+    if ! trace; then
+        skip "the order of system calls" "strace can't be used here"
+        return
+    fi
+    id=$(submit one)
+    ok "a run is active" wait_until 20 recorded " start $id\.0"
+    crash
+    mv "$SPOOL/active/$id" "$SPOOL/ready/"
+    reboot
+    ok "it goes on" wait_until 20 has_run one 2
+    ok "the old segment is synced before a plan moves" \
+        order '^fdatasync.*00000001-taskd-000001.open>.* = 0' "^renameat.*\"$id"
+    for directory in incoming tmp ready active deferred hold failed; do
+        ok "so is $directory/" order "^fsync.*/$directory>.* = 0" "^renameat.*\"$id"
+    done
+    other=$(submit one)
+    ok "another run is active" wait_until 20 has_run one 3
+    ok "on record" wait_until 10 recorded " start $other\.0"
+    stop_taskd TERM
+    ok "its plan is synced before the checkpoint" \
+        order "^renameat.*\"$other\".*\"$other\"" "^fsync.*/active/$other>.* = 0" '^renameat.*"checkpoint"'
+    for directory in incoming tmp ready active deferred hold failed; do
+        ok "so is $directory/" order "^renameat.*\"$other\".*\"$other\"" \
+            "^fsync.*/$directory>.* = 0" '^fsync.*/checkpoint.new>.* = 0' '^renameat.*"checkpoint"'
+    done
+    go one
+}
+
+case_steps_in_order() {
+    begin "what waits for a record waits until it is durable (steps 4 and 6, rule 6)"
+    if ! trace; then
+        skip "the order of system calls" "strace can't be used here"
+        return
+    fi
+    crash
+    restart
+    synced='^fdatasync.*taskd.*open>.* = 0'
+    echo x >"$TMP/bad.task" && cp "$TMP/bad.task" "$SPOOL/tmp/.bad"
+    mv "$SPOOL/tmp/.bad" "$SPOOL/incoming/bad.task"
+    ok "a bad drop is rejected" wait_until 20 test -e "$SPOOL/rejected/bad.task"
+    ok "after its reject was durable" \
+        order 'pwrite64.* reject ' "$synced" '^renameat2.*@bad.task".*/rejected>'
+    go one
+    id=$(submit one)
+    fails=$(submit bad3)
+    ok "a run ends" wait_until 20 ended "$id"
+    ok "another fails" wait_until 20 at failed "$fails+1"
+    ok "its taken drop is unlinked after its accept was durable" \
+        order "pwrite64.* accept $id " "$synced" "^unlinkat.*\"$id@one.task\""
+    ok "its plan after its end" order "pwrite64.* end $id " "$synced" "^unlinkat.*/active>.*\"$id\""
+    ok "what failed goes on after its end" \
+        order "pwrite64.* end $fails " "$synced" "^renameat.*/active>.*\"$fails\".*/tmp>" \
+        "^fsync.*/tmp/$fails.full>.* = 0" "^renameat.*\"$fails.full\".*/failed>"
 }

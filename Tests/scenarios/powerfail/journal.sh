@@ -32,7 +32,7 @@ case_no_journal() {
 case_checkpoint() {
     begin "a start from a checkpoint"
     cp "$TMP/lib.task" "$SPOOL/units/lib.task"
-    { printf '[Dependencies]\nRequires=lib.task\n' && unit "$(ran flaky); test -e $TMP/go.flaky" $'Restart=3\nRestartSec=4s'; } >"$TMP/two.task"
+    { printf '[Dependencies]\nRequires=lib.task\n' && unit "$(ran flaky); test -e $TMP/go.flaky" $'Restart=3\nRestartSec=10s'; } >"$TMP/two.task"
     id=$(submit two)
     held=$(submit one)
     ok "a task waits for its second attempt, another runs" wait_until 20 at deferred "$id"
@@ -50,7 +50,7 @@ case_checkpoint() {
     cp -a "$SPOOL" "$TMP/kept"
     reboot
     go flaky
-    ok "it ends" wait_until 20 ended "$id"
+    ok "it ends" wait_until 40 ended "$id"
     is "with what had ended before" "$(end_of "$id") $(runs_of lib) $(runs_of flaky)" "success 1 2"
     is "what is parked stays so" "$(find "$SPOOL/hold" -type f | wc -l) $(count " hold $held")" "1 1"
     is "no accept is written again" "$(count 'recovered=yes')" 0
@@ -58,7 +58,7 @@ case_checkpoint() {
     rm -rf "$SPOOL" && mv "$TMP/kept" "$SPOOL"
     sed -i '2s/pos/pox/' "$SPOOL/checkpoint"
     reboot
-    ok "with a bad checkpoint the whole journal is read" wait_until 20 ended "$id"
+    ok "with a bad checkpoint the whole journal is read" wait_until 40 ended "$id"
     is "to the same end" "$(end_of "$id") $(runs_of lib) $(runs_of flaky)" "success 1 3"
 }
 
