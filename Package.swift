@@ -122,7 +122,8 @@ let package = Package(
         .target(
             name: "TaskOptions",
             dependencies: [
-                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskTool", "TaskUnit",
+                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskSpool", "TaskTool",
+                "TaskUnit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -36,8 +36,10 @@ struct ExplainCommand: ParsableCommand {
 struct Explanation {
     private let live: LiveRuns
     private let history: History
+    private let choice: SpoolPath
 
     init(_ choice: SpoolPath) throws(ToolError) {
+        self.choice = choice
         live = try LiveRuns(choice)
         history = try History.open(choice, for: reporter)
     }
@@ -65,7 +67,7 @@ struct Explanation {
     // nil when it has not run, but is installed.
     private func find(_ word: String) throws(ToolError) -> TaskRef? {
         do {
-            return try history.find(word)
+            return try history.find(word, in: choice, for: reporter)
         } catch {
             if error.status == ExitStatus.notFound,
                 InstalledUnit(word, spool: live.spool.path) != nil

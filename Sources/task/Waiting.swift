@@ -136,30 +136,18 @@ final class Waiting {
         }
     }
 
-    // A drop that taskd has not accepted yet is in no journal: it is waited for all the same. What
-    // is in neither may have ended between the two looks: then the journal knows it by now.
+    // A drop that taskd has not accepted yet is in no journal: it is waited for, and not for an older
+    // run of its name. What is in neither may have been accepted between the two looks: then the
+    // journal knows it by now.
     private func find(_ word: String) throws -> TaskRef? {
-        do {
-            return try history.find(word)
-        } catch {
-            guard error.status == ExitStatus.notFound else { throw error }
-            if try isOnItsWay(word) { return nil }
-            try history.refresh()
-            return try history.find(word)
+        if try history.pendingDrop(word, in: choice) != nil { return nil }
+        if let ref = TaskRef(word), try history.run(ref.run) == nil,
+            try !live.places(of: ref.run).isEmpty
+        {
+            return nil
         }
-    }
-
-    private func isOnItsWay(_ word: String) throws -> Bool {
-        if let ref = TaskRef(word) { return try !live.places(of: ref.run).isEmpty }
-        let names = try live.spool.allNames(in: .incoming)
-        if names.contains(where: { Selector.unitName($0) == Selector.unitName(word) }) {
-            return true
-        }
-        var isTaken = false
-        try live.each(in: [.incoming, .tmp]) { place in
-            if place.name == Selector.unitName(word) { isTaken = true }
-        }
-        return isTaken
+        try history.refresh()
+        return try history.find(word)
     }
 
     /// What was told to others must not be taken back by a power failure: the ends are synced here

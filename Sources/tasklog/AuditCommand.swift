@@ -18,7 +18,7 @@ struct AuditCommand: ParsableCommand {
     func run() throws {
         let choice = question.spool.choice
         let history = try History.open(choice, for: reporter)
-        let ref = try history.find(question.run)
+        let ref = try history.find(question.run, in: choice, for: reporter)
         let output = Output(paged: question.format.format == .table && !follow)
         let isForPeople = question.format.format == .table
         var table = question.format.makeTable(Self.columns)

@@ -4,7 +4,6 @@ import SystemPackage
 import TaskHistory
 import TaskModel
 import TaskSpool
-import TaskTool
 
 /// The plan of a run that is under way, where the journal does not have it: an accept carries a plan
 /// of 4 KiB at most, so of a larger one the history knows a task only when it starts.
@@ -40,23 +39,6 @@ enum LivePlan {
             if RunFileName(bytes: name[...])?.run == run.id { return true }
         }
         return false
-    }
-
-    /// The file in incoming/ that a word means, by its name, its unit's or its id; nil when there is
-    /// none.
-    static func drop(of word: String, spool: String) -> String? {
-        guard let stream = try? DirectoryStream("\(spool)/incoming", at: File.here) else {
-            return nil
-        }
-        while let bytes = (try? stream.next()) ?? nil {
-            let file = String(decoding: bytes, as: UTF8.self)
-            let taken = TakenName(bytes)
-            let isMeant =
-                file == word || Selector.unitName(taken?.name ?? file) == Selector.unitName(word)
-                || taken.map { "\($0.id)" } == word.lowercased()
-            if isMeant, !file.hasPrefix(".") { return file }
-        }
-        return nil
     }
 
     // Only a run of one task carries its attempt in its file's name, and of that all is known.

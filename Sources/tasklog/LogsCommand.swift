@@ -69,7 +69,8 @@ private final class LogSession {
     init(_ command: LogsCommand, _ history: History) throws {
         self.command = command
         self.history = history
-        ref = try history.find(command.question.run)
+        ref = try history.find(
+            command.question.run, in: command.question.spool.choice, for: reporter)
         filter = LogFilter(ref: ref, attempt: command.attempt, stream: command.stream.number)
         names = try LogNames(history, ref.run)
         path = command.question.spool.choice.path

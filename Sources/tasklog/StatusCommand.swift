@@ -31,7 +31,7 @@ struct StatusCommand: ParsableCommand {
         let choice = question.spool.choice
         let history = try History.open(choice, for: reporter)
         guard let ref = try known(history) else {
-            try showWaiting()
+            try showWaiting(history)
             return
         }
         guard let run = try history.run(ref.run) else { throw ToolError.reading(Errno.noData) }
@@ -58,9 +58,10 @@ struct StatusCommand: ParsableCommand {
     // nil when nothing of that name ran: then it may be a drop that nobody took, or installed.
     private func known(_ history: History) throws(ToolError) -> TaskRef? {
         do {
-            return try history.find(question.run)
+            return try history.find(
+                question.run, in: question.spool.choice, for: reporter)
         } catch {
-            if error.status == ExitStatus.notFound, waiting != nil { return nil }
+            if error.status == ExitStatus.notFound, waiting(history) != nil { return nil }
             throw error
         }
     }
@@ -73,22 +74,22 @@ struct StatusCommand: ParsableCommand {
         var text: String
     }
 
-    private var waiting: WaitingFile? {
-        let spool = question.spool.choice.path
-        if let word = question.run, let file = LivePlan.drop(of: word, spool: spool) {
+    private func waiting(_ history: History) -> WaitingFile? {
+        let choice = question.spool.choice
+        if let word = question.run, let file = (try? history.pendingDrop(word, in: choice)) ?? nil {
             let message = "lies in incoming/, not accepted yet"
             let name = HumanText.printable(word)
             return WaitingFile(
                 name: name, file: file, message: message,
                 text: "\(name): \(message): task explain \(name)\n")
         }
-        return InstalledUnit(question.run, spool: spool).map {
+        return InstalledUnit(question.run, spool: choice.path).map {
             WaitingFile(name: $0.name, file: $0.file, message: "fires: \($0.fires)", text: $0.text)
         }
     }
 
-    private func showWaiting() throws {
-        guard let waiting else { return }
+    private func showWaiting(_ history: History) throws {
+        guard let waiting = waiting(history) else { return }
         let output = question.format.makeOutput()
         if question.format.format == .table {
             try output.write(waiting.text)

@@ -92,6 +92,38 @@ if is_root; then
     is "leaves nothing that is not its owner's" "$(find "$TMP/user/spool" ! -uid "$TEST_UID")" ""
 fi
 
+# ---- the latest is the one that was just dropped
+
+# A taskd that is stopped for a moment is about to take it.
+drop_again() { # drop_again NUMBER: prints it and exits with it
+    printf '[Args]\nargs=-c "echo %s; exit %s"\n[Command]\ncommand=sh\n' "$1" "$1" \
+        >"$TASK_SPOOL/tmp/.again"
+    mv "$TASK_SPOOL/tmp/.again" "$TASK_SPOOL/incoming/again.task" 2>/dev/null || true
+}
+drop_again 7
+exits "an older run" 7 timeout 20 task wait again
+waits() { grep -qs inotify "/proc/$client/fdinfo/"*; }
+for word in again last; do
+    kill -STOP "$TASKD"
+    drop_again 9
+    task wait "$word" &
+    client=$!
+    ok "wait $word waits" wait_until 10 waits
+    kill -CONT "$TASKD"
+    status=0
+    wait "$client" || status=$?
+    is "for the one that was just dropped" "$status" 9
+    drop_again 7
+    task wait again || true
+done
+kill -STOP "$TASKD"
+drop_again 8
+exits "logs, where it is not taken in a second" 0 task logs again
+is "show an older one" "$(cat "$TMP/out")" 7
+like "and say so" "$(cat "$TMP/err")" 'again.task lies in incoming/, not accepted yet: this is an older run'
+kill -CONT "$TASKD"
+exits "then it is the latest" 8 timeout 20 task wait again
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain
