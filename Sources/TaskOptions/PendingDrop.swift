@@ -68,7 +68,7 @@ extension History {
                 file = try pendingDrop(word, in: choice)
             }
             // It may have been accepted between the last reading and that look.
-            if file == nil { try refresh() }
+            if file == nil, Self.hasJustMoved(choice) { try refresh() }
             let ref = try find(word)
             if let file {
                 reporter.notice("\(file) lies in incoming/, not accepted yet: this is an older run")
@@ -77,6 +77,13 @@ extension History {
         } catch {
             throw ToolError.reading(error)
         }
+    }
+
+    // Whether something left incoming/ a moment ago.
+    private static func hasJustMoved(_ choice: SpoolPath) -> Bool {
+        let incoming = "\(choice.path)/\(SpoolDirectory.incoming.rawValue)"
+        guard let status = try? File.status(incoming) else { return false }
+        return Clock.real() - status.modified < 2_000_000
     }
 
     private static func isServed(_ choice: SpoolPath) -> Bool {
