@@ -16,7 +16,7 @@ public enum ToolMain {
         let name = program.configuration.commandName ?? "task"
         var arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "-V" { arguments[0] = "--version" }
-        arguments = commandFirst(arguments)
+        arguments = helpLast(program, commandFirst(arguments))
         if let problem = unknownCommand(program, arguments.first) { Reporter(name).fail(problem) }
         do {
             var command = try direct(program, arguments) ?? program.parseAsRoot(arguments)
@@ -47,6 +47,18 @@ public enum ToolMain {
         return [command] + moved + rest.dropFirst()
     }
 
+    // `task help status` means `task status --help`: what is passed on tells its options itself.
+    private static func helpLast(
+        _ program: any ParsableCommand.Type, _ words: [String]
+    ) -> [String] {
+        guard words.count == 2, words[0] == "help",
+            program.configuration.subcommands.contains(where: {
+                $0.configuration.commandName == words[1]
+            })
+        else { return words }
+        return [words[1], "--help"]
+    }
+
     // A command that its first word names is parsed by itself: half the time of one that builds the
     // whole tree first. What is wrong, and --help, is for the tree to say.
     private static func direct(
@@ -57,6 +69,9 @@ public enum ToolMain {
             $0.configuration.commandName == word
         }
         let rest = Array(arguments.dropFirst())
+        // The tree's help has the program's name in it; what is passed on has help of its own.
+        let isPassedOn = command is any DirectCommand.Type && !(command is any ManyOperands.Type)
+        if !isPassedOn, rest.contains(where: { $0 == "-h" || $0 == "--help" }) { return nil }
         if let command = command as? any DirectCommand.Type { return try? command.direct(rest) }
         return try? command?.parseAsRoot(rest)
     }

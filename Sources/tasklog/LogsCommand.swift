@@ -40,6 +40,15 @@ struct LogsCommand: ParsableCommand {
     @Option(help: "stdout or stderr: only what the command wrote there.")
     var stream: StreamChoice = .both
 
+    @Option(
+        name: [.customShort("n"), .long],
+        help: ArgumentHelp("Only the last lines, and with -f what follows.", valueName: "lines"))
+    var lines: Int?
+
+    func validate() throws {
+        if let lines, lines < 0 { throw ValidationError("--lines takes a number from 0 on.") }
+    }
+
     func run() throws {
         let history = try History.open(question.spool.choice, for: reporter)
         let session = try LogSession(self, history)
@@ -60,6 +69,7 @@ private final class LogSession {
     private let opened: OpenDirectory
     private let path: String
     private var table: LogTable?
+    private var tail: RecordTail?
 
     private final class OpenDirectory {
         let descriptor: Descriptor
@@ -87,6 +97,7 @@ private final class LogSession {
             output, names, style: format.style,
             isForPeople: Terminal.isTerminal(1) && format.format == .table)
         if !isText { table = LogTable(format) }
+        tail = command.lines.map { RecordTail($0) }
     }
 
     func run() throws {
@@ -96,6 +107,7 @@ private final class LogSession {
         } else if try !printPlaced() {
             try scanned().each(show)
         }
+        try showTail()
         try printer.finish()
         if let table { try output.write(table.finish()) }
         try output.finish()
@@ -123,8 +135,17 @@ private final class LogSession {
                 + "`task explain \(run.name ?? run.id.short)` says why")
     }
 
+    // Only the last lines were asked for: now they are known.
+    private func showTail() throws(ToolError) {
+        guard var tail else { return }
+        self.tail = nil
+        for record in tail.take() { try show(record) }
+    }
+
     private func show(_ record: LogRecord) throws(ToolError) {
-        if let table {
+        if tail != nil {
+            tail?.add(record)
+        } else if let table {
             try output.write(table.add(record, names))
         } else {
             try printer.print(record)
@@ -157,6 +178,7 @@ private final class LogSession {
             try history.refresh()
             let isOver = try hasEnded()
             try logs.each(show)
+            try showTail()
             try output.flush()
             if isOver { return }
             news.wait()

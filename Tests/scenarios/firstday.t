@@ -124,6 +124,18 @@ like "and say so" "$(cat "$TMP/err")" 'again.task lies in incoming/, not accepte
 kill -CONT "$TASKD"
 exits "then it is the latest" 8 timeout 20 task wait again
 
+# ---- the last lines
+
+printf '[Args]\nargs=-c "seq 100000; printf open"\n[Command]\ncommand=sh\n' >lines.task
+task run lines.task >/dev/null
+is "the last lines" "$(task logs -n 3 lines)" $'99999\n100000\nopen'
+is "all, where there are less" "$(task logs -n 200000 lines | wc -l)" 100000
+is "none" "$(task logs -n 0 lines)" ""
+exits "help of a command that another program answers" 0 task help logs
+like "has its options" "$(cat "$TMP/out")" '--lines'
+like "and its name" "$(cat "$TMP/out")" 'USAGE: tasklog logs '
+like "as --help has" "$(task run --help)" 'USAGE: task run '
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain
