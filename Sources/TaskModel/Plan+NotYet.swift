@@ -17,6 +17,11 @@ extension Plan {
                 lines.append(
                     "\(task.spec.name): Type=runner is not carried out by this release: Type=exec")
             }
+            if task.spec.text(.standardOutput) == "journal" {
+                lines.append(
+                    "\(task.spec.name): StandardOutput=journal is not carried out by this release: log"
+                )
+            }
             if lines.count >= 20 { break }
         }
         for range in items.prefix(20) {

@@ -17,6 +17,7 @@ enum UnitRules {
                 require.place, "the file does not end with [End]",
                 "RequireEnd=yes asks for it: the file may be cut off")
         }
+        noShell(unit, &problems)
         runIf(unit, &problems)
         array(unit, &problems)
     }
@@ -30,6 +31,27 @@ enum UnitRules {
         problems.error(
             setting.place, "\(traits.name)=\(setting.value) is not carried out by this version",
             "leave it out; a unit is not run without what it asks for")
+    }
+
+    /// Words that only a shell understands, and none reads them: they become arguments.
+    private static let shellWords: Set<String> = ["|", "||", "&&", "&", ">", ">>", "<", "2>&1"]
+
+    private static func noShell(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        for setting in unit.settings {
+            let words: [String]
+            switch setting.directive {
+            case .command: words = (try? ShellWords.split(setting.value)) ?? []
+            case .check:
+                let line = setting.value.drop { $0 != "=" }.dropFirst()
+                words = (try? ShellWords.split(String(line))) ?? []
+            case .arg: words = [setting.value]
+            default: continue
+            }
+            guard let word = words.first(where: { shellWords.contains($0) }) else { continue }
+            problems.warning(
+                setting.place, "\(word) is an argument: no shell reads this line",
+                "sh with -c and the line in quotes")
+        }
     }
 
     private static func runIf(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {

@@ -57,11 +57,14 @@ final class UnitCompiler {
     ///
     /// - Throws: exit 2; a wrong unit's diagnostics have been printed, all of them.
     func compile(_ operand: String) throws(ToolError) -> Compiled? {
-        try compile(try locate(operand))
+        let name = operand.split(separator: "/").last.map(String.init) ?? operand
+        if let bytes = Self.plan(at: operand) { return verified(bytes, operand, name: name) }
+        return try compile(try locate(operand))
     }
 
     /// Compiles text that came by standard input.
     func compile(standardInput bytes: [UInt8], name: String) throws(ToolError) -> Compiled? {
+        if Spool.isPlan(bytes) { return verified(bytes, "standard input", name: name) }
         let directory = (try? directory(of: "", "")) ?? "/"
         return try compile(
             Located(
@@ -69,6 +72,32 @@ final class UnitCompiler {
                     name: name, main: UnitFile(file: "standard input", bytes: bytes),
                     directory: directory),
                 author: Caller.uid))
+    }
+
+    // A file that was compiled before; nil where it is none, or can't be read: who reads it as a unit
+    // says why.
+    private static func plan(at path: String) -> [UInt8]? {
+        guard let file = try? File.open(path, flags: .nonBlocking),
+            (try? File.status(of: file.number))?.isRegular == true
+        else { return nil }
+        var head = [UInt8](repeating: 0, count: 16)
+        guard let count = try? File.read(file.number, into: &head, at: 0),
+            Spool.isPlan(Array(head[..<count]))
+        else { return nil }
+        return (try? File.readAll(file.number, limit: Spool.longestPlan)) ?? nil
+    }
+
+    /// Nil where the plan is no longer what it was: that is printed.
+    private func verified(_ bytes: [UInt8], _ file: String, name: String) -> Compiled? {
+        do {
+            let plan = try Plan(parsing: bytes)
+            reporter.lines(plan.notYet)
+            return plan.notYet.isEmpty ? Compiled(file: name, plan: plan) : nil
+        } catch {
+            let place = TaskUnit.Place(file: file, line: error.line)
+            reporter.lines([Diagnostic(.error, place, error.what, error.allowed).text])
+            return nil
+        }
     }
 
     private struct Located {

@@ -2,6 +2,7 @@
 import Linux
 import SystemPackage
 import TaskModel
+import TaskSpool
 import TaskTool
 
 /// Several units on standard input, divided by lines `---`: one plan, one fsync.
@@ -26,7 +27,9 @@ struct UnitStream {
         if let problem = DropFileName.problem(name) {
             throw ToolError("unable to use --name=\(name): \(problem)", status: ExitStatus.usage)
         }
-        let parts = Self.split(try Self.standardInput())
+        let bytes = try Self.standardInput()
+        // The texts in a plan may have any lines.
+        let parts = Spool.isPlan(bytes) ? [bytes[...]] : Self.split(bytes)
         if parts.count > 1 {
             try self.init(merging: parts, name, compiler)
             return

@@ -248,6 +248,21 @@ func line(_ spec: TaskSpec) -> String {
         #expect(unit.spec[.env] == ["A="])
     }
 
+    @Test(arguments: [
+        ("[Command]\ncommand=ls | wc\n", "site.task:2:9: warning: | is an argument: "),
+        ("[Checks]\na=\"test -e x && test -e y\"\n", "site.task:2:3: warning: && is an argument: "),
+        (
+            "[Args]\nargs=hi > out\n[Command]\ncommand=echo\n",
+            "site.task:2:6: warning: > is an argument: "
+        ),
+    ])
+    func whatOnlyAShellReadsIsAWarning(text: String, message: String) {
+        let (_, problems) = parse(text)
+        #expect(problems.count == 1)
+        #expect(problems.first?.text.hasPrefix(message) == true, "\(problems.map(\.text))")
+        #expect(parse("[Args]\nargs=-c \"a | b\"\n[Command]\ncommand=sh\n").problems.isEmpty)
+    }
+
     @Test func whatCountsNoMoreIsAWarning() {
         let (unit, problems) = parse("[Service]\nNice=1\nNice=2\n[Environment]\nA=1\nA=2\n")
         #expect(

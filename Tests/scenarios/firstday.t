@@ -136,6 +136,19 @@ like "has its options" "$(cat "$TMP/out")" '--lines'
 like "and its name" "$(cat "$TMP/out")" 'USAGE: tasklog logs '
 like "as --help has" "$(task run --help)" 'USAGE: task run '
 
+# ---- a plan is as good as a unit
+
+taskdep plan ok.task >ok.plan
+exits "submit a plan" 0 timeout 20 task submit --wait ok.plan
+exits "run a plan" 0 timeout 20 task run ok.plan
+exits "from standard input" 0 bash -c 'taskdep plan ok.task | timeout 20 task submit --wait -'
+sed 's/true/false/' ok.plan >changed.plan
+exits "one that was changed" 2 task submit changed.plan
+like "is refused" "$(cat "$TMP/err")" '^changed.plan:1:1: the digest is another'
+printf '[Service]\nStandardOutput=journal\n[Command]\ncommand=true\n' >journal.task
+exits "what this release does not carry out" 2 task run journal.task
+like "is said before anything runs" "$(cat "$TMP/err")" 'StandardOutput=journal is not carried out by this release'
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain
