@@ -254,6 +254,16 @@ public enum File {
         }
     }
 
+    /// renameat2(RENAME_EXCHANGE): both names must be there. ENOSYS or EINVAL where a file system
+    /// cannot.
+    public static func exchange(
+        _ name: String, at directory: Int32, with other: String, at otherDirectory: Int32
+    ) throws(Errno) {
+        _ = try checked {
+            cl_renameat2(directory, name, otherDirectory, other, UInt32(CL_RENAME_EXCHANGE))
+        }
+    }
+
     public static func unlink(_ name: String, at directory: Int32) throws(Errno) {
         _ = try checked { unlinkat(directory, name, 0) }
     }

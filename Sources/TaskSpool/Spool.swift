@@ -178,6 +178,18 @@ extension Spool {
         try File.renameNew(name, at: number(from), to: newName, at: number(to))
     }
 
+    /// Puts a file in the place of another, which must be there, and removes that.
+    public func replace(
+        _ name: String, _ directory: SpoolDirectory, by other: String, _ from: SpoolDirectory
+    ) throws(Errno) {
+        do {
+            try File.exchange(other, at: number(from), with: name, at: number(directory))
+        } catch Errno.invalidArgument {
+            return try move(other, from, to: name, directory)
+        }
+        try remove(other, from)
+    }
+
     public func remove(_ name: String, _ directory: SpoolDirectory) throws(Errno) {
         try File.unlink(name, at: number(directory))
     }

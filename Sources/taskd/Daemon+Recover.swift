@@ -23,6 +23,11 @@ extension Daemon {
             try inventory.addPlans(spool)  // rule 8: moved while the directories were read
         }
         reconcile = Reconciliation()
+        for (id, taken) in inventory.taken {
+            if let rejection = fold.runs[id]?.rejection {
+                rejecting.insert(rejection["as"] ?? taken.name)
+            }
+        }
         for (id, places) in inventory.plans {
             let past = fold.runs[id] ?? RunPast()
             guard let place = choose(id, places, past) else { continue }

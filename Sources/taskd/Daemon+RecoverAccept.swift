@@ -37,9 +37,9 @@ extension Daemon {
     func recoverTorn(
         _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?, _ why: String
     ) {
-        if let plan = rewrite(place, past) {
-            report.warning("\(place) was damaged: it is written again from its accept record")
-            return recoverLive(id, place, past, taken, plan, plan.encode())
+        if let (plan, there) = mend(place, past) {
+            report.warning("\(there) was damaged: it is written again from its accept record")
+            return recoverLive(id, there, past, taken, plan, plan.encode())
         }
         if let taken, past.accept == nil {
             removeQuietly(place.file.description, place.directory)
@@ -53,17 +53,29 @@ extension Daemon {
     }
 
     /// Writes a damaged plan again, where it lies; nil when no accept record holds it.
-    func rewrite(_ place: PlanPlace, _ past: RunPast) -> Plan? {
+    func mend(_ place: PlanPlace, _ past: RunPast) -> (plan: Plan, place: PlanPlace)? {
         guard let plan = plan(of: past), place.file.generation == 0 || plan.tasks.count == 1 else {
             return nil
         }
         let name = place.file.run.description
+        var there = place
         do {
             try spool.write(plan.encode(), to: name, .tmp, durable: true)
-            try spool.move(name, .tmp, to: place.file.description, place.directory)
-            return plan
+            while true {
+                do {
+                    try spool.replace(there.file.description, there.directory, by: name, .tmp)
+                    return (plan, there)
+                } catch {
+                    // Its owner moved it meanwhile.
+                    guard error == .noSuchFileOrDirectory,
+                        let (directory, file) = find(place.file.run)
+                    else { throw error }
+                    there = PlanPlace(directory, file)
+                }
+            }
         } catch {
             report.error("unable to write \(place) from its accept record: \(error)")
+            removeQuietly(name, .tmp)
             return nil
         }
     }
@@ -73,8 +85,15 @@ extension Daemon {
         let place = PlanPlace(past.isHeld ? .hold : .ready, RunFileName(run: id))
         // Only an accept behind the checkpoint: what was accepted before it was on disk then, so that
         // its owner has removed it.
-        guard past.generation == 0, past.accept?["digest"] != nil, let plan = rewrite(place, past)
+        guard past.generation == 0, past.accept?["digest"] != nil, let plan = plan(of: past)
         else { return false }
+        do {
+            try spool.write(plan.encode(), to: id.description, .tmp, durable: true)
+            try spool.move(id.description, .tmp, to: id.description, place.directory)
+        } catch {
+            report.error("unable to write \(place) from its accept record: \(error)")
+            return false
+        }
         recoverLive(id, place, past, nil, plan, [])
         return true
     }

@@ -9,7 +9,8 @@ import TaskSpool
 extension Daemon {
     /// Step 6. Where a power failure took more than that back, the journal names a later generation:
     /// it is that which goes on, or whose end counts.
-    func recoverEnded(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
+    func recoverEnded(_ id: TaskID, _ seen: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
+        var place = seen
         if let taken { after(journal.lastSequence, .removeTaken(taken)) }
         let latest = max(past.generation, place.file.generation)
         let state = past.ends[latest]
@@ -24,10 +25,10 @@ extension Daemon {
                 removeQuietly(place.file.description, place.directory)
                 return
             }
-            guard let written = rewrite(place, past) else {
+            guard let mended = mend(place, past) else {
                 return setAside(place, "\(why), and its accept record does not hold it")
             }
-            plan = written
+            (plan, place) = mended
         }
         guard let state else { return retryAgain(id, place, past, plan) }
         finishAgain(id, place, past, plan, state)

@@ -44,17 +44,21 @@ extension Daemon {
         }
     }
 
-    /// NAME where it and its reason's are free in rejected/, else NAME@ID. Decided once: the file
-    /// comes when its reject is durable, and by then there may be another of that name.
+    /// NAME where that is free in rejected/, else NAME@ID. Decided once: the file comes when its reject
+    /// is durable, and by then there may be another of that name. A reason alone is none: a crash left
+    /// it.
     private func freeName(_ name: String, _ id: TaskID) -> String {
-        let isFree = !spool.exists(name, .rejected) && !spool.exists("\(name).reason", .rejected)
-        return isFree ? name : "\(name)@\(id)"
+        let isFree = !spool.exists(name, .rejected) && !rejecting.contains(name)
+        let own = isFree ? name : "\(name)@\(id)"
+        rejecting.insert(own)
+        return own
     }
 
     /// The reject is durable. True unless the file is still in tmp/.
     func moveRejected(_ taken: TakenName, as name: String) -> Bool {
         do {
             try spool.moveNew(taken.text, .tmp, to: name, .rejected)
+            rejecting.remove(name)
         } catch {
             if error == .noSuchFileOrDirectory { return true }
             let other = "\(taken.name)@\(taken.id)"
@@ -85,6 +89,7 @@ extension Daemon {
         do {
             try journal.sync()
             try spool.moveNew(file, directory, to: name, .rejected)
+            rejecting.remove(name)
             report.warning("\(text): it is now rejected/\(name)")
         } catch let error as JournalError {
             report.error("unable to \(error.sentence), \(directory.rawValue)/\(file) is left there")

@@ -29,6 +29,8 @@ final class Daemon {
     var vanished: Set<TaskID> = []
     /// Commands in incoming/ whose record is not durable yet.
     var commands: Set<String> = []
+    /// Names in rejected/ whose file is still on its way.
+    var rejecting: Set<String> = []
     var carried = CarriedPlans()
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 enum { CL_O_PATH = 010000000, CL_O_TMPFILE = 020200000 };
-enum { CL_RENAME_NOREPLACE = 1 };
+enum { CL_RENAME_NOREPLACE = 1, CL_RENAME_EXCHANGE = 2 };
 
 /// openat2(2) with RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS (Linux 5.6), O_CLOEXEC.
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
