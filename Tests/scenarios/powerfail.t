@@ -50,7 +50,7 @@ run_cases() { # run_cases WHO [WORDS]…: reports all cases
             >"$TMP/out.$who.$name" 2>"$TMP/err.$who.$name" </dev/null &
         TEST_PIDS+=($!)
         running=$((running + 1))
-        [ $running -lt 6 ] || { wait -n || true; }
+        [ $running -lt 8 ] || { wait -n || true; }
     done
     wait
     for name in "${names[@]}"; do repeat "$who" "$name"; done

@@ -285,3 +285,14 @@ case_rejected_back() {
     is "rejected once" "$(count ' reject ')" 1
     ok "nothing is left" wait_until 10 empty
 }
+
+case_reason_alone() {
+    begin "a bad drop is taken, its reason is there, its reject is not on record (rule 6)"
+    crash
+    echo x >"$SPOOL/tmp/$ID@bad.task"
+    echo "of a start that was killed" >"$SPOOL/rejected/bad.task.reason"
+    reboot
+    ok "it is rejected under its name" wait_until 10 test -e "$SPOOL/rejected/bad.task"
+    like "with its own reason" "$(cat "$SPOOL/rejected/bad.task.reason")" '^bad.task:1:1: '
+    is "nothing else is there" "$(find "$SPOOL/rejected" -type f | wc -l)" 2
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Random power failures, for powerfail.t: cut.py SPOOL BIN BOOT MARKS SEED CUTS
+"""Random power failures, for powerfail.t: cut.py SPOOL BIN BOOT MARKS SEED CUTS [MOUNT IMAGE]
 
 taskd works while files are dropped and moved; its system calls are traced; it is killed or stopped
 up to three times, then the power fails: the spool becomes what a disk may hold then, and taskd starts on
@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -110,6 +111,54 @@ def know_again():
                 break
 
 
+class Traced:
+    """A spool whose disk is a model of one, fed with taskd's system calls."""
+
+    def __init__(self, machine, work, choose):
+        self.machine, self.work, self.choose = machine, work, choose
+        self.state, self.trace, self.part = None, None, 0
+
+    def start(self, number, part):
+        if part == 0:
+            self.state, self.work.log = Disk(SPOOL), []
+        self.trace = "%s/trace.%d.%d" % (MARKS, number, part)
+        self.machine.start(self.trace)
+        wait(lambda: os.path.exists(self.trace) and os.path.getsize(self.trace), "the tracer")
+
+    def stopped(self):
+        wait(lambda: whole(self.trace), "a whole trace")
+        self.work.log.extend(Trace(SPOOL).read(self.trace))
+
+    def cut(self):
+        for _, operation in sorted(self.work.log, key=lambda entry: entry[0]):
+            operation(self.state)
+        words = self.state.cut(self.choose)
+        know_again()
+        return words + " operations on names"
+
+
+class Real:
+    """A spool on a file system of its own, which is stopped without a commit of its journal."""
+
+    def __init__(self, machine, folder, image):
+        self.machine, self.folder, self.image = machine, folder, image
+        subprocess.run(["sync", "-f", folder], check=True)
+
+    def start(self, _number, _part):
+        self.machine.start()
+
+    def stopped(self):
+        pass
+
+    def cut(self):
+        folder = os.open(self.folder, os.O_RDONLY)
+        fcntl.ioctl(folder, 0x8004587D, struct.pack("I", 2))  # EXT4_IOC_SHUTDOWN, no flush
+        os.close(folder)
+        subprocess.run(["umount", self.folder], check=True)
+        subprocess.run(["mount", "-o", "loop", self.image, self.folder], check=True)
+        return "ext4"
+
+
 def main(machine):
     choose = random.Random(int(SEED))
     machine.boot()
@@ -118,28 +167,22 @@ def main(machine):
     machine.stop(signal.SIGTERM)
     work = Work(SPOOL, MARKS, choose)
     oracle = Oracle(SPOOL, work)
+    store = Real(machine, *sys.argv[7:9]) if len(sys.argv) > 8 else Traced(machine, work, choose)
     for number in range(int(CUTS)):
-        state, work.log = Disk(SPOOL), []
         for part in range(choose.choice([1, 1, 2, 3])):
-            trace = "%s/trace.%d.%d" % (MARKS, number, part)
-            machine.start(trace)
-            wait(lambda: os.path.exists(trace) and os.path.getsize(trace), "the tracer")
+            store.start(number, part)
             time.sleep(choose.random() * 0.1)
             work.go(choose.choice([0, choose.randint(1, 25)]))
             # A stop in order writes a checkpoint.
             machine.stop(choose.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
-            wait(lambda: whole(trace), "a whole trace")
-            work.log.extend(Trace(SPOOL).read(trace))
+            store.stopped()
         machine.power_off()
-        for _, operation in sorted(work.log, key=lambda entry: entry[0]):
-            operation(state)
-        words = state.cut(choose)
-        know_again()
+        words = store.cut()
         oracle.after_cut()
         if "KEEP" in os.environ:
             shutil.copytree(SPOOL, "%s/cut.%d" % (MARKS, number), symlinks=True,
                             ignore=shutil.ignore_patterns("run.*", "log"))
-        print("# cut %d: %s operations on names, %d records" % (
+        print("# cut %d: %s, %d records" % (
             number, words, len(disk.all_records(SPOOL))), flush=True)
         machine.boot()
     machine.start()

@@ -1,18 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a power failure does to a spool on disk, for powerfail.t and powercut.t.
+"""What a power failure does to a spool on disk, for powerfail.t.
 
 disk.py cut SPOOL REGEX      the journal ends before the first record of taskd that matches
 disk.py tear SPOOL           the last record of taskd is half there, followed by rubbish
 disk.py records SPOOL        all records of taskd, in order, without their frames
 disk.py plan SPOOL ID         the plan that the accept of ID carries
 disk.py rekey SPOOL ID FILE [VERB]  the accept of ID was that of FILE: inode, times
-disk.py shutdown DIR FLAG    the file system of DIR stops: 2 at once, 1 after a commit of its journal
 """
-import fcntl
 import os
 import re
-import struct
 import sys
 import urllib.parse
 
@@ -111,11 +108,6 @@ def rekey(spool, run, file, verb="accept"):
                 segment.write(b"%08x" % crc32c(body, seed) + body)
             return
     sys.exit("no %s of %s" % (verb, run))
-
-
-def shutdown(folder, flag):
-    descriptor = os.open(folder, os.O_RDONLY)
-    fcntl.ioctl(descriptor, 0x8004587D, struct.pack("I", int(flag)))  # EXT4_IOC_SHUTDOWN
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ class Work:
         self.told = set()  # names of drops whose submitter was told that they are safe
         with open(self.path("units", "lib.task"), "w") as file:
             file.write(UNIT % ("", "echo x >>%s/ran.lib" % marks))
+            file.flush()
+            os.fsync(file.fileno())
 
     def path(self, folder, name):
         return os.path.join(self.spool, folder, name)
@@ -52,9 +54,11 @@ class Work:
         return name + ".task", text.encode()
 
     def arrive(self, name, data):
-        source = os.path.join(self.marks, "drop")
+        source = self.spool + ".drop"  # on its file system
         with open(source, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         key = "incoming", name
         self.log.append((time.time(), lambda disk: disk.names(None, key, Node(data))))
         os.rename(source, self.path(*key))
@@ -66,10 +70,13 @@ class Work:
         run = "".join(DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
         self.arrive("%s@%s" % (run, name), data)
         self.log.append((time.time(), lambda disk: disk.sync(("incoming", ""))))
+        folder = os.open(os.path.join(self.spool, "incoming"), os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
         self.told.add(name)
 
     def drop(self):
-        """As mv(1): nothing is synced."""
+        """As mv(1): the directory is not synced."""
         self.arrive(*self.unit())
 
     def some(self, *folders):
