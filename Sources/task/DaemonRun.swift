@@ -43,7 +43,7 @@ final class DaemonRun {
         try waiting.makeDurable()
         status = waiting.status
         let outcome = try waiting.outcome(id, plan)
-        if status == ExitStatus.tryLater {
+        if status == ExitStatus.tryLater, outcome.root?.state.isFinal != true {
             reporter.error("\(id) is parked in hold/: task release \(id.short) lets it go on")
         } else if outcome.root?.state.isFinal != true {
             reporter.error(try waiting.sentence(of: id))

@@ -32,8 +32,13 @@ final class Executor {
     var running: Int { slots.count - free.count }
     var queued: Int { queue.count }
 
-    /// Queues a job; `fill` starts it.
-    func submit(_ job: Job) { queue.append(job) }
+    /// Queues a job before all of lower priority; `fill` starts it.
+    func submit(_ job: Job) {
+        let priority = job.recipe.priority
+        var place = queue.endIndex
+        while place > queue.startIndex, queue[place - 1].recipe.priority < priority { place -= 1 }
+        queue.insert(job, at: place)
+    }
 
     /// Starts what may start. Call it once a turn.
     func fill() {

@@ -25,6 +25,8 @@ final class Recipe {
     let longest: Int64?
     let stopGrace: Int64
     let killSignal: Int32
+    /// Higher is started before lower.
+    let priority: Int
     /// Bytes of output kept of one attempt.
     let logLimit: Int
     /// `StandardInput=` and `StandardOutput=`.
@@ -57,6 +59,7 @@ final class Recipe {
         longest = spec.span(.maxTime).finite
         stopGrace = spec.span(.timeoutStopSec).microseconds
         killSignal = spec.text(.killSignal).flatMap { SignalName.number(of: $0) } ?? 15
+        priority = spec.number(.priority)
         logLimit = Int(clamping: spec.size(.logLimit).bytes)
         input = spec.text(.standardInput) ?? "null"
         output = spec.text(.standardOutput) ?? "log"

@@ -86,6 +86,27 @@ else
     skip "an end right between two looks" "strace is not to be had here"
 fi
 
+# One slot is taken; what waits for it is begun by priority, then by age.
+start_taskd "$TMP/one" --slots=1
+(
+    export TASK_SPOOL=$TMP/one
+    printf '[Command]\ncommand="sleep 1"\n' >block.task
+    for unit in low:-5 mid:0 mid2:0 high:10; do
+        printf '[Service]\nPriority=%s\n[Command]\ncommand=true\n' "${unit#*:}" >"${unit%:*}.task"
+    done
+    block=$(task submit block.task)
+    wait_until 10 running block
+    task submit low.task mid.task mid2.task high.task >/dev/null
+    task wait "$block" low mid mid2 high
+) >"$TMP/prio" 2>&1 || true
+is "the slot goes by priority" "$(tasklog query --spool="$TMP/one" -o plain \
+    "select group_concat(name, ' ') from (select name from run where name <> 'block' order by started)")" \
+    "high mid mid2 low"
+printf '[Args]\nargs=-c "exit 75"\n[Command]\ncommand=sh\n' >later.task
+TASK_SPOOL=$TMP/one exits "a task's own 75" 75 timeout 20 task run later.task
+unlike "is not called parked" "$(cat "$TMP/err")" 'parked'
+stop_taskd
+
 TASK_SPOOL=$TMP/fresh exits "without a spool" 3 task run fails.task
 like "there is a history all the same" "$(tasklog list --spool="$TMP/fresh" -o plain)" 'fails'
 done_testing
