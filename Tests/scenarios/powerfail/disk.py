@@ -4,8 +4,7 @@
 
 disk.py cut SPOOL REGEX      the journal ends before the first record of taskd that matches
 disk.py tear SPOOL           the last record of taskd is half there, followed by rubbish
-disk.py records SPOOL        all records of taskd, in order, without their frames
-disk.py plan SPOOL ID         the plan that the accept of ID carries
+disk.py plan SPOOL ID        the plan that the accept of ID carries
 disk.py rekey SPOOL ID FILE [VERB]  the accept of ID was that of FILE: inode, times
 """
 import os
@@ -71,11 +70,6 @@ def tear(spool):
 def all_records(spool):
     return [line.split(b" ", 3)[3].decode() for path in segments(spool)
             for _, line in lines(path) if line.count(b" ") > 3]
-
-
-def records(spool):
-    for record in all_records(spool):
-        print(record)
 
 
 def plan(spool, run):
