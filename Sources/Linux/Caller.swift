@@ -25,6 +25,12 @@ public enum Caller {
     /// The program's arguments, its own name first.
     public static var arguments: [String] { CommandLine.arguments }
 
+    /// Tells the service manager, where there is one: `READY=1`, `STOPPING=1` (sd_notify(3)).
+    public static func notifyManager(_ text: String) {
+        guard let socket = environment("NOTIFY_SOCKET") else { return }
+        _ = MessageSocket.datagram(Array(text.utf8), to: socket)
+    }
+
     /// Effective user id.
     public static var uid: UInt32 { geteuid() }
 

@@ -62,7 +62,9 @@ extension Daemon {
             ["taskrun", "--pool", "--spool=\(spool.path)"]
             + (options.slots > 0 ? ["--slots=\(options.slots)"] : [])
         let program = Program(
-            path: options.taskrun, arguments: arguments, environment: Caller.environment())
+            path: options.taskrun, arguments: arguments,
+            // It is not the service's main process: what it would tell the manager is not taskd's.
+            environment: Caller.environment().filter { !$0.hasPrefix("NOTIFY_SOCKET=") })
         do {
             let null = try File.open("/dev/null", flags: .readWrite)
             var settings = SpawnOptions()
@@ -101,9 +103,18 @@ extension Daemon {
             return
         }
         pool.failures = seconds > 10 ? 0 : pool.failures + 1
-        let how =
-            end.signal.map { "signal \(SignalName.name(of: $0))" } ?? "status \(end.exitCode ?? 0)"
-        report.error("the pool ended by \(how): its attempts are lost and start again")
+        if end.exitCode == 75 {  // another had the lock, and answers in a moment
+            if pool.failures == 3 {
+                report.error(
+                    "a pool holds \(spool.path)/run.lock and does not answer: nothing runs until it "
+                        + "does or has ended")
+            }
+        } else {
+            let how =
+                end.signal.map { "signal \(SignalName.name(of: $0))" }
+                ?? "status \(end.exitCode ?? 0)"
+            report.error("the pool ended by \(how): its attempts are lost and start again")
+        }
         if pool.connection == nil, pool.failures > 1 {
             pool.nextAttempt = Clock.boot() + 500_000 << Int64(min(pool.failures, 6))
         }
@@ -230,6 +241,7 @@ extension Daemon {
     private func completeTable(_ count: Int) {
         if !pool.isReady {
             pool.isReady = true
+            if pool.child == nil { pool.failures = 0 }
             if reconcile != nil {
                 finishReconciliation()
             } else {

@@ -17,11 +17,6 @@ struct Report {
     func warning(_ text: String) { write("warning", 4, text) }
     func notice(_ text: String) { write("notice", 5, text) }
 
-    func ready() { notify("READY=1") }
-    func stopping() { notify("STOPPING=1") }
-
-    private func notify(_ text: String) {
-        guard let socket = Caller.environment("NOTIFY_SOCKET") else { return }
-        _ = MessageSocket.datagram(Array(text.utf8), to: socket)
-    }
+    func ready() { Caller.notifyManager("READY=1") }
+    func stopping() { Caller.notifyManager("STOPPING=1") }
 }

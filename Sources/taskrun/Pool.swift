@@ -39,6 +39,7 @@ final class Pool {
 
     func serve() throws(Errno) {
         _ = try loop.add(socket.number, .readable) { [unowned self] _ in acceptClients() }
+        Caller.notifyManager("READY=1")
         Memory.forgetStart()
         while !isDone {
             executor.fill()

@@ -50,7 +50,7 @@ talk <<END
 connect
 expect 10 ^slots
 ack 1
-run $RUN.1 1 long Jail=no command=sleep arg=30
+run $RUN.1 1 long Jail=no command=sleep arg=600
 expect 10 start .*$RUN.1
 END
 talk <<END
@@ -87,8 +87,8 @@ mkfifo "$TMP/again"
 timeout -s KILL 60 python3 "$CLIENT" "$SPOOL" <"$TMP/again" >"$TMP/first" 2>&1 &
 TEST_PIDS+=("$!")
 exec 7>"$TMP/again"
-printf '%s\n' connect 'expect 10 ^slots' "run $RUN.4 1 four Jail=no command=true" >&7
-wait_until 10 grep -q '^< slots' "$TMP/first"
+printf '%s\n' connect 'expect 10 ^slots' "run $RUN.4 1 four Jail=no command=true" 'say sent' >&7
+wait_until 10 grep -q '^sent' "$TMP/first"
 talk <<END
 connect
 expect 10 ^slots
@@ -162,7 +162,7 @@ ok "a drained pool ends" wait_until 10 gone "$POOL"
 
 start_pool --idle=300ms
 ok "a pool with nothing to do ends" wait_until 10 gone "$POOL"
-start_pool --idle=2s
+start_pool --idle=4s
 talk <<END
 connect
 expect 10 ^slots
@@ -170,7 +170,7 @@ log 00000002-taskd-000001
 run $RUN.11 1 eleven Jail=no command=sleep arg=0
 expect 10 end $RUN.11
 END
-exits "not before its events are acknowledged" 124 timeout 3 tail -s 0.1 -f --pid="$POOL" /dev/null
+exits "not before its events are acknowledged" 124 timeout 6 tail -s 0.1 -f --pid="$POOL" /dev/null
 talk <<END
 connect
 expect 10 ^slots
@@ -181,7 +181,7 @@ exits "an idle time that is none" 2 "$BIN/taskrun" --pool --spool="$SPOOL" --idl
 
 # A service manager's socket.
 mkdir -m 0700 "$TMP/passed"
-python3 - "$TMP/passed/run.sock" "$BIN/taskrun" --pool --slots=3 --idle=2s >>"$TMP/pool.err" 2>&1 <<'END' &
+python3 - "$TMP/passed/run.sock" "$BIN/taskrun" --pool --slots=3 --idle=4s >>"$TMP/pool.err" 2>&1 <<'END' &
 import os, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.bind(sys.argv[1] + "~")

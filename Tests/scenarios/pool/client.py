@@ -11,6 +11,7 @@
     expect SECONDS REGEX   prints messages until one matches; `timeout` where none does
     closed SECONDS         waits for the pool to close the connection
     close                  closes without reading
+    say TEXT               prints it: what stands before is done
 Messages of the pool are printed as they are, after `< `.
 """
 import array
@@ -137,6 +138,8 @@ for command in sys.stdin:
             expect(seconds, " ".join(pattern))
         case ["closed", seconds]:
             closed(seconds)
+        case ["say", *words]:
+            say(" ".join(words))
         case ["close"]:
             sock.close()
         case _:
