@@ -51,5 +51,18 @@ is "is the same bytes, also without a line feed at its end" "$(task logs binary 
     "$( (cat "$TMP/random" && printf end) | sum)"
 is "on standard output too" "$(sum <"$TMP/out")" "$( (cat "$TMP/random" && printf end) | sum)"
 
+# Without a taskd the pool stops reading at the end of its segment; the next taskd brings another.
+unit first "$MANY" 'LogLimit=infinity'
+unit second 'seq 2 9000001' 'LogLimit=infinity'
+mapfile -t ids < <(task submit "$TMP/first.task" "$TMP/second.task")
+begun() { [ "$(tasklog list "$1" -s running -o plain | wc -l)" -eq 1 ]; }
+ok "two print" wait_until 10 begun second
+stop_taskd KILL
+start_taskd "$TASK_SPOOL"
+exits "they end under another taskd" 0 timeout 120 task wait "${ids[@]}"
+is "nothing of the first is lost" "$(task logs first | sum)" "$(eval "$MANY" | sum)"
+is "nor of the second" "$(task logs second | sum)" "$(seq 2 9000001 | sum)"
+ok "all segments are whole" tasklog verify
+
 stop_taskd
 done_testing
