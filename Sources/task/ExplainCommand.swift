@@ -129,7 +129,10 @@ struct Explanation {
             lines.append("By uid \(by).")
         }
         let next = run.state == .failure ? "task logs \(run.id.short); then " : ""
-        lines.append("Next: \(next)task retry \(run.id.short)")
+        // What ran without a taskd, or was retried since, has no plan there.
+        let isThere = try live.places(of: run.id).contains { $0.directory == .failed }
+        let again = isThere ? "task retry \(run.id.short)" : "run or submit it again"
+        lines.append("Next: \(next)\(again)")
         return lines
     }
 
@@ -180,8 +183,9 @@ struct Explanation {
         case .failed: return ["It is being parked in failed/."]
         default:
             return [
-                "Its plan is in none of the spool's directories: it is not this spool's to run, or "
-                    + "taskd is not running. Next: task audit \(run.id.short)"
+                "Its plan is in none of the spool's directories: it runs without a taskd, or the "
+                    + "`task run` or pipe that ran it was killed and nobody will say how it ended. "
+                    + "Next: task audit \(run.id.short)"
             ]
         }
     }

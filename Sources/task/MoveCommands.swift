@@ -103,8 +103,8 @@ struct RetryCommand: MovesRuns {
         for target in try mover.resolve(operands.runs, among: .failed) {
             try mover.move(
                 mover.wholeRun(target), from: [.failed], to: .ready,
-                otherwise: "only what is in failed/ can be retried; a run that succeeded leaves no "
-                    + "file: submit it again")
+                otherwise: "only what is in failed/ can be retried; a run that succeeded, or ran "
+                    + "without a taskd, leaves no file there: submit it again")
         }
         mover.finish()
     }

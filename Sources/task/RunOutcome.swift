@@ -153,7 +153,7 @@ struct RunOutcome {
             [
                 .id("\(task.ref)"), .id("\(run)"), Value(task.name), .state(task.state),
                 Value(task.reason?.rawValue), Value(task.exit),
-                Value(task.signal.map { SignalName.name(of: Int32($0)) }), Value(task.attempt),
+                Value(task.signal), Value(task.attempt),
                 Value(time: task.started), Value(time: task.ended), Value(span: task.cpu),
                 Value(size: task.memory), Value(task.weak), Value(task.message),
             ]

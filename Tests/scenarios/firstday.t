@@ -149,6 +149,27 @@ printf '[Service]\nStandardOutput=journal\n[Command]\ncommand=true\n' >journal.t
 exits "what this release does not carry out" 2 task run journal.task
 like "is said before anything runs" "$(cat "$TMP/err")" 'StandardOutput=journal is not carried out by this release'
 
+# ---- JSON has the keys of its schema, whoever prints it
+
+printf '[Args]\nargs=-c "kill -9 $$"\n[Command]\ncommand=sh\n' >killed.task
+for command in 'run killed.task' 'status killed' 'list killed' 'audit killed' 'logs lines -n 1' 'wait killed'; do
+    # shellcheck disable=SC2086
+    timeout 20 task $command -o json >"$TMP/json" 2>/dev/null || true
+    # shellcheck disable=SC2016
+    ok "task $command -o json" python3 -c '
+import json, sys
+rows = json.load(open(sys.argv[1]))["items"]
+known = json.load(open(sys.argv[2]))["$defs"]["item"]["properties"]
+assert rows, "no rows"
+for row in rows:
+    for key, value in row.items():
+        want = known[key].get("type", "string")
+        assert want == {str: "string", int: "integer"}[type(value)], (key, value)
+' "$TMP/json" "$ROOT/contrib/schema/task.schema.json"
+done
+TASK_SPOOL=$TMP/alone exits "a failure without a taskd" 137 task run killed.task
+like "can't be retried by its plan" "$(TASK_SPOOL=$TMP/alone task explain killed)" 'Next: .*run or submit it again'
+
 # ---- times before now, with and without =
 
 exits "since a span" 0 task list --since -1h --until now -o plain
