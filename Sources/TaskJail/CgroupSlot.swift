@@ -13,7 +13,8 @@ public struct JailBreach: Equatable, Sendable {
     public var throttled: Int64 = 0
     /// /tmp, scratch and /dev/shm were full at some poll or at the end: `disk` if it failed.
     public var isDiskFull = false
-    /// Most memory at any time, bytes; nil where nobody counts.
+    /// Most memory at any time, bytes, without what the slot held before (the page cache of earlier
+    /// attempts); nil where nobody counts.
     public var peakMemory: Int64?
 
     public init() {}
@@ -30,6 +31,10 @@ final class CgroupSlot {
     /// The counters after the attempt before; nothing ran since.
     private var last: JailBreach?
     private var files: [String: KernelFile] = [:]
+    /// What was charged before the attempt began.
+    private var memoryBefore: Int64 = 0
+    /// memory.peak where it could not be reset (before Linux 6.12): it only tells when it rises.
+    private var peakBefore: Int64 = 0
 
     init(controllers: [String: CgroupPlace], unified: String?) {
         self.controllers = controllers
@@ -134,11 +139,19 @@ final class CgroupSlot {
         now.oomKills -= before.oomKills
         now.forksRefused -= before.forksRefused
         now.throttled -= before.throttled
-        if let place = controllers["memory"] {
-            let name = place.isV2 ? "/memory.peak" : "/memory.max_usage_in_bytes"
-            now.peakMemory = file(place.path + name)?.number(after: "")
-        }
+        now.peakMemory = peakMemory()
         return now
+    }
+
+    private func peakMemory() -> Int64? {
+        guard let place = controllers["memory"], let peak = peakFile(place)?.number(after: ""),
+            peak > peakBefore
+        else { return nil }
+        return max(0, peak - memoryBefore)
+    }
+
+    private func peakFile(_ place: CgroupPlace) -> KernelFile? {
+        file(place.path + (place.isV2 ? "/memory.peak" : "/memory.max_usage_in_bytes"), O_RDWR)
     }
 
     private func counters() -> JailBreach {
@@ -158,13 +171,18 @@ final class CgroupSlot {
     }
 
     private func resetPeak() {
-        guard let place = controllers["memory"], !place.isV2 else { return }
-        file(place.path + "/memory.max_usage_in_bytes", O_RDWR)?.write("0")
+        guard let place = controllers["memory"] else { return }
+        let usage = place.isV2 ? "/memory.current" : "/memory.usage_in_bytes"
+        memoryBefore = file(place.path + usage)?.number(after: "") ?? 0
+        let peak = peakFile(place)
+        let isReset = peak?.write("0") ?? false
+        peakBefore = isReset ? 0 : peak?.number(after: "") ?? 0
     }
 
+    /// `mode`: read-only where the kernel gives no more.
     private func file(_ path: String, _ mode: Int32 = O_RDONLY) -> KernelFile? {
         if let known = files[path] { return known }
-        let file = KernelFile(path, mode)
+        let file = KernelFile(path, mode) ?? KernelFile(path, O_RDONLY)
         files[path] = file
         return file
     }
@@ -203,8 +221,8 @@ private final class KernelFile {
         return value
     }
 
-    func write(_ text: StaticString) {
-        _ = pwrite(descriptor, text.utf8Start, text.utf8CodeUnitCount, 0)
+    func write(_ text: StaticString) -> Bool {
+        pwrite(descriptor, text.utf8Start, text.utf8CodeUnitCount, 0) >= 0
     }
 
     deinit { close(descriptor) }

@@ -75,6 +75,23 @@ all() { # all WHO
         "$TMP/user/$who-retry.events"
     fails "$who" tempfail 78 exit
     is "$who, tempfail: 78 is not tried again" "$(grep -ac ' start ' "$TMP/user/$who-tempfail.events")" 1
+    uses_its_own "$who" "${as[@]}"
+}
+
+# In one slot after a task that took 90 MB of memory and left 60 MB in the page cache.
+uses_its_own() {
+    local who=$1 place=$TMP/user/$1.place
+    shift
+    "$@" mkdir "$place"
+    unit big '[Service]' "WorkingDirectory=$place" '[Command]' 'command="sh"' '[Args]' \
+        'args="-c '"'head -c 60000000 /dev/zero >left; head -c 90000000 /dev/zero | tail -c 90000000 | wc -c'"'"'
+    unit small '[Dependencies]' 'Requires=big.task' '[Command]' 'command="echo"' '[Args]' 'args="small"'
+    exits "$who: a large task, then a small one" 0 "$@" timeout -s KILL 40 \
+        "$BIN/taskrun" --slots=1 --events="$place/events" "$PWD/small.task"
+    # shellcheck disable=SC2016
+    ok "$who: the memory of each is its own" awk '$2 == "end" {
+        for (i = 4; i <= NF; i++) if ($i ~ /^mem=/) mem[++n] = substr($i, 5) + 0 }
+        END { print mem[1], mem[2]; exit !(n == 2 && mem[1] > 80e6 && mem[2] < 20e6) }' "$place/events"
 }
 
 if is_root; then all root; fi
