@@ -19,6 +19,8 @@ final class EventIndexer {
     let pauseRun: Statement
     let nextGeneration: Statement
     let cancelRest: Statement
+    /// What failed, and what hung on it, is as if it had never run; its attempts are kept.
+    let renewRest: Statement
     private let plans: PlanMemory
     /// The host of the segment that is read.
     var node = ""
@@ -110,12 +112,19 @@ final class EventIndexer {
             """)
         nextGeneration = try database.prepare(
             """
-            update run set status = 2, generation = ?2, ended = null, reason = null,
-                message = null, held = 0 where id = ?1
+            update run set status = 2, generation = ?2, started = null, ended = null,
+                reason = null, message = null, held = 0 where id = ?1
             """)
         cancelRest = try database.prepare(
             "update task set status = ?2, ended = ?3 where id between ?1 || '.' and ?1 || '/' "
-                + "and status in (0, 1, 2, 3, 4, ?4)")
+                + "and status < \(TaskState.success.rawValue)")
+        renewRest = try database.prepare(
+            """
+            update task set status = 1, generation = ?2, attempts = 0, started = null, ended = null,
+                due = null, reason = null, exit = null, signal = null, cpu_us = null, mem = null,
+                message = null where id between ?1 || '.' and ?1 || '/'
+                and status in (\(TaskState.failure.rawValue), \(TaskState.cancelled.rawValue))
+            """)
     }
 
     /// The generation that a task's run is in: attempts of each are counted from 1.
@@ -176,7 +185,7 @@ extension EventIndexer {
         let count = event.number("tasks") ?? outline.map { Int64($0.tasks.count) }
         let root =
             event.number("root") ?? outline?.root.map { Int64($0) } ?? count.map { $0 - 1 }
-        try add(event, run, .created, count, root)
+        try add(event, run, .ready, count, root)
         let unit = UnitNames(event).unit
         for entry in outline?.tasks ?? [] {
             addTask.bind(1, run + [UInt8(ascii: ".")] + Array(String(entry.number).utf8))
@@ -251,7 +260,9 @@ extension EventIndexer {
         nextGeneration.bind(1, run)
         nextGeneration.bind(2, event.number("g"))
         try nextGeneration.run()
-        try settleRest(run, as: .pending, at: nil, from: [.failure, .cancelled])
+        renewRest.bind(1, run)
+        renewRest.bind(2, event.number("g"))
+        try renewRest.run()
         return .ready
     }
 
@@ -267,23 +278,13 @@ extension EventIndexer {
         endRun.bind(6, Self.tail(run))
         endRun.bind(7, event.text("what"))
         try endRun.run()
-        if state == .cancelled {
-            try settleRest(run, as: .cancelled, at: event.time, from: [])
-        }
-        return state
-    }
-
-    // The tasks of a run that have no end, and those in the given states.
-    private func settleRest(
-        _ run: ArraySlice<UInt8>, as state: TaskState, at time: Int64?, from: [TaskState]
-    ) throws(HistoryError) {
-        for other in from.isEmpty ? [state] : from {
+        if state == .cancelled {  // and its tasks that have no end
             cancelRest.bind(1, run)
             cancelRest.bind(2, Int64(state.rawValue))
-            cancelRest.bind(3, time)
-            cancelRest.bind(4, Int64(other.rawValue))
+            cancelRest.bind(3, event.time)
             try cancelRest.run()
         }
+        return state
     }
 
     // The id backwards: the end of an id is then a prefix, which an index finds.

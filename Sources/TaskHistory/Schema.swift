@@ -4,7 +4,7 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 5
+    static let version: Int64 = 6
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,

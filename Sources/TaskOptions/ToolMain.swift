@@ -4,13 +4,16 @@ import Linux
 import SystemPackage
 import TaskHistory
 import TaskJournal
+import TaskModel
 import TaskTool
 
 /// The outer frame of a program that people type: parses, runs, and turns what was thrown into a
 /// message and an exit status. Wrong usage exits 2 (task(1), EXIT STATUS).
 public enum ToolMain {
-    /// The version that `--version` and `-V` print.
-    public static let version = "taskspool 0.1.0"
+    /// What `--version` and `-V` print.
+    public static func version(of program: String) -> String {
+        "\(program) (taskspool) \(Version.text)"
+    }
 
     public static func run(_ program: any ParsableCommand.Type) -> Never {
         let name = program.configuration.commandName ?? "task"

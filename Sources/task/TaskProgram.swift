@@ -14,7 +14,7 @@ struct TaskProgram: ParsableCommand {
             to taskd. RUN is an id, the end of one (4 characters or more), a unit's name (its \
             latest run) or `last`; RUN.K is one task of a run. See task(1).
             """,
-        version: ToolMain.version,
+        version: ToolMain.version(of: "task"),
         groupedSubcommands: [
             CommandGroup(
                 name: "Running",

@@ -17,7 +17,7 @@ extension Daemon {
             try spool.sync(directory)  // rule 1
         }
         var inventory = try SpoolInventory(reading: spool)
-        let fold = replay(inventory)
+        let fold = try replay(inventory)
         wanted = WantedPlans(fold)
         if fold.runs.keys.contains(where: { !inventory.hasRun($0) }) {
             try inventory.addPlans(spool)  // rule 8: moved while the directories were read
@@ -47,7 +47,9 @@ extension Daemon {
     }
 
     /// What of the journal the checkpoint does not account for.
-    private func replay(_ inventory: SpoolInventory) -> JournalFold {
+    ///
+    /// - Throws: where a segment may not be read: unlike damage, its owner can mend that in a moment.
+    private func replay(_ inventory: SpoolInventory) throws -> JournalFold {
         let start = readCheckpoint()
         var isQuiet = start?.content.isStop ?? false
         var fold = JournalFold(
@@ -68,6 +70,8 @@ extension Daemon {
                 report.error("\(damage.sentence); the directories remain the truth")
                 append(damage.note(at: Clock.real()))
             }
+        } catch JournalError.io(let verb, let name, let errno) where errno == .permissionDenied {
+            throw JournalError.io(verb: verb, name: name, errno: errno)
         } catch {
             isQuiet = false
             report.error("unable to \(error.sentence), the directories alone decide")

@@ -110,9 +110,11 @@ extension Daemon {
             report.error("unable to take incoming/\(taken.name): \(error), it stays there")
             return
         }
-        reject(
-            taken, original: original,
-            "\(taken.name): its name has bytes that are not allowed: [A-Za-z0-9@._:-]{1,128}, "
-                + "not beginning with -")
+        let what =
+            bytes.count > DropName.longest
+            ? "its name has \(bytes.count) bytes: \(DropName.longest) are allowed"
+            : "its name has bytes that are not allowed: [A-Za-z0-9@._:-]{1,\(DropName.longest)}, "
+                + "not beginning with -"
+        reject(taken, original: original, "\(taken.name): \(what)")
     }
 }

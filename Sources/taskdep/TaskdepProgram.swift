@@ -13,7 +13,7 @@ struct TaskdepProgram: ParsableCommand {
             FILE is a unit, a script, a pipeline or a plan. It writes no file. \
             Example: taskdep plan site.task | taskrun -. See taskdep(1).
             """,
-        version: ToolMain.version,
+        version: ToolMain.version(of: "taskdep"),
         subcommands: [
             PlanCommand.self, LintCommand.self, OrderCommand.self, GraphCommand.self,
             CheckCommand.self, AwaitCommand.self,

@@ -13,7 +13,7 @@ struct TasklogProgram: ParsableCommand {
             RUN is an id, the end of one (4 characters or more), a unit's name (its latest run) or \
             `last`; RUN.K is one task of a run. Without RUN it is the latest. See tasklog(1).
             """,
-        version: ToolMain.version,
+        version: ToolMain.version(of: "tasklog"),
         subcommands: [
             AppendCommand.self, LogsCommand.self, AuditCommand.self, StatusCommand.self,
             ListCommand.self, QueryCommand.self, ExportCommand.self, MetricsCommand.self,

@@ -60,8 +60,14 @@ struct Options {
         guard let first = operands.first else {
             throw Problem(what: "nothing to run: give a unit, or - for a plan on standard input")
         }
-        let others = Array(operands.dropFirst())
+        var others = Array(operands.dropFirst())
         if showsPlan {
+            if let word = others.first, word.hasPrefix("-") {  // the unit takes no arguments here
+                var rest = others.dropFirst()
+                let (name, inline) = Self.divided(word)
+                try set(name, Self.value(of: name, inline, &rest))
+                others = Array(rest)
+            }
             guard others.isEmpty else { throw Problem(what: "--plan takes one unit") }
             mode = .show(first)
         } else if first == "-" {

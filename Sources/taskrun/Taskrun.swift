@@ -28,7 +28,7 @@ import TaskModel
         case .help:
             try File.writeAll(Array(Options.help.utf8), to: 1)
         case .version:
-            try File.writeAll(Array("taskrun \(Version.text)\n".utf8), to: 1)
+            try File.writeAll(Array("taskrun (taskspool) \(Version.text)\n".utf8), to: 1)
         case .plan:
             return try PlanCommand.run(options, JailHouse())
         case .pool:

@@ -59,7 +59,7 @@ import Testing
         let fixture = try HistoryFixture()
         try fixture.event("accept \(first) name=site tasks=2 plan=\(HistoryFixture.plan)")
         let history = try fixture.history()
-        #expect(try history.run(first)?.state == .created)
+        #expect(try history.run(first)?.state == .ready)
         #expect(try history.tasks(ofRun: first).map(\.state) == [.ready, .pending])
         try fixture.event("start \(first).0 a=1 name=libpng.service")
         try fixture.writer.flush()
@@ -167,7 +167,7 @@ import Testing
         filter.limit = 1
         #expect(try history.list(filter).map(\.id) == [second])
         filter = HistoryFilter()
-        filter.states = [.created, .pending]
+        filter.states = [.ready, .pending]
         #expect(try history.list(filter).map(\.name) == ["other"])
     }
 

@@ -39,6 +39,17 @@ like "it says why" "$(cat "$TMP/err")" 'it was rejected: .task explain bad. says
 exits "explain a drop whose name was changed" 0 task explain 'bad name'
 like "has its reason" "$(cat "$TMP/out")" 'its name has bytes that are not allowed'
 
+long=$(printf 'x%.0s' {1..140})
+cp bad.task "$long.task"
+mv "$long.task" "$TASK_SPOOL/incoming"
+reason() { grep -rqs "its name has 145 bytes: 128 are allowed" "$TASK_SPOOL/rejected"; }
+ok "a name that is too long is said to be that" wait_until 10 reason
+for program in task taskd taskrun taskdep tasklog; do
+    is "$program --version" "$("$BIN/$program" --version)" "$program (taskspool) 0.1.0"
+done
+exits "options after the unit of --plan" 0 "$BIN/taskrun" --plan ok.task -o json
+ok "… count" python3 -m json.tool "$TMP/out"
+
 # ---- what a run of several says
 
 exits "a dependency's jail" 1 task run well.task
@@ -90,6 +101,13 @@ if is_root; then
     TASK_SPOOL=$TMP/user/spool exits "and again" 0 task submit ok.task
     TASK_SPOOL=$TMP/user/spool exits "and asks" 0 task list
     is "leaves nothing that is not its owner's" "$(find "$TMP/user/spool" ! -uid "$TEST_UID")" ""
+
+    (RUN_AS=user start_taskd "$TMP/user/spool" && stop_taskd)
+    rm "$TMP/user/spool/checkpoint"
+    chown root "$(find "$TMP/user/spool/journal" -name '*-taskd-*' | sort | head -n 1)"
+    exits "a taskd that may not read its journal does not start without it" 74 \
+        as_user timeout 10 "$BIN/taskd" --spool="$TMP/user/spool"
+    like "it says what it may not read" "$(cat "$TMP/err")" 'Permission denied, taskd does not start'
 fi
 
 # ---- the latest is the one that was just dropped

@@ -24,7 +24,7 @@ cd "$TMP/home"
 exits "help" 0 task --help
 like "help names the commands" "$(cat "$TMP/out")" 'submit.*run.*cancel.*retry.*query'
 exits "version" 0 task -V
-like "version is a line" "$(cat "$TMP/out")" '^taskspool [0-9]+\.[0-9]+\.[0-9]+$'
+like "version is a line" "$(cat "$TMP/out")" '^task \(taskspool\) [0-9]+\.[0-9]+\.[0-9]+$'
 exits "an unknown command" 2 task frobnicate
 like "it is named" "$(cat "$TMP/err")" "^task: error: there is no command frobnicate.*submit"
 exits "submit without operand" 2 task submit
