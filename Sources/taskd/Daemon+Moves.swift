@@ -2,6 +2,7 @@
 import Linux
 import SystemPackage
 import TaskEngine
+import TaskJournal
 import TaskModel
 import TaskSpool
 
@@ -85,24 +86,63 @@ extension Daemon {
         perform(engine.takeActions())
     }
 
-    /// A plan that memory does not know: a retry, or a plan put there by hand.
+    /// A plan that memory does not know: a retry, a plan put there by hand, or one of a run that ended
+    /// while its owner moved it.
     private func handleUnknown(_ directory: SpoolDirectory, _ file: RunFileName) {
         guard directory != .failed, spool.exists(file.description, directory) else { return }
-        guard let (plan, encoded) = readPlan(file, directory) else { return }
-        let name = plan.tasks.last?.spec.name ?? ""
-        if file.generation > 0 {
-            record(
-                .retry, file.run.description,
-                [
-                    .init("g", String(file.generation)), .init("by", String(spool.owner)),
-                    .init("name", name),
-                ])
-        } else {
-            makeDurable(file, directory, encoded)
-            _ = recordAccept(file.run, name: name, plan, encoded, nil, isRecovered: true)
+        guard file.generation > 0 else {
+            strangers[file.run] = PlanPlace(directory, file)
+            return
         }
+        guard let (plan, _) = readPlan(file, directory) else { return }
+        let name = plan.tasks.last?.spec.name ?? ""
+        record(
+            .retry, file.run.description,
+            [
+                .init("g", String(file.generation)), .init("by", String(spool.owner)),
+                .init("name", name),
+            ])
         checkpoint.unsynced.append(file.run)
         enter(file.run, plan, name: name, directory, file)
+    }
+
+    /// A plan is live unless the journal has its end (rule 9): then step 6 is done again. The whole
+    /// journal is read, once for all that came in a turn; nothing but an owner's hand leads here.
+    func admitStrangers() {
+        if strangers.isEmpty { return }
+        let places = strangers
+        strangers = [:]
+        let pasts = pasts(of: Set(places.keys))
+        for (id, place) in places
+        where runs[id] == nil && spool.exists(place.file.description, place.directory) {
+            if let past = pasts[id], past.ends[0] != nil {
+                recoverEnded(id, place, past, nil)
+                continue
+            }
+            guard let (plan, encoded) = readPlan(place.file, place.directory) else { continue }
+            let name = plan.tasks.last?.spec.name ?? ""
+            makeDurable(place.file, place.directory, encoded)
+            _ = recordAccept(id, name: name, plan, encoded, nil, isRecovered: true)
+            checkpoint.unsynced.append(id)
+            enter(id, plan, name: name, place.directory, place.file)
+        }
+    }
+
+    private func pasts(of ids: Set<TaskID>) -> [TaskID: RunPast] {
+        var fold = JournalFold(interesting: ids, inodes: [])
+        do {
+            try journal.flush()
+            let reader = try JournalReader(at: spool.number(.journal))
+            while let event = try reader.nextEvent() {
+                guard event.at.segment.writer == "taskd", let run = event.line.ref?.run,
+                    ids.contains(run)
+                else { continue }
+                fold.add(event.line, isThisBoot: event.boot == owner.record.boot)
+            }
+        } catch {
+            report.error("unable to \(error.sentence), a plan that ended may run again")
+        }
+        return fold.runs
     }
 
     /// A plan that was put into the spool by hand, and that its accept will not carry (rule 5).

@@ -17,11 +17,14 @@ extension Daemon {
             try spool.sync(directory)  // rule 1
         }
         var inventory = try SpoolInventory(reading: spool)
-        let fold = try replay(inventory)
-        wanted = WantedPlans(fold)
+        var fold = try replay(inventory)
         if fold.runs.keys.contains(where: { !inventory.hasRun($0) }) {
+            let seen = inventory.ids
             try inventory.addPlans(spool)  // rule 8: moved while the directories were read
+            // Of what was not seen the journal's end was not kept.
+            if inventory.ids != seen { fold = try replay(inventory) }
         }
+        wanted = WantedPlans(fold)
         reconcile = Reconciliation()
         for (id, taken) in inventory.taken {
             if let rejection = fold.runs[id]?.rejection {

@@ -60,7 +60,7 @@ extension Daemon {
     }
 
     /// A retry is on record and has no end; the renames before it were lost.
-    private func retryAgain(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan) {
+    func retryAgain(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan) {
         let file = RunFileName(run: id, generation: past.generation)
         let there = PlanPlace(past.isHeld ? .hold : .ready, file)
         let reduced = Reduction.reduce(plan, past.earlier)

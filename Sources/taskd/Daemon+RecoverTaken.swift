@@ -14,7 +14,10 @@ extension Daemon {
             return after(journal.lastSequence, .install(taken, as: name))
         }
         if !past.ends.isEmpty || isFull {
-            return after(journal.lastSequence, .removeTaken(taken))
+            after(journal.lastSequence, .removeTaken(taken))
+            // It stands for the first generation only: a later one whose plan is gone must end, too.
+            if !isFull { recoverLost(taken.id, past) }
+            return
         }
         if past.accept != nil {
             if isCleanBoot || past.isCancelled {  // the owner removed the plan: that cancels
@@ -80,7 +83,10 @@ extension Daemon {
                 return setAside(
                     id, "\(id).full", .tmp, "it is torn, and its accept record does not hold it")
             }
-            try park(id, plan, past.results, as: file)
+            let reduced = try park(id, plan, past.results, as: file)
+            if past.isLive, places.isEmpty {  // asked for again: that rename was lost as well
+                retryAgain(id, PlanPlace(.failed, file), past, reduced)
+            }
         } catch {
             report.error("unable to finish tmp/\(id).full: \(error), it is left there")
         }
@@ -89,10 +95,11 @@ extension Daemon {
     /// A failed run's plan is on its way in tmp/ID.full: what did not succeed goes to failed/.
     private func park(
         _ id: TaskID, _ plan: Plan, _ results: [Int: TaskState], as file: RunFileName
-    ) throws(Errno) {
+    ) throws(Errno) -> Plan {
         let reduced = plan.tasks.count == 1 ? plan : Reduction.reduce(plan, results)
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
         try spool.remove("\(id).full", .tmp)
+        return reduced
     }
 }

@@ -27,6 +27,8 @@ final class Daemon {
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
+    /// Plans that memory does not know: the journal is asked at the end of the turn, once for all.
+    var strangers: [TaskID: PlanPlace] = [:]
     /// Commands in incoming/ whose record is not durable yet.
     var commands: Set<String> = []
     /// Names in rejected/ whose file is still on its way.
@@ -100,6 +102,7 @@ final class Daemon {
         maintainPool()
         acceptDrops()
         lookForVanished()
+        admitStrangers()
         engine.advance(to: now())
         perform(engine.takeActions())
         // What a start stands on is written before its job line goes out (models/link.pml, F_MARK).

@@ -66,6 +66,19 @@ journald_heard() { grep -qa "^TASK_NAME=$1\$" "$TMP/entries"; }
 ok "journald heard of it" wait_until 10 journald_heard well
 like "with its fields" "$(tr '\n' ' ' <"$TMP/entries")" "TASK_ID=$id.0 TASK_NAME=well TASK_RUN=$id TASK_STATE=success"
 
+# A plan of a run that has ended, put back: from a backup, or by a mv that met the end.
+unit again 'echo x >>'"$TMP/again.ran"'; until [ -e '"$TMP/again.go"' ]; do sleep 0.05; done'
+sed -i '1i [Jail]\nJail=no' "$TMP/again.task"
+id=$("$BIN/task" submit "$TMP/again.task")
+ok "a run is active" wait_until 20 test -e "$TMP/again.ran"
+cp "$SPOOL/active/$id" "$TMP/kept"
+touch "$TMP/again.go"
+exits "it ends" 0 timeout 20 task wait "$id"
+mv "$TMP/kept" "$SPOOL/ready/$id"
+is_gone() { [ -z "$(find "$SPOOL" -name "$id*" -print -quit)" ]; }
+ok "its plan, put back, is removed" wait_until 20 is_gone
+is "and does not run again" "$(wc -l <"$TMP/again.ran") $("$BIN/task" audit "$id" -o plain | grep -c accept)" "1 1"
+
 printf 'x\n' >"$TMP/bad.task"
 mv "$TMP/bad.task" "$SPOOL/incoming/"
 ok "a bad file is rejected" wait_until 20 test -e "$SPOOL/rejected/bad.task"

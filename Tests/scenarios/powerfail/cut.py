@@ -192,6 +192,10 @@ def main(machine):
     print("# %d drops, %d of them must end" % (work.count, len(oracle.must)))
     for fault in faults:
         print("# " + fault)
+    for record in disk.all_records(SPOOL):  # of the runs that the faults name
+        words = record.split(" ")
+        if len(words) > 2 and any(words[2].split(".")[0] in fault for fault in faults):
+            print("# %s: %s" % (words[0], record[:300]))
     return 1 if faults else 0
 
 

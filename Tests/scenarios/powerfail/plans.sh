@@ -177,3 +177,37 @@ case_retry_undone() {
     is "nothing ran, nothing is asked again" "$(runs_of one) $(count " retry $id ")" "3 1"
     is "failed/ is empty" "$(ls "$SPOOL/failed")" ""
 }
+
+# A retry on record of which tmp/ alone has something left: with $1 to put there.
+retry_left() {
+    unit "$(ran one); test -e $TMP/second || exit 3; until [ -e $TMP/go.one ]; do sleep 0.05; done" >"$TMP/again.task"
+    id=$(submit again)
+    ok "a run fails" wait_until 20 at failed "$id+1"
+    : >"$TMP/second"
+    mv "$SPOOL/failed/$id+1" "$SPOOL/ready/"
+    ok "its retry runs" wait_until 20 has_run one 2
+    ok "on record" wait_until 10 recorded " retry $id g=1"
+    crash
+    rm "$SPOOL/active/$id+1"
+}
+case_retry_full() {
+    begin "a retry is on record, its plan is back in tmp/ID.full (rules 5 and 9)"
+    retry_left
+    disk plan "$id" >"$SPOOL/tmp/$id.full"
+    reboot
+    ok "the retry goes on" wait_until 20 has_run one 3
+    go one
+    ok "it ends" wait_until 20 ended "$id" 1
+    is "one end each" "$(end_of "$id") $(end_of "$id" 1) $(count " retry $id ")" "failure success 1"
+    ok "nothing is left" wait_until 10 empty
+}
+case_retry_taken() {
+    begin "a retry is on record, its plan is gone, and the drop is back in tmp/ (step 4)"
+    retry_left
+    cp "$TMP/again.task" "$SPOOL/tmp/$id@again.task"
+    reboot
+    ok "it ends" wait_until 20 ended "$id" 1
+    is "one end each" "$(end_of "$id") $(end_of "$id" 1)" "failure cancelled"
+    is "nothing ran again" "$(runs_of one)" 2
+    ok "nothing is left" wait_until 10 empty
+}
