@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 needs task taskd taskrun
 
-N=${TASKSPOOL_KILL:-400}
+N=${TASKSPOOL_KILL:-2000}
 SPOOL=$TMP/spool
 export TASK_SPOOL=$SPOOL
 start_taskd "$SPOOL"
