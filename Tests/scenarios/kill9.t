@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Goal: kill -9 of taskd, and of taskrun, in the middle of many tasks loses nothing: each ends with
 # one visible result, what was acknowledged is there, and taskd's death interrupts no running task.
-# TASKSPOOL_KILL sets how many tasks (400).
+# TASKSPOOL_KILL sets how many tasks (2,000).
 # shellcheck source=Tests/scenarios/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs task taskd taskrun
