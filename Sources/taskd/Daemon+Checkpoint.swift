@@ -86,6 +86,7 @@ extension Daemon {
         content.cautiousUntil = cautiousUntilReal ?? 0
         content.isStop = isStop
         try spool.publish(content.encode(), as: "checkpoint")
+        elsewhere = [:]
         checkpoint.sequence = journal.lastSequence
         checkpoint.segment = journal.segment
     }

@@ -79,7 +79,10 @@ extension Daemon {
 
     /// The owner moved the file while its end was written: the end wins.
     private func finishElsewhere(_ id: TaskID, _ run: RunRecord, _ state: TaskState) {
-        guard let place = find(id) else { return }
+        guard let place = find(id) else {
+            elsewhere[id] = (run, state)
+            return
+        }
         var moved = run
         (moved.directory, moved.file) = place
         if state == .success || state == .skipped {

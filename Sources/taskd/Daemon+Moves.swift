@@ -90,6 +90,11 @@ extension Daemon {
     /// while its owner moved it.
     private func handleUnknown(_ directory: SpoolDirectory, _ file: RunFileName) {
         guard directory != .failed, spool.exists(file.description, directory) else { return }
+        if let ended = elsewhere[file.run], ended.run.file.generation == file.generation {
+            elsewhere[file.run] = nil
+            runs[file.run] = ended.run
+            return finish(file.run, ended.state)
+        }
         guard file.generation > 0 else {
             strangers[file.run] = PlanPlace(directory, file)
             return

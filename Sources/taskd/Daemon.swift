@@ -27,6 +27,9 @@ final class Daemon {
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
+    /// Runs that ended and whose file was in no directory then: its owner removed it, or moves it.
+    /// Until the next checkpoint.
+    var elsewhere: [TaskID: (run: RunRecord, state: TaskState)] = [:]
     /// Plans that memory does not know: the journal is asked at the end of the turn, once for all.
     var strangers: [TaskID: PlanPlace] = [:]
     /// Commands in incoming/ whose record is not durable yet.

@@ -79,6 +79,28 @@ is_gone() { [ -z "$(find "$SPOOL" -name "$id*" -print -quit)" ]; }
 ok "its plan, put back, is removed" wait_until 20 is_gone
 is "and does not run again" "$(wc -l <"$TMP/again.ran") $("$BIN/task" audit "$id" -o plain | grep -c accept)" "1 1"
 
+# The same of a retry, whose file is on its way between two directories when its end is written.
+unit twice 'echo x >>'"$TMP/twice.ran"'; [ -e '"$TMP/twice.second"' ] || exit 3; until [ -e '"$TMP/twice.go"' ]; do sleep 0.05; done; echo end >'"$TMP/twice.end"
+sed -i '1i [Jail]\nJail=no' "$TMP/twice.task"
+id=$("$BIN/task" submit "$TMP/twice.task")
+ok "a run fails" wait_until 20 at failed "$id+1"
+touch "$TMP/twice.second"
+mv "$SPOOL/failed/$id+1" "$SPOOL/ready/"
+lines() { [ "$(wc -l <"$TMP/twice.ran")" = "$1" ]; }
+ok "its retry runs" wait_until 20 lines 2
+ok "… is active" wait_until 20 at active "$id+1"
+kill -STOP "$TASKD"
+touch "$TMP/twice.go"
+ok "it comes to its end while taskd stands" wait_until 20 test -e "$TMP/twice.end"
+pool_told() { ! pgrep -f "$TMP/twice.ran" >/dev/null; }
+wait_until 20 pool_told
+mv "$SPOOL/active/$id+1" "$TMP/away"
+kill -CONT "$TASKD"
+exits "it ends" 0 timeout 20 task wait "$id"
+mv "$TMP/away" "$SPOOL/ready/$id+1"
+ok "its plan, come back, is removed" wait_until 20 is_gone
+is "and does not run again" "$(wc -l <"$TMP/twice.ran") $("$BIN/task" audit "$id" -o plain | grep -c retry)" "2 1"
+
 printf 'x\n' >"$TMP/bad.task"
 mv "$TMP/bad.task" "$SPOOL/incoming/"
 ok "a bad file is rejected" wait_until 20 test -e "$SPOOL/rejected/bad.task"
