@@ -229,96 +229,12 @@ public enum File {
         _ = try checked { cl_fallocate(descriptor, offset, length) }
     }
 
-    /// renameat(2): replaces what had the new name.
-    public static func rename(
-        _ name: String, at directory: Int32, to newName: String, at newDirectory: Int32
-    ) throws(Errno) {
-        _ = try checked { renameat(directory, name, newDirectory, newName) }
-    }
-
-    /// renameat(2) of a name that need not be UTF-8.
-    public static func rename(
-        bytes name: [UInt8], at directory: Int32, to newName: String, at newDirectory: Int32
-    ) throws(Errno) {
-        let path = name.map { CChar(bitPattern: $0) } + [0]
-        _ = try checked { renameat(directory, path, newDirectory, newName) }
-    }
-
-    /// renameat2(RENAME_NOREPLACE): fails with `.fileExists` instead of replacing.
-    public static func renameNew(
-        _ name: String, at directory: Int32, to newName: String, at newDirectory: Int32
-    ) throws(Errno) {
-        _ = try checked {
-            cl_renameat2(
-                directory, name, newDirectory, newName, UInt32(CL_RENAME_NOREPLACE))
-        }
-    }
-
-    /// renameat2(RENAME_EXCHANGE): both names must be there. ENOSYS or EINVAL where a file system
-    /// cannot.
-    public static func exchange(
-        _ name: String, at directory: Int32, with other: String, at otherDirectory: Int32
-    ) throws(Errno) {
-        _ = try checked {
-            cl_renameat2(directory, name, otherDirectory, other, UInt32(CL_RENAME_EXCHANGE))
-        }
-    }
-
-    public static func unlink(_ name: String, at directory: Int32) throws(Errno) {
-        _ = try checked { unlinkat(directory, name, 0) }
-    }
-
-    public static func removeDirectory(_ name: String, at directory: Int32) throws(Errno) {
-        _ = try checked { unlinkat(directory, name, AT_REMOVEDIR) }
-    }
-
-    public static func makeDirectory(
-        _ name: String, at directory: Int32 = here, mode: UInt32 = 0o700
-    ) throws(Errno) {
-        _ = try checked { mkdirat(directory, name, mode) }
-    }
-
     /// Sets the modification time, microseconds since 1970.
     public static func setModified(_ descriptor: Int32, to microseconds: Int64) throws(Errno) {
         let time = timespec(
             tv_sec: Int(microseconds / 1_000_000), tv_nsec: Int(microseconds % 1_000_000) * 1000)
         var times = [timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2), time]  // UTIME_OMIT
         _ = try checked { futimens(descriptor, &times) }
-    }
-
-    /// Takes an exclusive flock(2) without waiting; false when another holds it.
-    public static func tryLock(_ descriptor: Int32, shared: Bool = false) throws(Errno) -> Bool {
-        do {
-            _ = try checked { flock(descriptor, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) }
-            return true
-        } catch Errno.wouldBlock {
-            return false
-        }
-    }
-
-    /// Takes an exclusive flock(2), waiting for it.
-    public static func lock(_ descriptor: Int32) throws(Errno) {
-        _ = try checked { flock(descriptor, LOCK_EX) }
-    }
-
-    /// Gives a flock(2) back.
-    public static func unlock(_ descriptor: Int32) throws(Errno) {
-        _ = try checked { flock(descriptor, LOCK_UN) }
-    }
-
-    /// The kernel's word that nobody has the file open for writing (fcntl(2), F_SETLEASE): true when
-    /// it was granted. Give it back with `releaseLease`. SIGIO must be blocked.
-    public static func tryReadLease(_ descriptor: Int32) throws(Errno) -> Bool {
-        do {
-            _ = try checked { cl_lease_read(descriptor) }
-            return true
-        } catch Errno.wouldBlock {
-            return false
-        }
-    }
-
-    public static func releaseLease(_ descriptor: Int32) throws(Errno) {
-        _ = try checked { cl_lease_release(descriptor) }
     }
 
     /// Whether a child gets the descriptor (FD_CLOEXEC): for those that came from outside.

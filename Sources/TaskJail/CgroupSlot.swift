@@ -30,7 +30,8 @@ final class CgroupSlot {
     private var before = JailBreach()
     /// The counters after the attempt before; nothing ran since.
     private var last: JailBreach?
-    private var files: [String: KernelFile] = [:]
+    /// nil: the kernel has none.
+    private var files: [String: KernelFile?] = [:]
     /// What was charged before the attempt began.
     private var memoryBefore: Int64 = 0
     /// memory.peak where it could not be reset (before Linux 6.12): it only tells when it rises.
@@ -182,8 +183,8 @@ final class CgroupSlot {
     /// `mode`: read-only where the kernel gives no more.
     private func file(_ path: String, _ mode: Int32 = O_RDONLY) -> KernelFile? {
         if let known = files[path] { return known }
-        let file = KernelFile(path, mode) ?? KernelFile(path, O_RDONLY)
-        files[path] = file
+        let file = KernelFile(path, mode) ?? (mode == O_RDONLY ? nil : KernelFile(path, O_RDONLY))
+        files[path] = .some(file)
         return file
     }
 }

@@ -62,10 +62,13 @@ extension History {
         let end = Clock.boot() + 1_000_000
         do {
             var file = try pendingDrop(word, in: choice)
-            while file != nil, Self.isServed(choice), Clock.boot() < end {
-                _ = try EventLoop().turn(until: Clock.boot() + 3000)
-                try refresh()
-                file = try pendingDrop(word, in: choice)
+            if file != nil, Self.isServed(choice) {
+                let loop = try EventLoop()
+                while file != nil, Clock.boot() < end {
+                    _ = try loop.turn(until: Clock.boot() + 3000)
+                    try refresh()
+                    file = try pendingDrop(word, in: choice)
+                }
             }
             // It may have been accepted between the last reading and that look.
             if file == nil, Self.hasJustMoved(choice) { try refresh() }

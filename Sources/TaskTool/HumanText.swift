@@ -31,6 +31,11 @@ public enum HumanText {
         return tenth == 0 || whole >= 100 ? String(whole) : "\(whole).\(tenth)"
     }
 
+    /// What is said of output that was not kept.
+    public static func aboveLogLimit(_ name: String, _ bytes: Int64) -> String {
+        "\(name) wrote \(size(bytes)) more than its LogLimit= keeps: that part is in no log"
+    }
+
     /// `512`, `1.5K`, `12M`, `8G`: powers of 1024, as the unit files spell them.
     public static func size(_ bytes: Int64) -> String {
         if bytes < 0 { return "-" + size(-max(bytes, -Int64.max)) }

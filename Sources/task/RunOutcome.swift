@@ -80,9 +80,7 @@ struct TaskOutcome {
     /// What is to be said though it may have succeeded; nil when nothing is.
     var loss: String? {
         guard dropped > 0 else { return nil }
-        return
-            "\(name ?? "\(ref)") wrote \(HumanText.size(dropped)) more than its LogLimit= keeps: "
-            + "that part is not shown and in no log"
+        return HumanText.aboveLogLimit(name ?? "\(ref)", dropped)
     }
 
     /// `failure (exit 3)`, `failure (check, exit 1)`, `success`.

@@ -121,9 +121,7 @@ private final class LogSession {
         }
         for part in cut.prefix(10) {
             let name = TaskRef(part.task).map { names.task($0) } ?? part.task
-            reporter.warning(
-                "\(name) wrote \(HumanText.size(part.dropped)) more than its LogLimit= keeps: that "
-                    + "part is in no log")
+            reporter.warning(HumanText.aboveLogLimit(name, part.dropped))
         }
     }
 

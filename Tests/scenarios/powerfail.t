@@ -138,7 +138,19 @@ runs_of() { [ -e "$TMP/ran.$1" ] && wc -l <"$TMP/ran.$1" || echo 0; }
 waits() { echo "$(ran "$1"); until [ -e $TMP/go.$1 ]; do sleep 0.05; done"; }
 go() { : >"$TMP/go.$1"; }
 has_run() { [ "$(runs_of "$1")" -ge "${2-1}" ]; }
+# again fails the first time, and then waits as `one` does, once $TMP/second is there.
+again() { echo "$(ran one); test -e $TMP/second || exit 3; until [ -e $TMP/go.one ]; do sleep 0.05; done"; }
 submit() { "$BIN/task" submit "$TMP/$1.task"; }
+one_active() { # $id: a run of `one` that has begun
+    id=$(submit one)
+    ok "a run is active" wait_until 20 has_run one
+}
+two_fail() { # two_fail SCRIPT: $id, a run of two tasks of which the second, SCRIPT, has failed
+    cp "$TMP/lib.task" "$SPOOL/units/lib.task"
+    { printf '[Dependencies]\nRequires=lib.task\n' && unit "$1"; } >"$TMP/two_fail.task"
+    id=$(submit two_fail)
+    ok "a run of two tasks fails" wait_until 20 at failed "$id+1"
+}
 unit "$(waits one)" >"$TMP/one.task"
 unit 'exit 3' >"$TMP/bad3.task"
 unit "$(ran lib)" >"$TMP/lib.task"

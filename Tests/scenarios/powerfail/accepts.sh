@@ -4,8 +4,7 @@
 
 case_accepted() {
     begin "the accept is durable, neither plan nor drop reached the disk (rule 8)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     rm "$SPOOL"/active/"$id"
     reboot
@@ -19,8 +18,7 @@ case_accepted() {
 
 case_removed() {
     begin "the same in one boot: its owner removed the plan (rule 8)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     rm "$SPOOL"/active/"$id"
     restart
@@ -94,8 +92,7 @@ case_back() {
 
 case_submitted() {
     begin "what task submit dropped is back in incoming/, its plan is gone (rules 3 and 8)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     rm "$SPOOL"/active/"$id"
     cp "$TMP/one.task" "$SPOOL/incoming/$id@one.task"
@@ -124,8 +121,7 @@ case_copied() {
 
 case_unaccepted() {
     begin "a valid plan, its accept lost (rule 2)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     disk cut " accept $id"
     mv "$SPOOL/active/$id" "$SPOOL/ready/"
@@ -141,8 +137,7 @@ case_unaccepted() {
 
 case_taken() {
     begin "a taken drop, no plan, no accept; another plan is unfinished"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     disk cut " accept $id"
     rm "$SPOOL/active/$id"
@@ -241,8 +236,7 @@ case_ended_taken() {
 
 case_command_back() {
     begin "a command is back in incoming/ (rule 3)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     : >"$SPOOL/incoming/$id.cancel"
     ok "it is cancelled" wait_until 10 ended "$id"
     crash

@@ -61,8 +61,7 @@ case_cancelled() {
 
 case_early_cancel() {
     begin "a cancel before the pool is there"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     new_boot
     start_taskd "$SPOOL" --taskrun="$TMP/later"

@@ -18,8 +18,7 @@ case_torn_tail() {
 
 case_no_journal() {
     begin "the journal is gone: the directories remain the truth (FAULTS 3)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     rm "$SPOOL"/journal/*
     reboot
@@ -64,7 +63,7 @@ case_checkpoint() {
 
 case_checkpoint_retry() {
     begin "a retried run in a checkpoint (rules 7 and 9)"
-    unit "$(ran one); test -e $TMP/second || exit 3; until [ -e $TMP/go.one ]; do sleep 0.05; done" >"$TMP/again.task"
+    unit "$(again)" >"$TMP/again.task"
     id=$(submit again)
     ok "a run fails" wait_until 20 at failed "$id+1"
     : >"$TMP/second"
@@ -109,8 +108,7 @@ case_checkpoint_torn() {
 
 case_undone() {
     begin "a checkpoint does not pass a step that failed (rule 7)"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     unit "$(waits late); exit 3" >"$TMP/late.task"
     fails=$(submit late)
     mkdir -p "$SPOOL/tmp/$fails.full/x" # renaming a file onto it fails

@@ -35,8 +35,7 @@ case_torn_large() {
 
 case_twice() {
     begin "one id in two directories"
-    id=$(submit one)
-    ok "a run is active" wait_until 20 has_run one
+    one_active
     crash
     cp "$SPOOL/active/$id" "$SPOOL/ready/$id"
     reboot
@@ -71,10 +70,7 @@ case_ended_plan() {
 
 case_parking() {
     begin "step 6 was under way: tmp/ID.full (rule 5)"
-    cp "$TMP/lib.task" "$SPOOL/units/lib.task"
-    { printf '[Dependencies]\nRequires=lib.task\n' && unit 'exit 4'; } >"$TMP/top.task"
-    id=$(submit top)
-    ok "a run of two tasks fails" wait_until 20 at failed "$id+1"
+    two_fail 'exit 4'
     is "its plan there is reduced" "$(grep -c '^task ' "$SPOOL/failed/$id+1")" 1
     crash
     rm "$SPOOL/failed/$id+1"
@@ -153,10 +149,7 @@ case_twice_ended() {
 
 case_retry_undone() {
     begin "a retry is on record, the renames before it did not reach the disk (rules 4 and 9)"
-    cp "$TMP/lib.task" "$SPOOL/units/lib.task"
-    { printf '[Dependencies]\nRequires=lib.task\n' && unit "$(ran one); test -e $TMP/second || exit 3; until [ -e $TMP/go.one ]; do sleep 0.05; done"; } >"$TMP/again.task"
-    id=$(submit again)
-    ok "a run of two tasks fails" wait_until 20 at failed "$id+1"
+    two_fail "$(again)"
     : >"$TMP/second"
     mv "$SPOOL/failed/$id+1" "$SPOOL/ready/"
     ok "its retry runs" wait_until 20 has_run one 2
@@ -180,7 +173,7 @@ case_retry_undone() {
 
 # A retry on record of which tmp/ alone has something left: with $1 to put there.
 retry_left() {
-    unit "$(ran one); test -e $TMP/second || exit 3; until [ -e $TMP/go.one ]; do sleep 0.05; done" >"$TMP/again.task"
+    unit "$(again)" >"$TMP/again.task"
     id=$(submit again)
     ok "a run fails" wait_until 20 at failed "$id+1"
     : >"$TMP/second"
