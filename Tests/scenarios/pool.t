@@ -146,7 +146,8 @@ run $RUN.10 1 ten command=sleep arg=4711
 expect 10 start .*$RUN.10
 END
 sleepers() { pgrep -f '^sleep 4711$' | wc -l; }
-is "two tasks run" "$(sleepers)" 2
+both() { [ "$(sleepers)" = 2 ]; }
+ok "two tasks run" wait_until 10 both # a start is told before the exec
 kill -s KILL "$POOL"
 none() { [ "$(sleepers)" = 0 ]; }
 ok "kill -9 of the pool ends its tasks" wait_until 10 none
