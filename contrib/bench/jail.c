@@ -2,6 +2,7 @@
 // The C programs that our jail is measured against: COUNT jailed runs, RUNNING at a time.
 //   jail ns    COUNT RUNNING CGROUP PROGRAM   clone3(pid, mnt, ipc, uts) + seccomp + a fresh cgroup,
 //                                             no mounts
+//   jail net   COUNT RUNNING CGROUP PROGRAM   the same with a network namespace
 //   jail fresh COUNT RUNNING CGROUP PROGRAM   the jail of taskrun, built from nothing each time
 // CGROUP is a writable directory of the v2 hierarchy. Needs root.
 #define _GNU_SOURCE
@@ -59,6 +60,7 @@ int jail_confine(const struct sock_fprog *filter)
 
 struct job {
     int fresh;
+    int net;
     char **argv;
     const char *dir;
     const struct sock_fprog *filter;
@@ -78,7 +80,8 @@ static pid_t start(const struct job *job, struct slot *slot, int number)
     int cgroup = open(slot->cgroup, O_DIRECTORY | O_CLOEXEC);
     if (cgroup < 0) die("open a cgroup");
     struct clone_args args = {
-        .flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_INTO_CGROUP,
+        .flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_INTO_CGROUP |
+                 (job->net ? CLONE_NEWNET : 0),
         .exit_signal = SIGCHLD,
         .cgroup = (uint64_t)cgroup,
     };
@@ -115,7 +118,12 @@ int main(int argc, char **argv)
     int count = atoi(argv[2]), running = atoi(argv[3]), started = 0;
     struct sock_fprog filter = compile();
     char *copy = strdup(argv[5]);
-    struct job job = {strcmp(argv[1], "fresh") == 0, argv + 5, dirname(copy), &filter, argv[4]};
+    struct job job = {.fresh = strcmp(argv[1], "fresh") == 0,
+                      .net = strcmp(argv[1], "net") == 0,
+                      .argv = argv + 5,
+                      .dir = dirname(copy),
+                      .filter = &filter,
+                      .cgroups = argv[4]};
     struct slot slots[16] = {0};
     if (running < 1 || running > 16) return 2;
     double begin = now(), used = cpu();
