@@ -61,6 +61,8 @@ struct Explanation {
         } else {
             lines += try waits(of: run)
         }
+        let next = lines.last?.hasPrefix("Next: ") == true ? 1 : 0
+        lines.insert(contentsOf: try weaknesses(of: run), at: lines.count - next)
         return lines.joined(separator: "\n")
     }
 
@@ -146,6 +148,21 @@ struct Explanation {
             let exit = task.exit.flatMap { $0 == 0 ? nil : "exit status \($0)" }
             return [task.reason ?? "failure", exit, signal].compactMap { $0 }
                 .joined(separator: ", ")
+        }
+    }
+
+    /// What an ordinary user's jail could not hold in full, and the cure.
+    private func weaknesses(of run: RunRow) throws -> [String] {
+        let names = try history.tasks(ofRun: run.id).compactMap(\.weak)
+            .flatMap { $0.split(separator: ",").map(String.init) }
+        return Set(names).sorted().map { name in
+            let what =
+                switch name {
+                case "LimitMem": "LimitMem= held for each process by itself, not for all together"
+                default: "\(name)= did not hold"
+                }
+            return what + ": no cgroup was delegated to this user. Jail=strict refuses instead; "
+                + "see \"Without root\" in task-jail(7)."
         }
     }
 

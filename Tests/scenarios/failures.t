@@ -4,7 +4,7 @@
 # says what to do; retries are counted and their intervals grow. As root and as an ordinary user.
 # shellcheck source=Tests/scenarios/lib.sh
 . "$(dirname "$0")/lib.sh"
-needs taskrun
+needs taskrun task
 
 mkdir -p "$TMP/user/units" && cd "$TMP/user/units"
 unit() { # unit NAME LINES…: the last section is the command's
@@ -94,6 +94,17 @@ uses_its_own() {
         END { print mem[1], mem[2]; exit !(n == 2 && mem[1] > 80e6 && mem[2] < 20e6) }' "$place/events"
 }
 
+# A limit that did not hold in full is told of a run that succeeded, too.
+explains_weak() {
+    local spool=$TMP/user/explained
+    unit weak '[Service]' 'LimitMem=512M' '[Command]' 'command="true"'
+    as_user "$BIN/taskrun" --plan "$PWD/weak.task" | grep -q '^weak: .*LimitMem' || return 0
+    exits "user: a task with a weak limit" 0 as_user env "TASK_SPOOL=$spool" "$BIN/task" run "$PWD/weak.task"
+    like "user: explain names it and the page" \
+        "$(as_user env "TASK_SPOOL=$spool" "$BIN/task" explain last)" 'LimitMem= held for each process.*task-jail\(7\)'
+}
+
 if is_root; then all root; fi
 all user
+explains_weak
 done_testing
