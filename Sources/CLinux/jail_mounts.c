@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -178,14 +179,28 @@ static int pivot(void) {
 
 // ---- in init --------------------------------------------------------------------------------
 
+// Not through a link: below another tree the place lies in a directory of the host, and its owner
+// could lead what is mounted there over the jail's own places.
+static int attach_at(int tree, const char *to) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    int place = (int)syscall(SYS_openat2, AT_FDCWD, to, &how, sizeof how);
+    if (place < 0) return fail();
+    int error = 0;
+    if (syscall(SYS_move_mount, tree, "", place, "",
+                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        error = fail();
+    close(place);
+    return error;
+}
+
 static int attach_tree(struct jail *j, const struct cl_jail_step *s) {
     int tree = j->trees[s->a];
     if (tree < 0) return 0;
     const char *to = jail_text(j, s->to);
-    int error = attach(tree, to);
+    int error = attach_at(tree, to);
     if (error == ENOENT && s->flags & CL_STEP_OPTIONAL) {
         error = make_point(to, S_ISDIR(j->kinds[s->a]));
-        if (!error) error = attach(tree, to);
+        if (!error) error = attach_at(tree, to);
     }
     close(tree);
     j->trees[s->a] = -1;

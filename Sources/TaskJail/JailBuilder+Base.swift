@@ -194,6 +194,6 @@ extension JailBuilder {
 
     /// A place on the attempt's own tmpfs, whose mount points are made each time.
     func isPrivate(_ path: String) -> Bool {
-        path.hasPrefix("/tmp/") || path.hasPrefix("/scratch/") || path.hasPrefix("/var/tmp/")
+        path.hasPrefix("/tmp/")
     }
 }

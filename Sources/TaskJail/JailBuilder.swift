@@ -97,7 +97,7 @@ struct JailBuilder {
         for index in trees.indices {
             try check(trees[index])
             // `//etc/x` would be an absolute path once its first byte is gone.
-            let parts = Self.components(trees[index].target)
+            let parts = Self.place(trees[index].target)
             trees[index].target = "/" + parts.joined(separator: "/")
         }
         for file in request.files {
@@ -121,14 +121,16 @@ struct JailBuilder {
         if Self.components(tree.target).contains("..") {
             throw JailError(code, "unable to use \(tree.target): `..` in a path of the jail")
         }
-        let parts = Self.components(tree.target)
+        let parts = Self.place(tree.target)
         let first = parts.first ?? ""
         let taken = [
             "", "proc", "sys", "dev", "scratch", "usr", "bin", "sbin", "lib", "lib32", "lib64",
             "libx32", "etc",
         ]
         let isShown = (first == "usr" || first == "etc") && parts.count > 1 && !tree.isWritable
-        let isOurs = tree.name != "unit" && parts.starts(with: ["run", "task"])
+        // Nor what lies above: init would look for the jail's own files in another's directory.
+        let own: [Substring] = ["run", "task"]
+        let isOurs = tree.name != "unit" && (parts.starts(with: own) || own.starts(with: parts))
         if isOurs || parts == ["tmp"] || taken.contains(String(first)) && !isShown {
             throw JailError(code, "unable to use \(tree.target): the jail's own place")
         }
@@ -136,6 +138,13 @@ struct JailBuilder {
 
     static func components(_ path: String) -> [Substring] {
         path.split(separator: "/").filter { $0 != "." }
+    }
+
+    /// A path of the jail by its only name: /var/tmp is a link to /tmp, and what lies below what is
+    /// decided by comparing names.
+    static func place(_ path: String) -> [Substring] {
+        let parts = components(path)
+        return parts.starts(with: ["var", "tmp"]) ? Array(parts.dropFirst()) : parts
     }
 
     // MARK: - Limits

@@ -195,6 +195,7 @@ public final class JailSession {
                 + "(./NAME) and BindReadOnlyPaths="
         case (CL_OP_EXEC, ENOEXEC): return "\(text); a script needs a first line `#!INTERPRETER`"
         case (CL_OP_EXEC, EACCES): return "\(text); is its x bit set?"
+        case (CL_OP_ATTACH, ELOOP): return "a symbolic link leads there; name the place itself"
         case (CL_OP_PROC, EPERM):
             return "\(text); the host's /proc is itself masked (a container): run outside of it"
         default: return text
