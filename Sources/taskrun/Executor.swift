@@ -22,9 +22,7 @@ final class Executor {
         null = try File.open("/dev/null", flags: .readWrite)
         root = try File.open("/", flags: [.path, .directory])
         for index in 0..<count {
-            let slot = try Slot(index: index, null: null.number, root: root.number)
-            try slot.watch(in: loop)
-            slots.append(slot)
+            slots.append(Slot(index: index, null: null.number, root: root.number))
         }
         free = Array((0..<count).reversed())
     }
@@ -63,6 +61,7 @@ final class Executor {
     /// No room for a process or a descriptor just now: no attempt was made, the job waits.
     func putBack(_ job: Job, _ slot: Slot) {
         slot.attempt = nil
+        slot.close(in: loop)
         free.append(slot.index)
         queue.prepend(job)
         retryAt = Clock.boot() + 100_000
@@ -115,6 +114,13 @@ final class Executor {
     func makeSession(
         _ job: Job, slot: Slot, delegate: any SessionDelegate
     ) throws(SessionFailure) -> any Session {
+        do throws(Errno) {
+            try slot.open(in: loop)
+        } catch {
+            throw SessionFailure(
+                reason: .jail, exit: 202, what: "unable to make a pipe: \(error)",
+                isTransient: true)
+        }
         if job.recipe.isJailed {
             return try JailedSession(
                 job, slot: slot, loop: loop, house: jails, delegate: delegate)
@@ -124,6 +130,7 @@ final class Executor {
 
     func finished(_ attempt: Attempt, _ slot: Slot, _ line: [UInt8], _ result: AttemptResult) {
         slot.attempt = nil
+        slot.close(in: loop)
         free.append(slot.index)
         attempt.job.owner.ended(attempt.job, line, result)
     }

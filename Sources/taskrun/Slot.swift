@@ -2,8 +2,8 @@
 import Linux
 import SystemPackage
 
-/// A place for one attempt at a time, with two pipes that live as long as the slot: nothing has to be
-/// made for a task's output.
+/// A place for one attempt at a time, with two pipes that live as long as the attempt: a task may have
+/// changed their flags, or given an end to somebody who outlives it.
 final class Slot {
     let index: Int
     let out: Capture
@@ -16,19 +16,30 @@ final class Slot {
     /// taskrun's own peak of resident memory as far as it is known, bytes.
     var ownPeak: Int64 = 0
 
-    init(index: Int, null: Int32, root: Int32) throws(Errno) {
+    init(index: Int, null: Int32, root: Int32) {
         self.index = index
         self.null = null
         self.root = root
-        out = try Capture(fd: 1)
-        err = try Capture(fd: 2)
+        out = Capture(fd: 1)
+        err = Capture(fd: 2)
     }
 
-    func watch(in loop: EventLoop) throws(Errno) {
+    /// Makes the pipes of an attempt.
+    func open(in loop: EventLoop) throws(Errno) {
         for capture in [out, err] {
-            capture.token = try loop.add(capture.read.number, .readable) { _ in
+            try capture.open()
+            capture.token = try loop.add(capture.reading, .readable) { _ in
                 capture.drain(to: self.attempt, all: false)
             }
+        }
+        isReading = true
+    }
+
+    /// Closes them; who still writes gets EPIPE.
+    func close(in loop: EventLoop) {
+        for capture in [out, err] {
+            if let token = capture.token { loop.remove(token) }
+            capture.close()
         }
     }
 
@@ -54,19 +65,29 @@ final class Slot {
 final class Capture {
     /// 1 or 2, as the task sees it.
     let fd: Int
-    let read: Descriptor
-    let write: Descriptor
+    private var ends: (read: OpenFile, write: OpenFile)?
     var token: WatchToken?
 
     // A pipe holds 64 KiB; most tasks write little, so the buffer begins small.
     private static let size = 64 * 1024
     private var buffer: [UInt8] = []
 
-    init(fd: Int) throws(Errno) {
-        self.fd = fd
+    init(fd: Int) { self.fd = fd }
+
+    /// The ends of the pipe; -1 while there is none.
+    var reading: Int32 { ends?.read.number ?? -1 }
+    var writing: Int32 { ends?.write.number ?? -1 }
+
+    func open() throws(Errno) {
         let pipe = try Pipe.make()
-        read = Descriptor(owning: pipe.read)
-        write = Descriptor(owning: pipe.write)
+        ends = (
+            OpenFile(Descriptor(owning: pipe.read)), OpenFile(Descriptor(owning: pipe.write))
+        )
+    }
+
+    func close() {
+        token = nil
+        ends = nil
     }
 
     /// Reads what is there and hands it to the attempt; bytes that nobody owns are dropped.
@@ -79,7 +100,7 @@ final class Capture {
         while left > 0 {
             let got: Int
             do throws(Errno) {
-                got = try File.read(read.number, into: &buffer)
+                got = try File.read(reading, into: &buffer)
             } catch {
                 return
             }

@@ -21,8 +21,8 @@ final class Streams {
             target, spec, flags: [.writeOnly, .create, .append], code: 209)
         self.input = input?.number ?? slot.null
         self.output =
-            output?.number ?? (target == "null" ? slot.null : slot.out.write.number)
-        error = slot.err.write.number
+            output?.number ?? (target == "null" ? slot.null : slot.out.writing)
+        error = slot.err.writing
         ownInput = input
         ownOutput = output
     }

@@ -99,7 +99,8 @@ import Testing
 
     @Test(arguments: Who.available) func `the jail's own places cannot be bound over`(_ who: Who) {
         let places = [
-            "/proc", "/dev", "/", "/scratch/x", "//etc/x", "/tmp", "/var/tmp", "/run", "/run/task/x",
+            "/proc", "/dev", "/", "/scratch/x", "//etc/x", "/tmp", "/var/tmp", "/run",
+            "/run/task/x",
         ]
         for place in places {
             #expect(Probe.run(who, ["--work", place], ["/bin/true"]).status == 200)
