@@ -62,7 +62,7 @@ import Testing
 
     @Test func `the filter is short`() {
         for options in Self.all {
-            #expect(SeccompFilters.compiled(options).bytes.count / 8 < 260)
+            #expect(SeccompFilters.compiled(options).bytes.count / 8 < 160)
         }
     }
 }
