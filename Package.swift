@@ -33,7 +33,10 @@ let package = Package(
     ],
     targets: [
         // C: what Swift cannot say (clone3, flag words, structures of the kernel).
-        .target(name: "CLinux", path: "Sources/CLinux"),
+        // Only a debug build of the jail can be told, by its tests, which step fails.
+        .target(
+            name: "CLinux", path: "Sources/CLinux",
+            cSettings: [.define("CL_JAIL_FAULTS", .when(configuration: .debug))]),
         // The only module that calls the kernel: descriptors, errno, event loop, processes.
         .target(
             name: "Linux",

@@ -18,6 +18,9 @@ struct jail {
     uint32_t kinds[CL_JAIL_TREES];    // S_IFMT of what was opened, 0 when absent
     int control;
     int in, out, err;
+    int streams[2];                   // opened by steps, in place of in and out; -1
+    int secrets[CL_JAIL_SECRETS];
+    uint64_t secret_bytes;            // copied so far
     uint32_t run;                     // which program is being started
     uint32_t detail;                  // set by the step that failed
     int64_t value;
@@ -30,6 +33,16 @@ static inline const char *jail_text(const struct jail *j, uint32_t offset) {
 /// Performs a step; 0 or the errno.
 int jail_step(struct jail *j, const struct cl_jail_step *s);
 int jail_task_step(struct jail *j, const struct cl_jail_step *s);
+int jail_as_user(const struct jail *j, const struct cl_jail_step *s);
+int jail_as_self(int keep_ids);
+int jail_open_path(struct jail *j, const struct cl_jail_step *s);
+int jail_open_stream(struct jail *j, const struct cl_jail_step *s);
+int jail_open_secret(struct jail *j, const struct cl_jail_step *s);
+/// A detached recursive clone; its descriptor, or -errno.
+int jail_clone_tree(int directory, const char *path, uint32_t flags);
+int jail_make_tree(struct jail *j, const struct cl_jail_step *s);
+/// In L0 and L: SIGKILL when taskrun dies; 0, or ESRCH when it is dead already.
+int jail_die_with_parent(void);
 /// Performs a part in order; the index of the step that failed and *error, or -1.
 int64_t jail_part(struct jail *j, struct cl_jail_part part, int *error);
 /// The whole life of I. Never returns.
@@ -42,6 +55,8 @@ int jail_clone(struct jail *j, int cgroup, uint64_t flags);
 void jail_oom_open(int fd);
 int jail_oom_adjust(const struct jail *j);
 void jail_oom_own(void);
+/// In L0, once: 0, or the errno of the step that failed.
+int jail_prepare(int user_namespace, enum cl_launcher_step *at);
 /// In L0: see jail_libraries.c.
 void jail_shed_libraries(void);
 int jail_drop_bounding(void);

@@ -31,13 +31,16 @@ struct base {
 struct launcher {
     pid_t parent;
     int user_namespace;
-    int refused;     // errno of the user namespace, 0 when it stands
+    int refused;     // errno of what L0 could not do, 0 when all is done
+    enum cl_launcher_step refused_at;
     int current;     // which mount namespace this process is in: index of a base, -1 the host's
     uint64_t clock;
     struct base bases[CL_JAIL_BASES];
 };
 
 static struct launcher launcher;
+
+static int fail(void) { return errno ? errno : EIO; }
 
 // ---- a base ---------------------------------------------------------------------------------
 
@@ -94,7 +97,13 @@ static int64_t build_base(struct jail *j, int place, int *error) {
         base->mounts = 0;
     } else
         failed = jail_part(j, j->request->base, error);
-    if (*error) launcher.current = CL_JAIL_BASES;  // nowhere: the next one enters explicitly
+    // Half a root is of no use: nothing holds its mounts once this process has left them.
+    if (*error) {
+        if (base->mounts > 0) close(base->mounts);
+        base->mounts = 0;
+        launcher.current = CL_JAIL_BASES;  // nowhere
+        (void)enter(-1);
+    }
     return failed;
 }
 
@@ -103,6 +112,11 @@ static int64_t ensure_base(struct jail *j, int *error) {
     int found = 0;
     if ((*error = make_key(j, key))) return j->request->base.first;
     int place = place_for_base(key, &found);
+#ifdef CL_JAIL_FAULTS
+    struct cl_jail_part part = j->request->base;
+    uint32_t fault = j->request->fault;
+    if (fault > part.first && fault <= part.first + part.count) found = 0;
+#endif
     if (!found) {
         int64_t failed = build_base(j, place, error);
         if (*error) return failed;
@@ -129,11 +143,7 @@ static void relocate_all(struct jail *j) {
 
 // A step that failed between AS_USER and AS_SELF leaves L with the user's rights.
 static void back_to_self(void) {
-    (void)jail_effective(1);
-    if (launcher.user_namespace || geteuid() != 0) return;
-    setfsuid(0);
-    setfsgid(0);
-    (void)syscall(SYS_setgroups, (size_t)0, NULL);
+    (void)jail_as_self(launcher.user_namespace);
 }
 
 static void report_failure(struct jail *j, int64_t step, int error, uint32_t detail) {
@@ -145,12 +155,19 @@ static void report_failure(struct jail *j, int64_t step, int error, uint32_t det
                                     .code = detail == CL_DETAIL_CLONE ? 226 : j->steps[step].code,
                                     .detail = detail ? detail : j->detail,
                                     .value = j->value};
+    if (detail == CL_DETAIL_LAUNCHER) report.value = launcher.refused_at;
     jail_send(FD_CONTROL, &report);
 }
 
 // A fork: I needs memory of its own, L goes on serving. CLONE_PARENT makes I taskrun's own child, so
 // that taskrun has its status; the exit signal is then L's (SIGCHLD) and must be 0 here.
 static long clone_init(const struct jail *j) {
+#ifdef CL_JAIL_FAULTS
+    if (j->request->fault == ~0U) {
+        errno = (int)j->request->fault_error;
+        return -1;
+    }
+#endif
     struct clone_args args = {.flags = CLONE_PARENT | j->request->clone_flags};
     if (j->request->into_cgroup) {
         args.flags |= CLONE_INTO_CGROUP;
@@ -167,7 +184,7 @@ static long clone_adjusted(const struct jail *j) {
 
 static void start(struct jail *j) {
     int error = launcher.refused;
-    if (error) return report_failure(j, j->request->base.first, error, CL_DETAIL_CLONE);
+    if (error) return report_failure(j, j->request->base.first, error, CL_DETAIL_LAUNCHER);
     relocate_all(j);
     if (j->request->open.count && (error = enter(-1)))
         return report_failure(j, j->request->open.first, error, 0);
@@ -191,16 +208,27 @@ static void serve(struct cl_jail_request *area, const int fds[3]) {
     struct jail j = {.request = area, .control = FD_CONTROL,
                      .in = fds[0], .out = fds[1], .err = fds[2]};
     j.steps = (const void *)((char *)area + area->steps);
+    j.streams[0] = j.streams[1] = -1;
     for (int i = 0; i < CL_JAIL_TREES; i++) j.trees[i] = -1;
+    for (int i = 0; i < CL_JAIL_SECRETS; i++) j.secrets[i] = -1;
     start(&j);
+    for (int i = 0; i < 2; i++)
+        if (j.streams[i] >= 0) close(j.streams[i]);
     for (int i = 0; i < CL_JAIL_TREES; i++)
         if (j.trees[i] >= 0) close(j.trees[i]);
+    for (int i = 0; i < CL_JAIL_SECRETS; i++)
+        if (j.secrets[i] >= 0) close(j.secrets[i]);
 }
 
 // ---- the processes --------------------------------------------------------------------------
 
-static void die_with(pid_t parent) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) _exit(1);
+int jail_die_with_parent(void) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return fail();
+    return getppid() == launcher.parent ? 0 : ESRCH;
+}
+
+static void die_with_parent(void) {
+    if (jail_die_with_parent()) _exit(1);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
@@ -209,7 +237,7 @@ static void join(const int *procs, int count) {
 }
 
 __attribute__((noreturn)) static void slot_main(const int *fds, int count, int has_cgroup) {
-    die_with(launcher.parent);
+    die_with_parent();
     void *area = mmap(NULL, CL_JAIL_AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
     if (area == MAP_FAILED) _exit(1);
     int first = has_cgroup ? 4 : 3;
@@ -243,27 +271,6 @@ static void make_slot(void) {
     for (int i = 0; i < count; i++) close(fds[i]);
 }
 
-static int write_file(const char *path, const char *text) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return errno;
-    int error = write(fd, text, strlen(text)) < 0 ? errno : 0;
-    close(fd);
-    return error;
-}
-
-// An ordinary user's launcher is the owner of a user namespace in which it may mount; each attempt
-// gets one more below it, so that RLIMIT_NPROC counts the attempt alone.
-static int enter_user_namespace(void) {
-    char map[64];
-    unsigned uid = geteuid(), gid = getegid();
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS) < 0) return errno;
-    snprintf(map, sizeof map, "%u %u 1", uid, uid);
-    int error = write_file("/proc/self/uid_map", map);
-    if (!error) error = write_file("/proc/self/setgroups", "deny");
-    snprintf(map, sizeof map, "%u %u 1", gid, gid);
-    return error ? error : write_file("/proc/self/gid_map", map);
-}
-
 static void arrange_descriptors(int socket) {
     int orders = fcntl(socket, F_DUPFD_CLOEXEC, 64);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -286,13 +293,8 @@ void jail_launcher_main(int socket, pid_t parent, int user_namespace) {
     setsid();
     umask(022);
     arrange_descriptors(socket);
-    (void)write_file("/proc/self/oom_score_adj", "-1000");  // the victim is always a task
-    if (user_namespace) launcher.refused = enter_user_namespace();
-    else if (unshare(CLONE_NEWUTS) < 0) launcher.refused = errno;
-    else if (jail_drop_bounding() || jail_securebits()) launcher.refused = EPERM;
-    // Each jail's name begins as a copy of ours.
-    if (!launcher.refused && sethostname("task", 4) < 0) launcher.refused = errno;
-    die_with(parent);
+    launcher.refused = jail_prepare(user_namespace, &launcher.refused_at);
+    die_with_parent();  // after the last change of credentials, which clears it
     int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (host < 0 || dup3(host, FD_HOST, O_CLOEXEC) < 0) _exit(1);
     close(host);

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps that make the jail's view of files: in the launcher (what the task's user may reach, and the
-// base root that its tasks share) and in init (what one attempt adds).
+// Steps that make the jail's view of files: in the launcher the base root that a slot's tasks share,
+// and in init what one attempt adds.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -17,78 +15,6 @@
 #include "jail_internal.h"
 
 static int fail(void) { return errno ? errno : EIO; }
-
-// ---- in the launcher, on the host's mounts --------------------------------------------------
-
-// The effective set is emptied as well: setfsuid alone keeps CAP_DAC_OVERRIDE under
-// SECBIT_NO_SETUID_FIXUP, and root must not resolve a path that the task's user cannot reach.
-static int as_user(const struct jail *j, const struct cl_jail_step *s) {
-    if (!(s->flags & CL_STEP_KEEP_IDS)) {
-        if (syscall(SYS_setgroups, (size_t)s->size, jail_text(j, s->data)) < 0) return fail();
-        setfsgid((gid_t)s->b);
-        setfsuid((uid_t)s->a);
-        if ((uid_t)setfsuid((uid_t)-1) != (uid_t)s->a) return EPERM;
-    }
-    return jail_effective(0);
-}
-
-static int as_self(const struct cl_jail_step *s) {
-    if (jail_effective(1)) return EPERM;
-    if (s->flags & CL_STEP_KEEP_IDS) return 0;
-    setfsuid(0);
-    setfsgid(0);
-    return syscall(SYS_setgroups, (size_t)0, NULL) < 0 ? fail() : 0;
-}
-
-static int open_path(struct jail *j, const struct cl_jail_step *s) {
-    int fd = open(jail_text(j, s->from), O_PATH | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT && s->flags & CL_STEP_OPTIONAL ? 0 : fail();
-    struct stat status;
-    int error = 0;
-    if (fstat(fd, &status) < 0) error = fail();
-    else if (s->flags & CL_STEP_DIRECTORY && !S_ISDIR(status.st_mode)) error = ENOTDIR;
-    else if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode))
-        error = EINVAL;  // a FIFO or a device is not bound
-    else if (s->flags & CL_STEP_OWNED && status.st_uid != (uid_t)s->b) {
-        j->detail = CL_DETAIL_OWNER;
-        j->value = status.st_uid;
-        error = EPERM;
-    }
-    if (error) {
-        close(fd);
-        return error;
-    }
-    j->trees[s->a] = fd;
-    j->kinds[s->a] = status.st_mode & S_IFMT;
-    return 0;
-}
-
-// A clone that belongs to no namespace yet. Recursive in both calls: a file system mounted below the
-// directory must be as powerless as the directory (mount_setattr(2), Linux 5.12).
-static int clone_tree(int directory, const char *path, uint32_t flags) {
-    unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-                   (*path ? 0 : (unsigned)AT_EMPTY_PATH);
-    int tree = (int)syscall(SYS_open_tree, directory, path, how);
-    if (tree < 0) return -fail();
-    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID, .propagation = MS_PRIVATE};
-    if (!(flags & CL_STEP_KEEP_DEV)) attributes.attr_set |= MOUNT_ATTR_NODEV;
-    if (flags & CL_STEP_READONLY) attributes.attr_set |= MOUNT_ATTR_RDONLY;
-    if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
-                sizeof attributes) == 0)
-        return tree;
-    int error = fail();
-    close(tree);
-    return -error;
-}
-
-static int make_tree(struct jail *j, const struct cl_jail_step *s) {
-    int fd = j->trees[s->a];
-    if (fd < 0) return 0;
-    int tree = clone_tree(fd, "", s->flags);
-    close(fd);
-    j->trees[s->a] = tree < 0 ? -1 : tree;
-    return tree < 0 ? -tree : 0;
-}
 
 // ---- the base root --------------------------------------------------------------------------
 
@@ -139,29 +65,52 @@ static int attach(int tree, const char *to) {
 }
 
 static int bind_tree(const struct jail *j, const struct cl_jail_step *s) {
-    int tree = clone_tree(AT_FDCWD, jail_text(j, s->from), s->flags);
+    int tree = jail_clone_tree(AT_FDCWD, jail_text(j, s->from), s->flags);
     if (tree < 0) return tree == -ENOENT && s->flags & CL_STEP_OPTIONAL ? 0 : -tree;
     int error = attach(tree, jail_text(j, s->to));
     close(tree);
     return error;
 }
 
-// A place to mount on, with its parents. Never through a link: the tree below is ours alone, but
-// /usr and what is bound there is not.
-static int make_point(const char *path, int is_directory) {
-    char prefix[4096];
-    size_t length = strlen(path);
-    if (length >= sizeof prefix) return ENAMETOOLONG;
-    memcpy(prefix, path, length + 1);
-    for (char *slash = strchr(prefix + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        if (mkdir(prefix, 0755) < 0 && errno != EEXIST && errno != EROFS) return fail();
-        *slash = '/';
-    }
+static int make_last(int parent, const char *name, int is_directory) {
     struct stat status;
-    if (lstat(prefix, &status) == 0) return S_ISDIR(status.st_mode) == !!is_directory ? 0 : ENOTDIR;
-    if (!is_directory) return make_file(prefix, 0644, NULL, 0);
-    return mkdir(prefix, 0755) < 0 ? fail() : 0;
+    if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (S_ISLNK(status.st_mode)) return ELOOP;
+        return S_ISDIR(status.st_mode) == !!is_directory ? 0 : is_directory ? ENOTDIR : EISDIR;
+    }
+    if (errno != ENOENT) return fail();
+    if (is_directory) return mkdirat(parent, name, 0755) < 0 ? fail() : 0;
+    int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0) return fail();
+    close(fd);
+    return 0;
+}
+
+// A place to mount on, with its parents; name by name and never through a link. In the launcher the
+// root is still the host's: below the bound /usr or /etc an absolute link would lead out of the new
+// root, and root would make the place there.
+static int make_point(const char *path, int is_directory) {
+    char name[256];
+    int error = 0, at = open(*path == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0) return fail();
+    for (path += *path == '/'; !error; ) {
+        const char *end = strchrnul(path, '/');
+        size_t length = (size_t)(end - path);
+        if (length >= sizeof name) error = ENAMETOOLONG;
+        if (error) break;
+        memcpy(name, path, length);
+        name[length] = 0;
+        if (!*end) error = make_last(at, name, is_directory);
+        if (error || !*end) break;
+        (void)mkdirat(at, name, 0755);  // what is missing then, the next line says
+        int next = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0) error = fail();
+        close(at);
+        at = next;
+        path = end + 1;
+    }
+    if (at >= 0) close(at);
+    return error;
 }
 
 static int point_for_tree(const struct jail *j, const struct cl_jail_step *s) {
@@ -207,15 +156,33 @@ static int attach_tree(struct jail *j, const struct cl_jail_step *s) {
     return error;
 }
 
+static int remount_readonly(const char *to) {
+    unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    return mount(NULL, to, NULL, flags, NULL) < 0 ? fail() : 0;
+}
+
 // Something harmless on top (from), or a bind on itself made read-only. What is absent needs no
 // cover. mount(2) rather than open_tree(2): a tree that finds no place waits for a grace period.
 static int cover(const struct jail *j, const struct cl_jail_step *s) {
     const char *to = jail_text(j, s->to), *from = s->from ? jail_text(j, s->from) : to;
-    unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
     if (mount(from, to, NULL, MS_BIND | (s->from ? 0 : MS_REC), NULL) < 0)
         return errno == ENOENT ? 0 : fail();
-    if (s->from) return 0;
-    return mount(NULL, to, NULL, flags, NULL) < 0 ? fail() : 0;
+    return s->from ? 0 : remount_readonly(to);
+}
+
+// A credential: the mode first, so that nobody but its owner ever had it open.
+static int copy_secret(struct jail *j, const struct cl_jail_step *s) {
+    int from = j->secrets[s->a];
+    int to = open(jail_text(j, s->to), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+    int error = to < 0 ? fail() : 0;
+    for (ssize_t got = 1; !error && got > 0;) {
+        got = sendfile(to, from, NULL, CL_JAIL_SECRET_BYTES + 1 - j->secret_bytes);
+        if (got < 0) error = fail();
+        else if ((j->secret_bytes += (uint64_t)got) > CL_JAIL_SECRET_BYTES) error = EFBIG;
+    }
+    if (!error && fchown(to, (uid_t)s->b, (gid_t)s->size) < 0) error = fail();
+    if (to >= 0) close(to);
+    return error;
 }
 
 static int plain_mount(const char *type, const char *to, unsigned long flags, const char *options) {
@@ -230,10 +197,12 @@ int jail_step(struct jail *j, const struct cl_jail_step *s) {
     const char *to = jail_text(j, s->to), *data = jail_text(j, s->data);
     errno = 0;
     switch ((enum cl_jail_op)s->op) {
-    case CL_OP_AS_USER: return as_user(j, s);
-    case CL_OP_OPEN: return open_path(j, s);
-    case CL_OP_AS_SELF: return as_self(s);
-    case CL_OP_TREE: return make_tree(j, s);
+    case CL_OP_AS_USER: return jail_as_user(j, s);
+    case CL_OP_OPEN: return jail_open_path(j, s);
+    case CL_OP_STREAM: return jail_open_stream(j, s);
+    case CL_OP_SECRET: return jail_open_secret(j, s);
+    case CL_OP_AS_SELF: return jail_as_self(!!(s->flags & CL_STEP_KEEP_IDS));
+    case CL_OP_TREE: return jail_make_tree(j, s);
     case CL_OP_NEW_ROOT: return new_root(j, s);
     case CL_OP_MKDIR: return make_directory(j, s);
     case CL_OP_SYMLINK: return symlink(jail_text(j, s->from), to) < 0 ? fail() : 0;
@@ -250,6 +219,8 @@ int jail_step(struct jail *j, const struct cl_jail_step *s) {
     case CL_OP_TMPFS: return plain_mount("tmpfs", to, MS_NOSUID | MS_NODEV, data);
     case CL_OP_SUBTREE: return subtree(j, s);
     case CL_OP_ATTACH: return attach_tree(j, s);
+    case CL_OP_CREDENTIAL: return copy_secret(j, s);
+    case CL_OP_SEAL: return remount_readonly(to);
     case CL_OP_OVERLAY:
         return plain_mount("overlay", to, MS_RDONLY | MS_NOSUID | MS_NODEV, data);
     case CL_OP_PROC:
@@ -259,8 +230,20 @@ int jail_step(struct jail *j, const struct cl_jail_step *s) {
     }
 }
 
+#ifdef CL_JAIL_FAULTS
+// Tests only: a debug build is told which step fails. Release builds have no such code.
+static int fault(const struct jail *j, uint32_t step) {
+    return j->request->fault == step + 1 ? (int)j->request->fault_error : 0;
+}
+#else
+#define fault(j, step) 0
+#endif
+
 int64_t jail_part(struct jail *j, struct cl_jail_part part, int *error) {
-    for (uint32_t i = part.first; i < part.first + part.count; i++)
-        if ((*error = jail_step(j, &j->steps[i]))) return i;
+    for (uint32_t i = part.first; i < part.first + part.count; i++) {
+        *error = fault(j, i);
+        if (!*error) *error = jail_step(j, &j->steps[i]);
+        if (*error) return i;
+    }
     return -1;
 }

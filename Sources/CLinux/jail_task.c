@@ -101,7 +101,9 @@ static int limit(const struct cl_jail_step *s) {
 }
 
 // Raw calls: glibc's wrappers signal threads that are not there. Groups before gid before uid:
-// afterwards it is not permitted.
+// afterwards it is not permitted. The memory is init's until the exec, and with fs.suid_dumpable=1
+// the change of ids would open it to the user's other processes: closed again before the
+// capabilities go, which keep everybody out until then (ptrace(2), access mode checking).
 static int identity(const struct jail *j, const struct cl_jail_step *s) {
     uid_t uid = (uid_t)s->a, gid = (gid_t)s->b;
     uid_t real, effective, saved;
@@ -109,8 +111,11 @@ static int identity(const struct jail *j, const struct cl_jail_step *s) {
     if (syscall(SYS_setgroups, (size_t)s->size, jail_text(j, s->data)) < 0) return fail();
     if (syscall(SYS_setresgid, gid, gid, gid) < 0) return fail();
     if (syscall(SYS_setresuid, uid, uid, uid) < 0) return fail();
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (getresuid(&real, &effective, &saved) < 0) return fail();
-    return real == uid && effective == uid && saved == uid ? 0 : EPERM;
+    if (real != uid || effective != uid || saved != uid) return EPERM;
+    if (getresgid(&real, &effective, &saved) < 0) return fail();
+    return real == gid && effective == gid && saved == gid ? 0 : EPERM;
 }
 
 static int landlock(uint64_t scopes) {

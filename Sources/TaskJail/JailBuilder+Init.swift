@@ -139,33 +139,42 @@ extension JailBuilder {
         }
     }
 
+    /// Directories that nothing in a jail needs: the empty /sys lies over them.
+    private static let emptied = ["irq", "bus", "fs", "acpi", "scsi"]
     private static let hidden = [
         "sysrq-trigger", "kcore", "keys", "kallsyms", "timer_list", "latency_stats",
     ]
-    private static let readOnly = ["sys", "irq", "bus", "fs", "acpi", "scsi"]
+    /// What only the host's root may read, and so a task of his: the layout of its memory.
+    private static let hiddenFromRoot = [
+        "kpagecount", "kpageflags", "kpagecgroup", "slabinfo", "vmallocinfo",
+    ]
 
     private mutating func addProc() {
         // Group 0 would see all: a group that nobody has.
         var options = "hidepid=invisible" + (isOrdinary ? "" : ",gid=65533")
         if request.hasOnlyProcesses { options += ",subset=pid" }
-        let covers = Self.hidden.count + Self.readOnly.count
+        let isRoot = !isOrdinary && request.identity.uid == 0
+        let files = Self.hidden + (isRoot ? Self.hiddenFromRoot : [])
+        let covers = 1 + Self.emptied.count + files.count
         line(
             .initial, "proc",
             "/proc \(options) nosuid nodev noexec"
-                + (request.hasOnlyProcesses ? "" : " +\(covers) covers") + "; /sys empty")
+                + (request.hasOnlyProcesses ? "" : " +\(covers) covers") + "; /sys empty",
+            comment: request.hasOnlyProcesses ? nil : "what this kernel lacks needs no cover")
         add(\.initial, CL_OP_PROC, .namespace) {
             $0.to = "/proc"
             $0.payload = .text(options)
         }
         if request.hasOnlyProcesses { return }
-        for name in Self.readOnly {
-            add(\.initial, CL_OP_COVER, .namespace) { $0.to = "/proc/" + name }
-        }
-        for name in Self.hidden {
-            add(\.initial, CL_OP_COVER, .namespace) {
-                $0.to = "/proc/" + name
-                $0.from = "/dev/null"
-            }
+        add(\.initial, CL_OP_COVER, .namespace) { $0.to = "/proc/sys" }
+        for name in Self.emptied { cover(name, with: "/sys") }
+        for name in files { cover(name, with: "/dev/null") }
+    }
+
+    private mutating func cover(_ name: String, with source: String) {
+        add(\.initial, CL_OP_COVER, .namespace) {
+            $0.to = "/proc/" + name
+            $0.from = source
         }
     }
 

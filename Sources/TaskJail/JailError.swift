@@ -33,6 +33,7 @@ public enum JailCode: Int32, Sendable {
     case namespace = 226
     case noNewPrivileges = 227
     case seccomp = 228
+    case keyring = 237
     case credentials = 243
     case landlock = 244
 }

@@ -22,6 +22,8 @@ struct JailOp {
     var from: String?
     var to: String?
     var payload = Payload.none
+    /// Whose rights a path is opened with, where they are not the task's user's.
+    var reader: String?
 
     init(_ kind: cl_jail_op, _ code: JailCode) {
         self.kind = kind
@@ -34,10 +36,13 @@ struct JailOp {
         let from = from ?? ""
         return switch kind {
         case CL_OP_AS_USER, CL_OP_AS_SELF: "take the file access rights of the task's user"
-        case CL_OP_OPEN: "open \(from)"
+        case CL_OP_OPEN, CL_OP_STREAM: "open \(from)"
+        case CL_OP_SECRET: "open the credential \(from)"
+        case CL_OP_CREDENTIAL: "copy the credential \(from)"
+        case CL_OP_SEAL: "make \(to) read-only"
         case CL_OP_TREE: "clone the mount of \(from)"
         case CL_OP_NEW_ROOT: "mount a new root on \(from)"
-        case CL_OP_MKDIR, CL_OP_POINT: "make \(to) in the new root"
+        case CL_OP_MKDIR, CL_OP_POINT: "make /\(to) in the new root"
         case CL_OP_SYMLINK: "link \(to) to \(from) in the new root"
         case CL_OP_FILE, CL_OP_COPY: "write \(to) in the new root"
         case CL_OP_BIND: "bind \(from) on \(to)"

@@ -120,7 +120,7 @@ public final class JailSession {
             return [.started]
         case CL_JAIL_FAILED.rawValue:
             if report.pid < 0 { hasFailedBeforeInit = true }
-            return [.failed(failure(report))]
+            return [.failed(JailReason(plan: plan, report: report).failure)]
         case CL_JAIL_STEP_ENDED.rawValue:
             if report.flags & UInt32(CL_REPORT_DISK_FULL) != 0 { isDiskFull = true }
             let end = ProcessEnd(
@@ -158,64 +158,5 @@ public final class JailSession {
         breach.isDiskFull = isDiskFull
         guard case .initEnded(let ended) = end else { return JailEnd(breach: breach, initEnd: nil) }
         return JailEnd(breach: breach, initEnd: ended)
-    }
-
-    private func failure(_ report: cl_jail_report) -> JailFailure {
-        let op = plan.ops.at(Int(report.step))
-        let isClone = report.detail == UInt32(CL_DETAIL_CLONE)
-        var message = isClone ? "make the namespaces" : op?.phrase ?? "build the jail"
-        if op?.kind == CL_OP_EXEC, !isClone { message = "execute " + programName(report.run) }
-        let isExecute = op?.kind == CL_OP_EXEC
-        return JailFailure(
-            code: Int32(report.code), errno: report.error,
-            message: "unable to \(message): \(reason(report, op))", program: Int(report.run),
-            isMissing: isExecute && report.error == ENOENT && report.detail == 0,
-            line: isClone ? 0 : (op?.line ?? -1) + 1)
-    }
-
-    private func programName(_ run: UInt32) -> String {
-        let programs = plan.request.programs
-        guard Int(run) < programs.count else { return "the program" }
-        return programs[Int(run)].arguments.first ?? "the program"
-    }
-
-    private func reason(_ report: cl_jail_report, _ op: JailOp?) -> String {
-        let text = String(cString: strerror(report.error))
-        guard let op else { return text }
-        switch (op.kind, report.error) {
-        case (CL_OP_OPEN, _): return openReason(report, op, text)
-        case (CL_OP_EXEC, ENOENT) where report.detail == UInt32(CL_DETAIL_INTERPRETER):
-            return "the interpreter of its first line, or its loader, is not in the jail"
-        case (CL_OP_EXEC, ENOENT) where programName(report.run).hasPrefix("./"):
-            let directory = plan.request.directory ?? "which it does not have"
-            return "no such file in the unit's directory, \(directory); a plain drop carries none, "
-                + "`task submit` does"
-        case (CL_OP_EXEC, ENOENT):
-            return "no such command in the jail; it shows /usr, /bin, the unit's directory "
-                + "(./NAME) and BindReadOnlyPaths="
-        case (CL_OP_EXEC, ENOEXEC): return "\(text); a script needs a first line `#!INTERPRETER`"
-        case (CL_OP_EXEC, EACCES): return "\(text); is its x bit set?"
-        case (CL_OP_ATTACH, ELOOP): return "a symbolic link leads there; name the place itself"
-        case (CL_OP_PROC, EPERM):
-            return "\(text); the host's /proc is itself masked (a container): run outside of it"
-        default: return text
-        }
-    }
-
-    private func openReason(_ report: cl_jail_report, _ op: JailOp, _ text: String) -> String {
-        let who = plan.request.identity
-        // An ordinary user's files are his, whatever name the task sees.
-        let isAlias = who.outside.map { $0.uid != who.uid } ?? false
-        let owner = isAlias ? "\(who.outside?.uid ?? who.uid)" : who.user
-        let path = op.from ?? ""
-        if report.detail == UInt32(CL_DETAIL_OWNER) {
-            let whom = isAlias ? "uid \(owner), who is \(who.user) in the jail" : owner
-            return "not owned by \(whom); `chown \(owner) \(path)`"
-        }
-        if report.error == ENOENT, op.code == .workingDirectory {
-            return "\(text); `mkdir -p \(path) && chown \(owner) \(path)`"
-        }
-        if report.error == EACCES { return "\(text) as \(who.user)" }
-        return text
     }
 }

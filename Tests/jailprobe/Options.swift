@@ -68,7 +68,7 @@ struct Options {
         case "--work": work = value
         case "--dir": directory = value
         case "--file": files.append(Self.file(value))
-        case "--bind": binds.append(JailBind(source: value, target: value, isWritable: false))
+        case "--bind": binds.append(Self.bind(value))
         case "--mem": limits.memory = UInt64(value)
         case "--disk": limits.disk = UInt64(value)
         case "--tasks": limits.tasks = UInt64(value)
@@ -84,6 +84,12 @@ struct Options {
         case "--slots": slots = Int(value) ?? 1
         default: fail("unknown option \(word)")
         }
+    }
+
+    // SOURCE[:TARGET]
+    private static func bind(_ value: String) -> JailBind {
+        let parts = value.split(separator: ":", maxSplits: 1).map(String.init)
+        return JailBind(source: parts[0], target: parts.last ?? "", isWritable: false)
     }
 
     // NAME=TEXT

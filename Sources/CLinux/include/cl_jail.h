@@ -14,12 +14,15 @@
 #include <sys/types.h>
 
 enum { CL_JAIL_TREES = 32, CL_JAIL_AREA = 2 << 20, CL_JAIL_BASES = 8 };
+enum { CL_JAIL_SECRETS = 32, CL_JAIL_SECRET_BYTES = 1 << 20 };
 
 /// What one step does. `from`, `to` and `data` are offsets into the area, 0 for none.
 enum cl_jail_op {
     // In L, on the host's mounts.
     CL_OP_AS_USER = 1,   // a uid, b gid, data groups, size their count: file access as the task's user
-    CL_OP_OPEN,          // tree a := O_PATH of from; flags CL_STEP_DIRECTORY|OWNED (b uid)|OPTIONAL
+    CL_OP_OPEN,          // tree a := O_PATH of from; flags DIRECTORY FILE NO_LINK OPTIONAL, OWNED (b uid)
+    CL_OP_STREAM,        // descriptor a (0, 1) := regular file from, to read, or to append to
+    CL_OP_SECRET,        // secret a := regular file from, to read
     CL_OP_AS_SELF,       // back to L's own rights
     CL_OP_TREE,          // tree a := private recursive clone of it, nosuid nodev; CL_STEP_READONLY
     // In L, once a base: cwd is the new root, `to` is relative to it.
@@ -41,6 +44,8 @@ enum cl_jail_op {
     CL_OP_TMPFS,         // on to, options data
     CL_OP_SUBTREE,       // directory from bound on to
     CL_OP_ATTACH,        // tree a moved on to; CL_STEP_OPTIONAL: makes its point on the private tmpfs
+    CL_OP_CREDENTIAL,    // secret a copied to, 0400, owner b, group size
+    CL_OP_SEAL,          // to is read-only from now on
     CL_OP_OVERLAY,       // read-only overlay on to, options data
     CL_OP_PROC,          // on to, options data
     CL_OP_COVER,         // to read-only (from 0) or hidden by from; absent is fine
@@ -68,7 +73,9 @@ enum {
     CL_STEP_DIRECTORY = 1 << 18,
     CL_STEP_OWNED = 1 << 19,
     CL_STEP_KEEP_DEV = 1 << 20,
-    CL_STEP_KEEP_IDS = 1 << 21
+    CL_STEP_KEEP_IDS = 1 << 21,
+    CL_STEP_FILE = 1 << 22,
+    CL_STEP_NO_LINK = 1 << 23
 };
 
 struct cl_jail_step {
@@ -103,6 +110,7 @@ struct cl_jail_request {
     uint32_t runs, run_count;
     uint32_t envp;
     uint32_t scratch;          // path of the scratch
+    uint32_t fault, fault_error;  // debug builds: index + 1 of the step that fails, ~0 the clone
 };
 
 enum cl_jail_kind {
@@ -112,7 +120,23 @@ enum cl_jail_kind {
     CL_JAIL_STEP_ENDED,    // run, status, usage; nothing of it is left alive
 };
 
-enum { CL_DETAIL_OWNER = 1, CL_DETAIL_INTERPRETER = 2, CL_DETAIL_CLONE = 3 };
+/// What `value` of a report is: an owner; -; -; what L0 could not do; S_IFMT of what was found.
+enum {
+    CL_DETAIL_OWNER = 1,
+    CL_DETAIL_INTERPRETER,
+    CL_DETAIL_CLONE,
+    CL_DETAIL_LAUNCHER,
+    CL_DETAIL_KIND
+};
+/// What L0 does once.
+enum cl_launcher_step {
+    CL_LAUNCHER_NAMESPACES = 1,
+    CL_LAUNCHER_MAP,
+    CL_LAUNCHER_KEYRING,
+    CL_LAUNCHER_BOUNDING,
+    CL_LAUNCHER_SECUREBITS,
+    CL_LAUNCHER_HOSTNAME
+};
 enum { CL_REPORT_LAST = 1, CL_REPORT_DISK_FULL = 2 };
 
 struct cl_jail_report {
@@ -122,7 +146,7 @@ struct cl_jail_report {
     uint32_t step;        // index into the steps; ~0: the clone itself
     int32_t error;        // errno
     uint32_t code;
-    uint32_t detail;      // CL_DETAIL_*; for CL_DETAIL_OWNER `value` is the owner
+    uint32_t detail;      // CL_DETAIL_*
     uint32_t run;
     int32_t status;       // as wait(2)
     uint32_t flags;       // CL_REPORT_*
