@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <net/if.h>
@@ -118,11 +119,28 @@ static int identity(const struct jail *j, const struct cl_jail_step *s) {
     return real == gid && effective == gid && saved == gid ? 0 : EPERM;
 }
 
+// Programs that lie below the jail's root are executed, no others: /proc/self/exe, which at the first
+// execve is taskrun, leads to the host's own file, and from a process that runs it it could be changed
+// with its owner's rights. Once file rights are handled, links and renames between directories need
+// a right as well (landlock(7), ABI 2).
+static int allow_below_root(int rules, uint64_t rights) {
+    struct landlock_path_beneath_attr below = {.allowed_access = rights};
+    below.parent_fd = open("/", O_PATH | O_CLOEXEC);
+    if (below.parent_fd < 0) return fail();
+    int error = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &below, 0) < 0
+                    ? fail()
+                    : 0;
+    close(below.parent_fd);
+    return error;
+}
+
 static int landlock(uint64_t scopes) {
-    struct landlock_attributes attributes = {.scoped = scopes};
+    uint64_t rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_REFER;
+    struct landlock_attributes attributes = {.handled_access_fs = rights, .scoped = scopes};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
     if (rules < 0) return fail();
-    int error = syscall(SYS_landlock_restrict_self, rules, 0) < 0 ? fail() : 0;
+    int error = allow_below_root(rules, rights);
+    if (!error && syscall(SYS_landlock_restrict_self, rules, 0) < 0) error = fail();
     close(rules);
     return error;
 }

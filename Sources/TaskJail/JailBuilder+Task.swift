@@ -11,9 +11,11 @@ extension JailBuilder {
         addIdentity()
         line(
             .task, "nnp",
-            "no_new_privs" + (hasScopes ? "; landlock scope=abstract-unix,signal" : ""))
+            "no_new_privs" + (hasPaths ? "; landlock execute=/" : "")
+                + (hasScopes ? " scope=abstract-unix,signal" : ""))
         add(\.task, CL_OP_NO_NEW_PRIVS, .noNewPrivileges)
-        if hasScopes { add(\.task, CL_OP_LANDLOCK, .landlock) { $0.a = 3 } }
+        let scopes: UInt64 = hasScopes ? 3 : 0
+        if hasPaths { add(\.task, CL_OP_LANDLOCK, .landlock) { $0.a = scopes } }
         let directory = workingDirectory
         line(.task, "cwd", "\(workingDirectory) close_range=3-")
         add(\.task, CL_OP_CHDIR, .workingDirectory) { $0.to = directory }
@@ -29,6 +31,9 @@ extension JailBuilder {
         }
         add(\.task, CL_OP_EXEC, .execute)
     }
+
+    // ABI 2 (Linux 5.19) permits what else it would forbid: renames from one directory to another.
+    private var hasPaths: Bool { facts.landlock >= 2 }
 
     // ABI 6 (Linux 6.12) knows scopes: what mounts cannot hide.
     private var hasScopes: Bool { facts.landlock >= 6 }

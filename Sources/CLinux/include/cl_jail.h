@@ -60,7 +60,7 @@ enum cl_jail_op {
     CL_OP_IDS,           // a uid, b gid, data groups, size their count
     CL_OP_NO_CAPS,       // CL_STEP_CHECK: verify that nothing is left
     CL_OP_NO_NEW_PRIVS,
-    CL_OP_LANDLOCK,      // scopes a
+    CL_OP_LANDLOCK,      // execute below the root only; scopes a
     CL_OP_CHDIR,         // to
     CL_OP_DESCRIPTORS,
     CL_OP_FILTER,        // data of size: BPF
