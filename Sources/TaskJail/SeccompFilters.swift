@@ -45,7 +45,7 @@ enum SeccompFilters {
     static func summary(_ options: Options) -> String {
         let compiled = compiled(options)
         return "\(compiled.allowed) allowed, \(compiled.denied) EPERM, rest ENOSYS; "
-            + "by argument clone unshare ioctl socket personality"
+            + "by argument clone unshare ioctl prlimit64 socket socketpair personality"
             + (options.isRoot ? " chmod mknod open" : "") + "; native only"
     }
 
@@ -127,24 +127,40 @@ struct Verdicts {
         forbid("clone", 0, .any(bits: spaces), refused)
         forbid("unshare", 0, .any(bits: spaces | UInt32(SeccompTables.newTime)), refused)
         forbid("ioctl", 1, .equal(SeccompTables.controls.map { UInt32($0) }), refused)
+        // Init has the uid of an ordinary user's task, and of root's: RLIMIT_CPU would end it.
+        forbid("prlimit64", 0, .equal([1]), refused)
         let allowed = SeccompTables.personalities.map { UInt32($0) }
         set(
             ["personality"],
             .examine(
                 [SeccompTest(argument: 0, condition: .equal(allowed), hit: SeccompAction.allow)],
                 otherwise: SeccompAction.errno(ENOSYS)))
+        examineSockets()
+    }
+
+    // A family or protocol that is not there makes the kernel load a module, also for socketpair(2).
+    private mutating func examineSockets() {
+        let unix: UInt32 = 1
         let netlink: UInt32 = 16
-        let families = SeccompTables.families.map { UInt32($0) }.filter { $0 != netlink }.sorted()
+        let families = SeccompTables.families.map { UInt32($0) }.sorted()
+        let protocols = SeccompTables.protocols.map { UInt32($0) }
         let unsupported = SeccompAction.errno(EAFNOSUPPORT)
+        let allow = SeccompAction.allow
         set(
             ["socket"],
             .examine(
                 [
-                    SeccompTest(
-                        argument: 0, condition: .equal(families), hit: SeccompAction.allow),
-                    SeccompTest(argument: 0, condition: .equal([netlink]), miss: unsupported),
-                    SeccompTest(argument: 2, condition: .equal([0]), hit: SeccompAction.allow),
-                ], otherwise: unsupported))
+                    SeccompTest(argument: 0, condition: .equal([unix]), hit: allow),
+                    SeccompTest(argument: 0, condition: .equal(families), miss: unsupported),
+                    SeccompTest(argument: 2, condition: .equal([0]), hit: allow),
+                    SeccompTest(argument: 0, condition: .equal([netlink]), hit: unsupported),
+                    SeccompTest(argument: 2, condition: .equal(protocols), hit: allow),
+                ], otherwise: SeccompAction.errno(EPROTONOSUPPORT)))
+        set(
+            ["socketpair"],
+            .examine(
+                [SeccompTest(argument: 0, condition: .equal([unix]), hit: allow)],
+                otherwise: unsupported))
     }
 
     private mutating func forbidSetID() {

@@ -41,6 +41,8 @@ enum SeccompTables {
 
     /// UNIX INET INET6 NETLINK.
     static let families: Set<UInt64> = [1, 2, 10, 16]
+    /// Of INET and INET6, besides 0: ICMP TCP UDP ICMPV6 UDPLITE MPTCP. SCTP and DCCP are modules.
+    static let protocols: Set<UInt64> = [1, 6, 17, 58, 136, 262]
     /// PER_LINUX, PER_LINUX32, with UNAME26, ADDR_NO_RANDOMIZE, and the question.
     static let personalities: [UInt64] = [0, 8, 0x20000, 0x20008, 0x40000, 0xffff_ffff]
 

@@ -114,9 +114,18 @@ extension Compiler {
         for request in SeccompTables.controls {
             forbid("ioctl", refused, [Compiler.equals(1, request)])
         }
+        forbid("prlimit64", refused, [Compiler.equals(0, 1)])
         let unsupported = SeccompAction.errno(EAFNOSUPPORT)
-        for family in UInt64(0)..<64 where !SeccompTables.families.contains(family) {
+        for family in UInt64(0)..<64 {
+            if family != 1 { forbid("socketpair", unsupported, [Compiler.equals(0, family)]) }
+            if SeccompTables.families.contains(family) { continue }
             forbid("socket", unsupported, [Compiler.equals(0, family)])
+        }
+        let unknown = SeccompAction.errno(EPROTONOSUPPORT)
+        for number in UInt64(1)..<300 where !SeccompTables.protocols.contains(number) {
+            for family in [UInt64(2), 10] {
+                forbid("socket", unknown, [Compiler.equals(0, family), Compiler.equals(2, number)])
+            }
         }
         for netlink in UInt64(1)..<32 {
             forbid("socket", unsupported, [Compiler.equals(0, 16), Compiler.equals(2, netlink)])
