@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import Glibc
 public import SystemPackage
 
 /// Unix sockets of type SEQPACKET: whole messages, one descriptor a message at most. Non-blocking.
@@ -137,5 +138,13 @@ public enum Pipe {
         var fds: [Int32] = [-1, -1]
         _ = try checked { cl_pipe(&fds, 1) }
         return (fds[0], fds[1])
+    }
+
+    /// Bytes that wait in a pipe (FIONREAD, pipe(7)): at most F_GETPIPE_SZ, which whoever has an end
+    /// of it may have changed.
+    public static func waiting(in descriptor: Int32) throws(Errno) -> Int {
+        var count: Int32 = 0
+        _ = try checked { ioctl(descriptor, UInt(FIONREAD), &count) }
+        return Int(count)
     }
 }

@@ -92,11 +92,12 @@ final class Capture {
 
     /// Reads what is there and hands it to the attempt; bytes that nobody owns are dropped.
     ///
-    /// - Parameter all: until the pipe is empty, at most four times its size: a process that
-    ///   escaped may write for ever.
+    /// - Parameter all: as much as waits now, not until the pipe is empty: a process that escaped
+    ///   may write for ever.
     func drain(to attempt: Attempt?, all: Bool) {
         if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: 4096) }
-        var left = all ? 4 * Self.size : 1
+        // Not the usual size of a pipe: the task may have made its own larger (F_SETPIPE_SZ).
+        var left = all ? (try? Pipe.waiting(in: reading)) ?? 0 : 1
         while left > 0 {
             let got: Int
             do throws(Errno) {
@@ -111,7 +112,7 @@ final class Capture {
             if isFull, buffer.count < Self.size {
                 buffer = [UInt8](repeating: 0, count: Self.size)
             }
-            if !isFull { return }
+            if !isFull, !all { return }
         }
     }
 }

@@ -51,6 +51,27 @@ is "is the same bytes, also without a line feed at its end" "$(task logs binary 
     "$( (cat "$TMP/random" && printf end) | sum)"
 is "on standard output too" "$(sum <"$TMP/out")" "$( (cat "$TMP/random" && printf end) | sum)"
 
+# A program may make its pipe larger, fill it with one write and be gone before anybody reads.
+cat >"$TMP/gone.py" <<'END'
+import fcntl, os, time
+fcntl.fcntl(1, 1031, 1 << 20)
+open("begun", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.01)
+os.write(1, b"x" * 1000000)
+os.rename("go", "gone")
+os._exit(0)
+END
+printf '%s\n' '[Service]' "WorkingDirectory=$TMP" '[Args]' 'args="gone.py"' '[Command]' 'command="python3"' >"$TMP/gone.task"
+id=$(task submit "$TMP/gone.task")
+ok "a program with a large pipe runs" wait_until 20 test -e "$TMP/begun"
+kill -s STOP "$(pool_pid "$TASK_SPOOL")"
+touch "$TMP/go"
+ok "it writes all at once" wait_until 20 test -e "$TMP/gone"
+kill -s CONT "$(pool_pid "$TASK_SPOOL")"
+exits "it ends" 0 timeout 60 task wait "$id"
+is "nothing of its output is lost" "$(task logs "$id" | wc -c)" 1000000
+
 # Without a taskd the pool stops reading at the end of its segment; the next taskd brings another.
 unit first "$MANY" 'LogLimit=infinity'
 unit second 'seq 2 9000001' 'LogLimit=infinity'
