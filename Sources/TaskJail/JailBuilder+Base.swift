@@ -2,48 +2,6 @@
 import CLinux
 
 extension JailBuilder {
-    // MARK: - The launcher's openings, as the task's user
-
-    mutating func addLauncher() {
-        let who = request.identity
-        for (index, tree) in trees.enumerated() {
-            let access = tree.isWritable ? "read-write" : "read-only"
-            let owner = tree.isWorkingDirectory ? ", owner \(who.user)" : ""
-            line(
-                .launcher, "open",
-                "\(tree.name)  \(tree.source)  as \(who.user)\(owner), \(access)")
-            if index == 0 { addRights(CL_OP_AS_USER) }
-            add(\.open, CL_OP_OPEN, tree.isWorkingDirectory ? .workingDirectory : .namespace) {
-                $0.a = UInt64(index)
-                $0.from = tree.source
-                if tree.isOptional { $0.flags |= Int(CL_STEP_OPTIONAL) }
-                if tree.name != "bind" { $0.flags |= Int(CL_STEP_DIRECTORY) }
-                if tree.isWorkingDirectory { $0.flags |= Int(CL_STEP_OWNED) }
-                $0.b = UInt64(who.outside?.uid ?? who.uid)
-            }
-        }
-        if trees.isEmpty { return }
-        addRights(CL_OP_AS_SELF)
-        for (index, tree) in trees.enumerated() {
-            add(\.open, CL_OP_TREE, .namespace) {
-                $0.a = UInt64(index)
-                $0.from = tree.source
-                if !tree.isWritable { $0.flags |= Int(CL_STEP_READONLY) }
-            }
-        }
-    }
-
-    private mutating func addRights(_ kind: cl_jail_op) {
-        let who = request.identity
-        add(\.open, kind, .user) {
-            $0.a = UInt64(who.uid)
-            $0.b = UInt64(who.gid)
-            $0.size = UInt32(who.supplementaryGroups.count)
-            $0.payload = .groups(who.supplementaryGroups)
-            if who.outside != nil { $0.flags |= Int(CL_STEP_KEEP_IDS) }
-        }
-    }
-
     // MARK: - The prepared root
 
     mutating func addBase() {
@@ -57,6 +15,7 @@ extension JailBuilder {
             $0.payload = .text("size=8m,nr_inodes=4096,mode=755")
         }
         for name in Self.directories { directory(name) }
+        if !request.credentials.isEmpty { directory("run/task/credentials") }
         addSystem()
         addAccounts()
         addDevices()

@@ -53,6 +53,7 @@ extension JailBuilder {
         add(\.initial, CL_OP_CGROUP_NS, .namespace)
         addPrivateFiles()
         addTrees()
+        addCredentials()
         addProc()
         if request.hasPrivateNetwork {
             line(.initial, "loopback", "up")

@@ -28,6 +28,7 @@ struct JailBuilder {
 
     static let scratch = "/scratch"
     static let unitDirectory = "/run/task/dir"
+    static let credentials = "/run/task/credentials"
 
     var isOrdinary: Bool { request.identity.outside != nil }
     var hasJailFiles: Bool { !request.files.isEmpty }
@@ -41,6 +42,7 @@ struct JailBuilder {
     mutating func build() throws(JailError) {
         try refuse()
         try chooseTrees()
+        try checkFiles()
         try decideWeak()
         environment = completeEnvironment()
         describe()
@@ -136,6 +138,42 @@ struct JailBuilder {
         }
     }
 
+    private func checkFiles() throws(JailError) {
+        let streams: [(path: String?, code: JailCode)] = [
+            (request.standardInput, .standardInput), (request.standardOutput, .standardOutput),
+        ]
+        for case (let path?, let code) in streams where !Self.isHostPath(path) {
+            throw JailError(code, "unable to use \(path): not an absolute path")
+        }
+        if request.credentials.count > Int(CL_JAIL_SECRETS) {
+            throw JailError(
+                .credentials,
+                "unable to copy \(request.credentials.count) credentials: \(CL_JAIL_SECRETS) at most"
+            )
+        }
+        var names: Set<String> = []
+        for credential in request.credentials {
+            let name = credential.name
+            if name.isEmpty || name.hasPrefix(".")
+                || name.utf8.contains(where: { $0 == 47 || $0 == 0 })
+                || !Self.isHostPath(credential.path)
+            {
+                throw JailError(
+                    .credentials,
+                    "unable to copy \(credential.path): write LoadCredential=NAME:/PATH")
+            }
+            if !names.insert(name).inserted {
+                throw JailError(
+                    .credentials, "unable to copy \(credential.path): another one is called \(name)"
+                )
+            }
+        }
+    }
+
+    private static func isHostPath(_ path: String) -> Bool {
+        path.hasPrefix("/") && !path.utf8.contains(0)
+    }
+
     static func components(_ path: String) -> [Substring] {
         path.split(separator: "/").filter { $0 != "." }
     }
@@ -176,13 +214,18 @@ struct JailBuilder {
     // MARK: - Environment
 
     private func completeEnvironment() -> [String] {
-        let names = Set(request.environment.map { String($0.prefix { $0 != "=" }) })
+        var given = request.environment
+        // First, where getenv(3) finds it before any other.
+        if !request.credentials.isEmpty {
+            given.insert("CREDENTIALS_DIRECTORY=" + Self.credentials, at: 0)
+        }
+        let names = Set(given.map { String($0.prefix { $0 != "=" }) })
         let defaults = [
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", workingDirectory), ("USER", request.identity.user),
             ("LOGNAME", request.identity.user), ("TMPDIR", "/tmp"), ("TASK_SCRATCH", Self.scratch),
         ]
-        return request.environment
+        return given
             + defaults.filter { !names.contains($0.0) }.map { "\($0.0)=\($0.1)" }
     }
 
@@ -217,6 +260,7 @@ struct JailBuilder {
     private mutating func makeKey() {
         let who = request.identity
         var key = "\(who.uid):\(who.gid):\(who.user):\(who.group):\(HostStamp.now())"
+        if !request.credentials.isEmpty { key += "\ncredentials" }
         for tree in trees { key += "\n" + tree.target }
         for file in request.files { key += "\n\(file.path):\(file.mode):\(file.digest)" }
         baseKey = key.utf8.count < 1900 ? key : SHA256.hex(Array(key.utf8))

@@ -94,11 +94,37 @@ public struct JailIdentity: Equatable, Sendable {
     }
 }
 
+/// Whoever a unit belongs to, with all the rights that he has on the host's files; as an ordinary user
+/// it is the caller.
+public struct JailOwner: Equatable, Sendable {
+    public var name: String
+    public var uid: UInt32
+    public var gid: UInt32
+    public var groups: [UInt32]
+
+    /// Asks the account data base; who is not in it has no group but the one of his number.
+    public init(uid: UInt32) {
+        let account = Account.find(uid: uid) ?? Account(name: String(uid), uid: uid, gid: uid)
+        name = account.name
+        self.uid = uid
+        gid = account.gid
+        groups = account.groups
+    }
+}
+
 /// The host's account data base (getpwnam(3), getgrnam(3)).
 struct Account {
     var name: String
     var uid: UInt32
     var gid: UInt32
+
+    /// All groups of the account (getgrouplist(3)).
+    var groups: [UInt32] {
+        var count: Int32 = 256
+        var list = [gid_t](repeating: 0, count: Int(count))
+        guard getgrouplist(name, gid, &list, &count) >= 0 else { return [gid] }
+        return Array(list.prefix(Int(count)))
+    }
 
     static func find(name: String) -> Account? {
         guard let entry = getpwnam(name) else { return nil }

@@ -30,6 +30,10 @@ public struct JailPlan: Sendable {
     let ops: JailOps
     /// The steps as the launcher reads them.
     let image: RequestImage
+    #if DEBUG
+        /// Makes a step fail, for a test.
+        package var fault: JailFault?
+    #endif
 
     /// Compiles a request for this machine.
     ///

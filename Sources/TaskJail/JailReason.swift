@@ -100,7 +100,8 @@ struct JailReason {
             return "no such command in the jail; it shows /usr, /bin, the unit's directory "
                 + "(./NAME) and BindReadOnlyPaths="
         case ENOEXEC: return "\(text); a script needs a first line `#!INTERPRETER`"
-        case EACCES: return "\(text); is its x bit set?"
+        case EACCES, EPERM:
+            return "\(text); is its x bit set, and its file system not mounted noexec?"
         case E2BIG: return "\(text); pass less by [Args] and [Environment]"
         default: return nil
         }
@@ -163,9 +164,11 @@ struct JailReason {
     private var spaceCure: String {
         if isBefore { return "raise user.max_*_namespaces (sysctl), or run fewer at once" }
         return switch op?.kind {
-        case CL_OP_CGROUP_NS, CL_OP_TMPFS, CL_OP_ATTACH, CL_OP_COVER, CL_OP_PROC, CL_OP_SUBTREE:
-            "raise user.max_cgroup_namespaces or fs.mount-max (sysctl), or run fewer at once"
-        default: "carried files and mount points do not fit into the root's 8M: carry fewer"
+        case CL_OP_CGROUP_NS: "raise user.max_cgroup_namespaces (sysctl), or run fewer at once"
+        case CL_OP_MKDIR, CL_OP_POINT, CL_OP_FILE, CL_OP_COPY, CL_OP_SYMLINK, CL_OP_NODE:
+            "carried files and mount points do not fit into the root's 8M: carry fewer"
+        case CL_OP_STREAM: "make room on that file system"
+        default: "raise fs.mount-max (sysctl), or run fewer at once"
         }
     }
 

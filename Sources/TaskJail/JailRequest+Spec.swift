@@ -27,12 +27,27 @@ extension JailRequest {
         binds =
             spec[.bindPaths].map { Self.bind($0, isWritable: true) }
             + spec[.bindReadOnlyPaths].map { Self.bind($0, isWritable: false) }
+        credentials = spec[.loadCredential].map(Self.credential)
+        if !credentials.isEmpty { self.owner = JailOwner(uid: owner) }
+        standardInput = Self.file(spec.text(.standardInput))
+        standardOutput = Self.file(spec.text(.standardOutput))
         limits = JailLimits(spec)
         nice = Int32(clamping: spec.number(.nice))
         strictness = spec.text(.jail) == "strict" ? .strict : .yes
         hasPrivateNetwork = spec.flag(.privateNetwork)
         hasOnlyProcesses = spec.text(.procSubset) == "pid"
         allowsDebugging = try Self.allowsDebugging(spec)
+    }
+
+    // NAME:PATH
+    private static func credential(_ text: String) -> JailCredential {
+        let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+        return JailCredential(name: parts.first ?? "", path: parts.last ?? "")
+    }
+
+    private static func file(_ text: String?) -> String? {
+        guard let text, text.hasPrefix("file:") else { return nil }
+        return String(text.dropFirst(5))
     }
 
     // [-]SOURCE[:TARGET]

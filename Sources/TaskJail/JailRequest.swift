@@ -48,6 +48,19 @@ public struct JailBind: Equatable, Sendable {
     }
 }
 
+/// A secret that the task finds as a file of $CREDENTIALS_DIRECTORY. Its bytes are read when an attempt
+/// starts, from file to file: neither a plan nor taskrun's memory ever holds them.
+public struct JailCredential: Equatable, Sendable {
+    public var name: String
+    /// A regular file of the host, not a link; read with the rights of `JailRequest.owner`.
+    public var path: String
+
+    public init(name: String, path: String) {
+        self.name = name
+        self.path = path
+    }
+}
+
 /// Limits of an attempt; nil is infinity.
 public struct JailLimits: Equatable, Sendable {
     /// LimitMem= and MemoryHigh=, bytes.
@@ -91,6 +104,15 @@ public struct JailRequest: Sendable {
     public var directory: String?
     public var files: [JailFile] = []
     public var binds: [JailBind] = []
+    /// `LoadCredential=`, at most 32 and together 1 MiB.
+    public var credentials: [JailCredential] = []
+    /// Whose files the credentials are: the unit's owner, who may be another than the task's user.
+    /// nil: the task's user.
+    public var owner: JailOwner?
+    /// Host files in place of the descriptors that `Launcher.start` is given: read from its
+    /// beginning; written at its end, made where it is absent.
+    public var standardInput: String?
+    public var standardOutput: String?
     public var limits = JailLimits()
     public var nice: Int32 = 0
     public var strictness = JailStrictness.yes

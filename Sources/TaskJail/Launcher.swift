@@ -92,6 +92,9 @@ public final class Launcher {
         try plan.image.write(
             to: area, generation: slot.generation, intoCgroup: slot.cgroups.hasUnified,
             adding: variables)
+        #if DEBUG
+            plan.fault?.write(to: area)
+        #endif
         let input = streams[0] < 0 ? slot.null : streams[0]
         let sent = cl_jail_start(&slot.wire, slot.generation, input, streams[1], streams[2])
         if sent == 0 { return slot }

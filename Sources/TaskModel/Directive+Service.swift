@@ -75,7 +75,7 @@ extension Directive {
         case .standardInput: row(.input, "null", "null, file:PATH or text:TEXT")
         case .standardOutput: row(.output, "log", "log, journal, null or file:PATH")
         case .loadCredential:
-            row(.credential, "ID:PATH: a file for $CREDENTIALS_DIRECTORY", .words, later: true)
+            row(.credential, "ID:PATH: a file for $CREDENTIALS_DIRECTORY", .words)
         case .key:
             row(.text, "a second drop with this key on the same day is the first", later: true)
         case .shared: row(.flag, "no", "Dir= is the same on every machine", later: true)

@@ -17,6 +17,7 @@ enum UnitRules {
                 require.place, "the file does not end with [End]",
                 "RequireEnd=yes asks for it: the file may be cut off")
         }
+        credentials(unit, &problems)
         noShell(unit, &problems)
         runIf(unit, &problems)
         array(unit, &problems)
@@ -31,6 +32,23 @@ enum UnitRules {
         problems.error(
             setting.place, "\(traits.name)=\(setting.value) is not carried out by this version",
             "leave it out; a unit is not run without what it asks for")
+    }
+
+    private static func credentials(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        var names: Set<Substring> = []
+        for setting in unit.settings(.loadCredential) {
+            let name = setting.value.prefix { $0 != ":" }
+            if !names.insert(name).inserted {
+                problems.error(
+                    setting.place, "two credentials are called \(name)", "a name each: ID:PATH")
+            }
+        }
+        if let setting = unit.settings(.loadCredential).first,
+            unit.settings(.jail).last?.value == "no"
+        {
+            problems.error(
+                setting.place, "LoadCredential= with Jail=no", "a jail: leave out Jail=no")
+        }
     }
 
     /// Words that only a shell understands, and none reads them: they become arguments.

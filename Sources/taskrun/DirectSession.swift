@@ -27,7 +27,7 @@ final class DirectSession: Session {
         self.loop = loop
         self.slot = slot
         self.delegate = delegate
-        streams = try Streams(job.recipe, slot)
+        streams = try Streams(job.recipe, slot, opensFiles: true)
         let settings = job.recipe.direct
         directory = try settings.directory.map(DirectProgram.openDirectory)
         options = settings.options

@@ -28,7 +28,7 @@ final class JailedSession: Session {
         self.house = house
         self.slot = slot
         self.delegate = delegate
-        streams = try Streams(job.recipe, slot)
+        streams = try Streams(job.recipe, slot, opensFiles: false)
         plan = try house.plan(of: job.recipe)
     }
 

@@ -114,14 +114,20 @@ final class Recipe {
         return (steps, problem)
     }
 
+    /// What only a jail can do, or hold.
+    private static let needJail: [Directive] = [
+        .user, .group, .supplementaryGroups, .loadCredential, .privateNetwork, .bindPaths,
+        .bindReadOnlyPaths,
+    ]
+
     private static func unsupported(_ spec: TaskSpec) -> SessionFailure? {
         let what: String
         if spec.text(.type) == "runner" {
             what = "Type=runner is not there yet: use Type=exec"
         } else if spec.text(.standardOutput) == "journal" {
             what = "StandardOutput=journal is not there yet: use log"
-        } else if spec.text(.jail) == "no", spec.has(.user) || spec.has(.group) {
-            what = "User= and Group= need a jail: leave out Jail=no, or User= and Group="
+        } else if spec.text(.jail) == "no", let asked = needJail.first(where: { spec.has($0) }) {
+            what = "\(asked.rawValue)= needs a jail: leave out Jail=no, or \(asked.rawValue)="
         } else {
             return nil
         }

@@ -13,12 +13,14 @@ final class Streams {
     /// Messages always go to the log: `StandardOutput=` says where results go.
     let error: Int32
 
-    init(_ recipe: Recipe, _ slot: Slot) throws(SessionFailure) {
-        let spec = recipe.spec
+    /// - Parameter opensFiles: false in a jail, whose launcher opens the files of a unit with the
+    ///   rights of the task's user (`JailRequest.standardInput`).
+    init(_ recipe: Recipe, _ slot: Slot, opensFiles: Bool) throws(SessionFailure) {
         let target = recipe.output
-        let input = try Self.input(recipe.input, spec)
-        let output = try Self.file(
-            target, spec, flags: [.writeOnly, .create, .append], code: 209)
+        let input = try Self.input(recipe.input, opensFiles: opensFiles)
+        let output =
+            opensFiles
+            ? try Self.file(target, flags: [.writeOnly, .create, .append], code: 209) : nil
         self.input = input?.number ?? slot.null
         self.output =
             output?.number ?? (target == "null" ? slot.null : slot.out.writing)
@@ -28,10 +30,10 @@ final class Streams {
     }
 
     private static func input(
-        _ text: String, _ spec: TaskSpec
+        _ text: String, opensFiles: Bool
     ) throws(SessionFailure) -> OpenFile? {
         guard text.hasPrefix("text:") else {
-            return try file(text, spec, flags: .nonBlocking, code: 208)
+            return opensFiles ? try file(text, flags: [], code: 208) : nil
         }
         do throws(Errno) {
             let content = Array(text.utf8.dropFirst(5)) + [UInt8(ascii: "\n")]
@@ -44,22 +46,24 @@ final class Streams {
         }
     }
 
+    // Never waiting: a FIFO without its other end would hold taskrun up.
     private static func file(
-        _ text: String, _ spec: TaskSpec, flags: OpenFlags, code: Int32
+        _ text: String, flags: OpenFlags, code: Int32
     ) throws(SessionFailure) -> OpenFile? {
         guard text.hasPrefix("file:") else { return nil }
         let path = String(text.dropFirst(5))
-        // A path of a unit is never opened with more rights than the task has.
-        if spec.has(.user) {
-            throw SessionFailure(
-                reason: .jail, exit: code,
-                what: "\(text) can't be had together with User=: read or write it in the command")
-        }
+        let kind: String
         do throws(Errno) {
-            return try OpenFile.open(path, flags: flags, mode: 0o666)
+            let file = try OpenFile.open(path, flags: flags.union(.nonBlocking), mode: 0o666)
+            let found = try File.status(of: file.number)
+            if found.isRegular { return file }
+            kind = found.kind
         } catch {
             throw SessionFailure(
                 reason: .jail, exit: code, what: "unable to open \(path): \(error)")
         }
+        throw SessionFailure(
+            reason: .jail, exit: code,
+            what: "unable to open \(path): it is \(kind); name a regular file")
     }
 }

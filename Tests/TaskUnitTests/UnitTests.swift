@@ -195,6 +195,14 @@ func line(_ spec: TaskSpec) -> String {
             "[Checks]\na=x\nb=y\na=z\n",
             "site.task:4:1: a check a stands in line 2 too: each check a name of its own"
         ),
+        (
+            "[Service]\nLoadCredential=a:/x b:/y\nLoadCredential=a:/z\n[Command]\ncommand=x\n",
+            "site.task:3:16: two credentials are called a: a name each: ID:PATH"
+        ),
+        (
+            "[Service]\nLoadCredential=a:/x\n[Jail]\nJail=no\n[Command]\ncommand=x\n",
+            "site.task:2:16: LoadCredential= with Jail=no: a jail: leave out Jail=no"
+        ),
     ])
     func problemsSayWhereAndWhatIsAllowed(text: String, message: String) {
         let (_, problems) = parse(text)

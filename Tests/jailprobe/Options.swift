@@ -15,6 +15,9 @@ struct Options {
     var directory: String?
     var files: [JailFile] = []
     var binds: [JailBind] = []
+    var credentials: [JailCredential] = []
+    var input: String?
+    var output: String?
     var limits = JailLimits()
     var checks: [JailProgram] = []
     var command: [String] = []
@@ -31,6 +34,7 @@ struct Options {
     var repeats = 1
     var slots = 1
     var isQuiet = false
+    var hasFaults = false
 
     static func parse(_ words: [String]) -> Options {
         var options = Options()
@@ -54,6 +58,7 @@ struct Options {
         case "--subset": hasOnlyProcesses = true
         case "--debug": allowsDebugging = true
         case "--quiet": isQuiet = true
+        case "--faults": hasFaults = true
         default: return false
         }
         return true
@@ -69,6 +74,11 @@ struct Options {
         case "--dir": directory = value
         case "--file": files.append(Self.file(value))
         case "--bind": binds.append(Self.bind(value))
+        case "--credential":
+            let parts = value.split(separator: ":", maxSplits: 1).map(String.init)
+            credentials.append(JailCredential(name: parts[0], path: parts.last ?? ""))
+        case "--in": input = value
+        case "--out": output = value
         case "--mem": limits.memory = UInt64(value)
         case "--disk": limits.disk = UInt64(value)
         case "--tasks": limits.tasks = UInt64(value)
@@ -112,6 +122,10 @@ struct Options {
         request.directory = directory
         request.files = files
         request.binds = binds
+        request.credentials = credentials
+        if !credentials.isEmpty { request.owner = JailOwner(uid: owner) }
+        request.standardInput = input
+        request.standardOutput = output
         request.limits = limits
         request.nice = nice
         request.strictness = isStrict ? .strict : .yes

@@ -28,6 +28,9 @@ struct Probe {
         if options.showsJSON { write(plan.json() + "\n", to: 1) }
         if options.showsPlan || options.showsJSON { return 0 }
         let loop = try EventLoop()
+        #if DEBUG
+            if options.hasFaults { return try Faults(launcher, plan, options, loop).run() }
+        #endif
         let pool = Pool(launcher, plan, options, loop)
         let begin = Clock.boot()
         try pool.fill()

@@ -42,4 +42,12 @@ chmod -R a+rX "$TMP/user/site"
 exits "backup: it runs by hand" 0 run task run "$PWD/backup/nightly-backup.task"
 is "backup: the archive has what was there" \
     "$(tar -xzOf "$(find "$TMP/user/archives" -name 'backup-*.tar.gz' | head -n 1)" ./page)" content
+
+printf 0123456789 >"$TMP/user/token" && chmod 0400 "$TMP/user/token"
+if is_root; then chown "$TEST_UID" "$TMP/user/token"; fi
+exits "credential: without its file the attempt ends" 243 run task run "$PWD/credential/publish.task"
+like "credential: and says which is missing" "$(cat "$TMP/out" "$TMP/err")" 'publish.token.*No such file'
+sed -i "s|/etc/task/publish.token|$TMP/user/token|" credential/publish.task
+exits "credential: with it the task runs" 0 run task run "$PWD/credential/publish.task"
+is "credential: and reads it" "$(cat "$TMP/out")" 10
 done_testing
