@@ -8,14 +8,19 @@ enum Machine {
 
 enum Socket {
     /// A listening socket with an abstract name.
-    static func abstract(_ name: String) -> Int32 {
+    static func abstract(_ name: String) -> Int32 { local([0] + Array(name.utf8)) }
+
+    /// A listening socket with a path.
+    static func named(_ path: String) -> Int32 { local(Array(path.utf8)) }
+
+    private static func local(_ name: [UInt8]) -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { path in
-            for (index, byte) in name.utf8.enumerated() { path[index + 1] = byte }
+            for (index, byte) in name.enumerated() { path[index] = byte }
         }
-        let length = socklen_t(3 + name.utf8.count)
+        let length = socklen_t(2 + name.count)
         _ = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
         }

@@ -61,4 +61,129 @@ import Testing
                 + "2> /dev/null | wc -c; ls -A /proc/fs /proc/bus /proc/irq 2> /dev/null | wc -w")
         #expect(run.lines == ["0", "3"], "\(run.output)")
     }
+
+    // MARK: - What is mounted below, and later
+
+    @Test(.needsRoot, arguments: Who.available, ["--bind", "--bindrw", "--work", "--dir"])
+    func `set-id bits and devices are void also on file systems below`(
+        _ who: Who, _ option: String
+    ) {
+        let outer = Directory.make(owner: who == .root ? 65534 : who.uid)
+        mkdir(outer + "/below", 0o755)
+        let run = Probe.inMounts(
+            who,
+            """
+            mount -t tmpfs -o suid,dev,mode=755 below \(outer)/below
+            mknod -m 666 \(outer)/below/zero c 1 5
+            cp /usr/bin/id \(outer)/below/id; chmod 6755 \(outer)/below/id
+            probe
+            """, [option, outer, "--user", "nobody"],
+            [
+                "/bin/sh", "-c",
+                "d=\(option == "--dir" ? "/run/task/dir" : outer)/below; head -c 1 $d/zero | wc -c; "
+                    + "$d/id -u | grep -c ^0; grep -c \"$d .*nosuid,nodev\" /proc/self/mounts",
+            ])
+        #expect(run.lines == ["0", "0", "1"], "\(run.output)\(run.errors)")
+    }
+
+    @Test(.needsRoot, arguments: Who.available)
+    func `what the host mounts later is not seen`(_ who: Who) {
+        let outer = Directory.make(owner: who.uid)
+        mkdir(outer + "/below", 0o777)
+        chmod(outer + "/below", 0o777)
+        let run = Probe.inMounts(
+            who,
+            """
+            mount --make-rshared /
+            probe & probe=$!
+            i=0; until test -e \(outer)/below/ready; do sleep .02; i=$((i+1)); test $i -lt 400; done
+            mount -t tmpfs late \(outer)/below; touch \(outer)/below/late
+            touch \(outer)/go; wait $probe
+            """, ["--work", outer],
+            [
+                "/bin/sh", "-c",
+                "touch below/ready; until test -e go; do :; done; ls -A below; "
+                    + "grep -c late /proc/self/mounts",
+            ])
+        #expect(run.lines == ["ready", "0"], "\(run.output)\(run.errors)")
+    }
+
+    // MARK: - What is put in the place of something else
+
+    @Test(arguments: Who.available) func `a directory that is replaced stays the opened one`(
+        _ who: Who
+    ) throws {
+        let outer = Directory.make(owner: who.uid)
+        let unit = outer + "/unit"
+        mkdir(unit, 0o755)
+        Directory.write("first\n", unit + "/file")
+        let work = Directory.make(owner: who.uid)
+        let script =
+            "echo ready; until test -e go; do :; done; cat /run/task/dir/file; echo shown"
+        var live = try #require(
+            Probe.start(
+                who, ["--dir", unit, "--work", work], ["/bin/sh", "-c", script], until: "ready"))
+        rename(unit, outer + "/old")
+        mkdir(unit, 0o755)
+        Directory.write("second\n", unit + "/file")
+        Directory.write("", work + "/go")
+        let isShown = live.read(until: "shown")
+        #expect(isShown)
+        #expect(Probe.wait(live.pid) == 0)
+        #expect(live.text.contains("first\n"))
+        #expect(!live.text.contains("second"))
+    }
+
+    @Test(.needsRoot, arguments: Who.available, ["--work", "--bind", "--dir"])
+    func `a place swapped with a link while jails are built leads nowhere`(
+        _ who: Who, _ option: String
+    ) {
+        let closed = Directory.make(mode: 0o700, owner: 0) + "/inner"
+        mkdir(closed, 0o755)
+        Directory.write("secret\n", closed + "/file", mode: 0o644)
+        let outer = Directory.make(mode: 0o777, owner: who == .root ? 65534 : who.uid)
+        let place = outer + "/place"
+        let run = Probe.inMounts(
+            who,
+            """
+            mkdir \(place); echo mine > \(place)/file; ln -s \(closed) \(outer)/link
+            chown -R --reference=\(outer) \(place)
+            python3 -c 'import ctypes
+            libc = ctypes.CDLL(None)
+            while True: libc.renameat2(-100, b"\(place)", -100, b"\(outer)/link", 2)' & swap=$!
+            for i in 1 2 3 4; do probe || true; done
+            kill $swap
+            """, [option, place, "--user", "nobody", "--repeat", "25", "--quiet"],
+            ["/bin/cat", option == "--dir" ? "/run/task/dir/file" : "\(place)/file"])
+        #expect(!run.output.contains("secret"))
+        #expect(run.lines.allSatisfy { $0 == "mine" })
+        #expect(!run.lines.isEmpty)
+    }
+
+    // MARK: - What of the caller's does not come along
+
+    @Test(arguments: Who.available) func `a terminal of the caller's stays outside`(_ who: Who) {
+        let out = Directory.make(owner: who.uid) + "/out"
+        let probe = Probe.words(
+            who, ["--out", out],
+            [
+                "/bin/sh", "-c",
+                "cut -d ' ' -f 7 /proc/self/stat; (exec 3< /dev/tty) 2> /dev/null && echo tty; "
+                    + "ls /dev/pts",
+            ])
+        let list = probe.map { "\"\($0)\"" }.joined(separator: ",")
+        _ = Probe.plain(["/usr/bin/python3", "-c", "import pty; pty.spawn([\(list)])"])
+        #expect(text(out) == "0\nptmx\n")
+    }
+
+    @Test(arguments: Who.available) func `a socket is bound and connected to`(_ who: Who) {
+        let path = Directory.make(owner: who.uid) + "/socket"
+        let listening = Socket.named(path)
+        defer { close(listening) }
+        chmod(path, 0o666)
+        let run = Probe.python(
+            who, ["--bind", "\(path):/srv/socket"],
+            "socket.socket(socket.AF_UNIX).connect('/srv/socket'); print('connected')")
+        #expect(run.output == "connected\n", "\(run.errors)")
+    }
 }

@@ -116,7 +116,10 @@ enum Probe {
         spawn(words(who, options, command))
     }
 
-    private static func words(
+    /// Any program, as the tester.
+    static func plain(_ words: [String]) -> ProbeRun { spawn(words) }
+
+    static func words(
         _ who: Who, _ options: [String], _ command: [String]
     ) -> [String] {
         var words = [path] + options + (command.isEmpty ? [] : ["--"] + command)
@@ -125,6 +128,16 @@ enum Probe {
             words = ["/usr/bin/setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"] + words
         }
         return words
+    }
+
+    /// The same after a shell script that root runs first in a mount namespace of its own; `probe`
+    /// there is the run. 20 seconds at most.
+    static func inMounts(
+        _ who: Who, _ script: String, _ options: [String], _ command: [String]
+    ) -> ProbeRun {
+        let probe = words(who, options, command).map { "'\($0)'" }.joined(separator: " ")
+        let head = "set -e; mount --make-rprivate /; probe() { \(probe); }\n"
+        return spawn(["/usr/bin/unshare", "-m", "/bin/sh", "-c", head + script])
     }
 
     /// The same with a shell script.

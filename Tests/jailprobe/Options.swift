@@ -73,7 +73,8 @@ struct Options {
         case "--work": work = value
         case "--dir": directory = value
         case "--file": files.append(Self.file(value))
-        case "--bind": binds.append(Self.bind(value))
+        case "--bind": binds.append(Self.bind(value, isWritable: false))
+        case "--bindrw": binds.append(Self.bind(value, isWritable: true))
         case "--credential":
             let parts = value.split(separator: ":", maxSplits: 1).map(String.init)
             credentials.append(JailCredential(name: parts[0], path: parts.last ?? ""))
@@ -97,9 +98,9 @@ struct Options {
     }
 
     // SOURCE[:TARGET]
-    private static func bind(_ value: String) -> JailBind {
+    private static func bind(_ value: String, isWritable: Bool) -> JailBind {
         let parts = value.split(separator: ":", maxSplits: 1).map(String.init)
-        return JailBind(source: parts[0], target: parts.last ?? "", isWritable: false)
+        return JailBind(source: parts[0], target: parts.last ?? "", isWritable: isWritable)
     }
 
     // NAME=TEXT
