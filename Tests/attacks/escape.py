@@ -4,6 +4,7 @@
 import ctypes
 import os
 import socket
+import stat
 import time
 
 from attack import (absent, all_of, attack, call, machine_code, opens, pack, probe, reads, tried,
@@ -260,14 +261,17 @@ def writable(c):
                 path = os.path.join(at, file)
                 if path in fine or path.startswith(own) or os.path.islink(path):
                     continue
-                if os.access(path, os.W_OK) and not _is_null(path) and opens(path, APPEND) == "OK":
+                if os.access(path, os.W_OK) and _opens_for_writing(path):
                     found.append(path)
     return "%d: %s" % (len(found), " ".join(found[:9])) if found else "none"
 
 
-def _is_null(path):
-    device = os.stat(path).st_rdev
-    return os.major(device) == 1 and os.minor(device) == 3
+def _opens_for_writing(path):
+    """A device is believed without opening it: on a host that could arm a watchdog."""
+    status = os.stat(path)
+    if stat.S_ISREG(status.st_mode):
+        return opens(path, APPEND) == "OK"
+    return (os.major(status.st_rdev), os.minor(status.st_rdev)) != (1, 3)
 
 
 @attack(110, "the parent of the current directory is moved out of W meanwhile, then ../..",
