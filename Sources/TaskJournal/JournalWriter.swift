@@ -63,6 +63,8 @@ public final class JournalWriter {
     private var scratch: [UInt8] = []
     private var directoryDirty = true
     private var failures = 0
+    /// After the last of these nothing is durable any more, whatever a later fdatasync says.
+    private var isBroken: Errno?
     private var firstWaits: Int64?
     /// fdatasync(2), replaced by tests.
     var syncData: (Int32) throws(Errno) -> Void = File.syncData
@@ -139,6 +141,7 @@ public final class JournalWriter {
     ///
     /// Throws `.full` without space or reserve: all stays in memory for the next call.
     public func flush() throws(JournalError) {
+        if let isBroken { throw .notDurable(errno: isBroken) }
         while pendingBytes > 0 {
             try rotateWhenFull()
             do {
@@ -222,7 +225,11 @@ extension JournalWriter {
 
     private func replaceSegment(after error: Errno) throws(JournalError) {
         failures += 1
-        guard failures < 3 else { throw .notDurable(errno: error) }
+        file.cutToDurable()
+        guard failures < 3 else {
+            isBroken = error
+            throw .notDurable(errno: error)
+        }
         flushed = 0
         flushedSequence = syncedThrough
         try startSegment(first: syncedThrough + 1)

@@ -60,6 +60,13 @@ final class SegmentFile {
         durable = SegmentDigest(segment: name, bytes: used, checksum: checksum)
     }
 
+    /// Takes back what an fdatasync failed on, down to the header: the kernel has dropped those pages,
+    /// and the next one on this file would say that all is well (fsync(2), NOTES). Where that fails, too,
+    /// the successor's header says from which number on this segment does not count.
+    func cutToDurable() {
+        try? File.truncate(number, to: max(durable.bytes, headerBytes))
+    }
+
     /// Gives the segment its final name. Its zeros go when all of it is durable; a failure leaves
     /// it for the next owner's recovery.
     func seal(at directory: Int32) {

@@ -151,12 +151,23 @@ extension Daemon {
         let isLarge = encoded.count > Self.longestCarriedPlan
         try spool.write(encoded, to: file, .tmp, durable: isLarge)
         try spool.move(file, .tmp, to: file, .ready)
-        if isLarge { try spool.sync(.ready) }
+        if isLarge { try syncReady(file) }
         let sequence = recordAccept(
             taken.id, name: taken.name, plan, encoded, identity, isRecovered: false)
         after(sequence, .removeTaken(taken))
         if !isLarge { checkpoint.unsynced.append(taken.id) }
         enter(taken.id, plan, name: UnitName.of(taken.name), .ready, RunFileName(run: taken.id))
+    }
+
+    /// Rule 5 for a plan that is in ready/: one that may not be there after a power failure is taken out
+    /// again, or its drop would run a second time (models/spool.c, `undo`).
+    private func syncReady(_ file: String) throws(Errno) {
+        do {
+            try spool.sync(.ready)
+        } catch {
+            try spool.move(file, .ready, to: file, .tmp)
+            throw error
+        }
     }
 
     /// Journals an accept; its plan once a digest and segment.

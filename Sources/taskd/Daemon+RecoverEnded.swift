@@ -65,12 +65,14 @@ extension Daemon {
         let there = PlanPlace(past.isHeld ? .hold : .ready, file)
         let reduced = Reduction.reduce(plan, past.earlier)
         do {
-            try spool.move(
-                place.file.description, place.directory, to: file.description, there.directory)
+            // Before it has the name of a retry: a crash between would leave one that runs everything.
             if reduced != plan {
                 try spool.write(reduced.encode(), to: id.description, .tmp, durable: true)
-                try spool.move(id.description, .tmp, to: file.description, there.directory)
+                try spool.replace(
+                    place.file.description, place.directory, by: id.description, .tmp)
             }
+            try spool.move(
+                place.file.description, place.directory, to: file.description, there.directory)
         } catch {
             report.error("unable to make \(there) of \(place): \(error), it is left there")
             return

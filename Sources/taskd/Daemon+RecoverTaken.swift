@@ -74,8 +74,10 @@ extension Daemon {
         let file = RunFileName(run: id, generation: generation + 1)
         removeQuietly("\(id).reduced", .tmp)
         do {
-            // Its owner may have taken it on from there already.
-            if places.contains(where: { $0.file.generation > generation }) {
+            // Its owner may have taken it on from there already, and that may have succeeded: then a
+            // power failure took back what was done since.
+            let isDone = past.ends[generation].map { $0 == .success || $0 == .skipped } ?? false
+            if isDone || places.contains(where: { $0.file.generation > generation }) {
                 return try spool.remove("\(id).full", .tmp)
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)

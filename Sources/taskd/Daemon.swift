@@ -94,7 +94,7 @@ final class Daemon {
         Memory.forgetStart()
         while !isStopping { try turn() }
         withExtendedLifetime(signals) {}
-        settleJournal(force: true)
+        if exitStatus == 0 { settleJournal(force: true) }
         checkpointAtStop()
         report.stopping()
         return exitStatus

@@ -204,3 +204,43 @@ case_retry_taken() {
     is "nothing ran again" "$(runs_of one)" 2
     ok "nothing is left" wait_until 10 empty
 }
+case_retry_succeeded() {
+    begin "a retry has succeeded, the renames of all of it did not reach the disk (models/run.c, later)"
+    two_fail "$(again)"
+    cp "$SPOOL/failed/$id+1" "$TMP/parked"
+    : >"$TMP/second" && go one
+    mv "$SPOOL/failed/$id+1" "$SPOOL/ready/"
+    ok "its retry ends" wait_until 20 ended "$id" 1
+    is "well" "$(end_of "$id" 1)" success
+    crash
+    disk plan "$id" >"$SPOOL/tmp/$id.full"
+    reboot
+    ok "the plan in tmp/ goes" wait_until 10 gone_from tmp "$id.full"
+    is "failed/ has no plan of what succeeded" "$(ls "$SPOOL/failed")" ""
+    is "nothing ran again" "$(runs_of lib) $(runs_of one)" "1 2"
+}
+case_retry_killed() {
+    begin "a retry whose renames were lost, and a start that is killed while it mends that (models/run.c, whole)"
+    two_fail "$(again)"
+    : >"$TMP/second"
+    mv "$SPOOL/failed/$id+1" "$SPOOL/ready/"
+    ok "its retry runs" wait_until 20 has_run one 2
+    ok "on record" wait_until 10 recorded " retry $id g=1"
+    crash
+    rm "$SPOOL/active/$id+1"
+    disk plan "$id" >"$SPOOL/active/$id"
+    new_boot
+    if strace -qq -o /dev/null true 2>/dev/null; then
+        for n in 2 3; do # the first is the journal's
+            { strace -qq -o /dev/null -e trace=renameat2,renameat -e "inject=renameat2,renameat:signal=KILL:when=$n" \
+                "$BIN/taskd" --spool="$SPOOL" </dev/null || true; } 2>>"$TMP/taskd.err"
+        done
+    else
+        skip "kills in recovery" "strace can't be used here"
+    fi
+    reboot
+    ok "the retry goes on" wait_until 20 has_run one 3
+    is "without what had succeeded" "$(runs_of lib) $(cat "$SPOOL/active/$id"* | grep -c "^task ")" "1 1"
+    go one
+    ok "it ends" wait_until 20 ended "$id" 1
+}
