@@ -214,7 +214,8 @@ int jail_step(struct jail *j, const struct cl_jail_step *s) {
         return chmod(to, s->size) < 0 ? fail() : 0;
     case CL_OP_POINT: return point_for_tree(j, s);
     case CL_OP_DEVPTS:
-        return plain_mount("devpts", to, MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620");
+        return plain_mount("devpts", to, MS_NOSUID | MS_NOEXEC,
+                           "newinstance,ptmxmode=0666,mode=620,max=256");
     case CL_OP_PIVOT: return pivot();
     case CL_OP_TMPFS: return plain_mount("tmpfs", to, MS_NOSUID | MS_NODEV, data);
     case CL_OP_SUBTREE: return subtree(j, s);

@@ -167,6 +167,8 @@ class Machine:
     def is_intact(self):
         """What attacks must not have reached; names what they did."""
         harmed = [str(uid) for uid, process in self.victims.items() if process.poll() is not None]
+        harmed += ["nice of " + str(uid) for uid, process in self.victims.items()
+                   if process.poll() is None and os.getpriority(os.PRIO_PROCESS, process.pid) > 1]
         with open(self.files["secret"]) as file:
             if file.read() != "secret-of-host\n":
                 harmed.append("secret")
