@@ -20,6 +20,8 @@ public struct HostFacts: Sendable {
     public var unified: CgroupPlace?
     /// Why an ordinary user cannot have a jail here; nil when he can.
     public var userNamespaceRefusal: String?
+    /// The hard limit of core files is 0 and a program of the host takes them (core(5)).
+    public var runsCoreHandler = false
     /// /bin, /lib…: a link of the host or, nil, a directory of its own.
     var rootLinks: [(name: String, target: String?)]
 
@@ -30,7 +32,28 @@ public struct HostFacts: Sendable {
         return HostFacts(
             kernel: kernelVersion(), landlock: Int(cl_landlock_abi()), isRoot: isRoot,
             layout: cgroups.layout, controllers: cgroups.controllers, unified: cgroups.unified,
-            userNamespaceRefusal: isRoot ? nil : refusal(), rootLinks: links())
+            userNamespaceRefusal: isRoot ? nil : refusal(),
+            runsCoreHandler: !isRoot && hasCoreHandler(), rootLinks: links())
+    }
+
+    /// `hybrid(memory,pids,cpu:v1; unified)`: the layout, and who holds which limit.
+    public var cgroups: String {
+        var words: [String] = []
+        for isV2 in [false, true] {
+            let names = CgroupLayout.wanted.filter { controllers[$0]?.isV2 == isV2 }
+            if !names.isEmpty {
+                words.append(names.joined(separator: ",") + (isV2 ? ":v2" : ":v1"))
+            }
+        }
+        if unified != nil { words.append("unified") }
+        return layout.rawValue + (words.isEmpty ? "" : "(\(words.joined(separator: "; ")))")
+    }
+
+    private static func hasCoreHandler() -> Bool {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit) == 0, limit.rlim_max == 0
+        else { return false }
+        return Text.read("/proc/sys/kernel/core_pattern")?.hasPrefix("|") ?? false
     }
 
     private static func kernelVersion() -> String {

@@ -21,10 +21,16 @@ extension JailBuilder {
         line(
             .parent, "cgroup", "slot  " + words.joined(separator: " "),
             comment: by.joined(separator: " "))
+        if let timer = request.timer { line(.parent, "timer", timer) }
+        if let log = request.log { line(.parent, "log", log) }
+    }
+
+    // MARK: - The clone
+
+    mutating func addClone() {
         let net = request.hasPrivateNetwork ? "net" : "net=host"
         let comment = request.hasPrivateNetwork ? nil : "PrivateNetwork=no: 127.0.0.1 is reachable"
         let user = request.identity.outside.map { " user(\(request.identity.uid)=\($0.uid))" } ?? ""
-        line(.launcher, "hostname", "task", comment: "once; each jail begins with a copy")
         line(
             .launcher, "clone3", "pid mnt ipc uts cgroup\(user); \(net); oom_score_adj=200",
             comment: comment)
@@ -35,6 +41,12 @@ extension JailBuilder {
         for letter in "pmiu" { cloneFlags |= Self.word(letter) }
         if request.hasPrivateNetwork { cloneFlags |= Self.word("n") }
         if isOrdinary { cloneFlags |= Self.word("U") }
+        var flags = ["CLONE_NEWNS", "CLONE_PARENT", "CLONE_NEWUTS", "CLONE_NEWIPC", "CLONE_NEWPID"]
+        if request.hasPrivateNetwork { flags.append("CLONE_NEWNET") }
+        if isOrdinary { flags.append("CLONE_NEWUSER") }
+        if facts.unified != nil { flags.append("CLONE_INTO_CGROUP") }
+        cloneCall = "clone3 " + flags.sorted().joined(separator: "|")
+        cloneLine = lines.count - 1
     }
 
     private static func word(_ letter: Character) -> UInt64 {
@@ -48,6 +60,9 @@ extension JailBuilder {
             .initial, "session",
             "the launcher's, without a terminal; umask=022 signals=default pdeathsig=KILL dumpable=no"
         )
+        lines[lines.count - 1].calls = [
+            "prctl PR_SET_PDEATHSIG", "prctl PR_SET_DUMPABLE", "umask 022",
+        ]
         if let outside = request.identity.outside { addMap(outside) }
         line(.initial, "cgroup", "namespace")
         add(\.initial, CL_OP_CGROUP_NS, .namespace)
@@ -62,6 +77,13 @@ extension JailBuilder {
         addLimits()
         line(.initial, "close", "all but the control socket and the task's three descriptors")
         add(\.initial, CL_OP_CLOSE, .descriptors)
+        line(
+            .initial, "start",
+            "each program below: vfork, no handler; at the last one capabilities=kill",
+            comment: "init reaps, reports and ends last")
+        lines[lines.count - 1].calls = [
+            "clone3 CLONE_CLEAR_SIGHAND|CLONE_VFORK|CLONE_VM", "capset kill",
+        ]
     }
 
     private mutating func addMap(_ outside: (uid: UInt32, gid: UInt32)) {

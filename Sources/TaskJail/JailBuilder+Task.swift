@@ -28,6 +28,7 @@ extension JailBuilder {
             } else {
                 line(.task, "exec", words)
             }
+            lines[lines.count - 1].calls = ["execve \(program.arguments.first ?? "")"]
         }
         add(\.task, CL_OP_EXEC, .execute)
     }
@@ -43,7 +44,7 @@ extension JailBuilder {
         let groups = who.supplementaryGroups.map(String.init).joined(separator: ",")
         line(
             .task, "ids",
-            "groups=\(isOrdinary ? "kept" : groups) gid=\(who.gid) uid=\(who.uid); "
+            "groups=\(isOrdinary ? "kept:" : "")\(groups) gid=\(who.gid) uid=\(who.uid); "
                 + "caps=none bounding=none ambient=none securebits=locked")
         add(\.task, CL_OP_IDS, .user) {
             $0.a = UInt64(who.uid)

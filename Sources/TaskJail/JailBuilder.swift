@@ -10,10 +10,13 @@ struct JailBuilder {
     var lines: [JailPlan.Line] = []
     var ops = JailOps()
     var weak: [String] = []
+    var warnings: [String] = []
     var environment: [String] = []
     var title = ""
     var baseKey = ""
     var cloneFlags: UInt64 = 0
+    var cloneCall = ""
+    var cloneLine = 0
     /// Host paths that the launcher opens: index of the tree, and where it appears.
     var trees: [Tree] = []
 
@@ -46,12 +49,24 @@ struct JailBuilder {
         try decideWeak()
         environment = completeEnvironment()
         describe()
-        addLauncher()
+        addOnce()
         addParent()
+        addLauncher()
         addBase()
+        addClone()
         addInit()
         addTask()
+        addCalls()
+        addWarnings()
         makeKey()
+    }
+
+    /// Each line names the calls of its steps.
+    private mutating func addCalls() {
+        for index in 0..<ops.count {
+            if let op = ops.at(index) { lines[op.line].calls += op.calls }
+        }
+        lines[cloneLine].calls += [cloneCall, "pwrite64 back"]
     }
 
     // MARK: - What cannot be
@@ -253,7 +268,7 @@ struct JailBuilder {
         let outside = who.outside.map { "\($0.uid)" } ?? "root"
         title =
             "\(request.unit)  user=\(who.user)(\(who.uid))  as=\(outside)  kernel=\(facts.kernel)"
-            + " landlock=\(facts.landlock) cgroup=\(facts.layout.rawValue)"
+            + " landlock=\(facts.landlock) cgroup=\(facts.cgroups)"
     }
 
     // Same key, same prepared root: who sees it, its mount points, what lies in it.

@@ -81,6 +81,13 @@ public struct JailIdentity: Equatable, Sendable {
             .group, "unable to run with group \(name): \(user.name) is not a member of it")
     }
 
+    /// The caller's, which cannot be dropped without root.
+    private static func ownGroups() -> [UInt32] {
+        var list = [gid_t](repeating: 0, count: 65536)
+        let count = getgroups(Int32(list.count), &list)
+        return Array(list.prefix(Int(max(0, count))))
+    }
+
     private static func ordinary(user: String?, group: String?) -> JailIdentity {
         let own = (uid: geteuid(), gid: getegid())
         let ownName = Account.name(uid: own.uid) ?? "task"
@@ -90,7 +97,9 @@ public struct JailIdentity: Equatable, Sendable {
         let uid = name == ownName ? own.uid : Account.find(name: name)?.uid ?? 64_000
         let gid =
             name == ownName && group == nil ? own.gid : Account.groupID(name: groupName) ?? uid
-        return JailIdentity(user: name, group: groupName, uid: uid, gid: gid, outside: own)
+        return JailIdentity(
+            user: name, group: groupName, uid: uid, gid: gid, supplementaryGroups: ownGroups(),
+            outside: own)
     }
 }
 

@@ -6,7 +6,11 @@ import CLinux
 public struct JailPlan: Sendable {
     /// Who performs a step.
     public enum Place: String, Sendable {
-        case parent, launcher
+        /// Once for all jails: the launchers.
+        case once
+        case parent
+        /// The slot's launcher, for each attempt.
+        case launcher
         case initial = "init"
         case task
     }
@@ -17,6 +21,8 @@ public struct JailPlan: Sendable {
         public var what: String
         public var detail: String
         public var comment: String?
+        /// `NAME OBJECT` of its system calls, in their order; for `-o json`.
+        public var calls: [String] = []
     }
 
     public let request: JailRequest
@@ -24,9 +30,12 @@ public struct JailPlan: Sendable {
     public let environment: [String]
     /// Limits that are weaker than asked for, by directive name: for `weak=` of the start event.
     public let weak: [String]
+    /// What this machine or this user leaves open, a sentence each.
+    public let warnings: [String]
     /// The printed steps.
     public let lines: [Line]
     let title: String
+    let facts: HostFacts
     let ops: JailOps
     /// The steps as the launcher reads them.
     let image: RequestImage
@@ -47,8 +56,10 @@ public struct JailPlan: Sendable {
         self.request = request
         environment = builder.environment
         weak = builder.weak
+        warnings = builder.warnings
         lines = builder.lines
         title = builder.title
+        self.facts = facts
         ops = builder.ops
         image = try RequestImage(builder)
     }
@@ -64,6 +75,7 @@ public struct JailPlan: Sendable {
             if let comment = line.comment { text += "  # " + comment }
             text += "\n"
         }
+        for warning in warnings { text += "warning: \(warning)\n" }
         return text + "weak: " + (weak.isEmpty ? "none" : weak.joined(separator: ",")) + "\n"
     }
 
@@ -73,12 +85,20 @@ public struct JailPlan: Sendable {
             var text = "{\"n\":\(index + 1),\"where\":\(Self.quoted(line.place.rawValue))"
             text += ",\"what\":\(Self.quoted(line.what)),\"detail\":\(Self.quoted(line.detail))"
             if let comment = line.comment { text += ",\"comment\":\(Self.quoted(comment))" }
-            return text + "}"
+            return text + ",\"calls\":" + Self.list(line.calls) + "}"
         }
-        let weakNames = weak.map(Self.quoted).joined(separator: ",")
+        let who = request.identity
         return "{\"schema\":\"task/1\",\"unit\":\(Self.quoted(request.unit))"
-            + ",\"user\":\(Self.quoted(request.identity.user)),\"uid\":\(request.identity.uid)"
-            + ",\"weak\":[\(weakNames)],\"steps\":[\(steps.joined(separator: ","))]}"
+            + ",\"user\":\(Self.quoted(who.user)),\"uid\":\(who.uid)"
+            + ",\"as\":\(who.outside?.uid ?? 0)"
+            + ",\"kernel\":\(Self.quoted(facts.kernel)),\"landlock\":\(facts.landlock)"
+            + ",\"cgroup\":\(Self.quoted(facts.cgroups))"
+            + ",\"weak\":" + Self.list(weak) + ",\"warnings\":" + Self.list(warnings)
+            + ",\"steps\":[\(steps.joined(separator: ","))]}"
+    }
+
+    private static func list(_ words: [String]) -> String {
+        "[" + words.map(quoted).joined(separator: ",") + "]"
     }
 
     private static func padded(_ word: String, _ width: Int) -> String {

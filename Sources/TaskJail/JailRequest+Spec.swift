@@ -31,12 +31,18 @@ extension JailRequest {
         if !credentials.isEmpty { self.owner = JailOwner(uid: owner) }
         standardInput = Self.file(spec.text(.standardInput))
         standardOutput = Self.file(spec.text(.standardOutput))
+        timer = Self.shown([.maxTime, .killSignal, .timeoutStopSec], spec)
+        log = Self.shown([.logLimit], spec)
         limits = JailLimits(spec)
         nice = Int32(clamping: spec.number(.nice))
         strictness = spec.text(.jail) == "strict" ? .strict : .yes
         hasPrivateNetwork = spec.flag(.privateNetwork)
         hasOnlyProcesses = spec.text(.procSubset) == "pid"
         allowsDebugging = try Self.allowsDebugging(spec)
+    }
+
+    private static func shown(_ directives: [Directive], _ spec: TaskSpec) -> String {
+        directives.map { "\($0.rawValue)=\(spec.text($0) ?? "")" }.joined(separator: " ")
     }
 
     // NAME:PATH

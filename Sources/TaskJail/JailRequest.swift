@@ -113,6 +113,9 @@ public struct JailRequest: Sendable {
     /// beginning; written at its end, made where it is absent.
     public var standardInput: String?
     public var standardOutput: String?
+    /// What taskrun itself watches over, for the printed plan only: `MaxTime=2s …`, `LogLimit=…`.
+    public var timer: String?
+    public var log: String?
     public var limits = JailLimits()
     public var nice: Int32 = 0
     public var strictness = JailStrictness.yes

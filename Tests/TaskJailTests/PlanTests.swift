@@ -38,10 +38,11 @@ import Testing
         let words = plan.lines.map { "\($0.place.rawValue) \($0.what)" }
         #expect(
             words == [
-                "launcher open", "launcher open", "parent cgroup", "launcher hostname",
-                "launcher clone3", "launcher root", "init session", "init cgroup", "init tmpfs",
-                "init attach",
-                "init attach", "init proc", "init rlimit", "init close",
+                "once launcher", "once keyring", "once unshare", "once hostname", "once rights",
+                "once session", "once slot", "parent cgroup", "launcher open", "launcher open",
+                "launcher root", "launcher clone3", "init session", "init cgroup", "init tmpfs",
+                "init attach", "init attach", "init proc", "init rlimit", "init close",
+                "init start",
                 "task group", "task ids", "task nnp", "task cwd", "task seccomp", "task check",
                 "task exec",
             ])
@@ -70,6 +71,32 @@ import Testing
         }
         #expect(error?.code == 226)
         #expect(error?.message.contains("forbidden (x=1)") == true)
+    }
+
+    @Test func `the plan says what is left open`() throws {
+        var old = facts(root: true)
+        old.landlock = 1
+        let warnings = try JailPlan(request(ordinary: false), facts: old).warnings
+        #expect(warnings.count == 2)
+        #expect(warnings.first?.hasPrefix("abstract sockets of the host are reachable") == true)
+        var hidden = request(ordinary: false)
+        hidden.hasPrivateNetwork = true
+        #expect(try JailPlan(hidden, facts: facts(root: true)).warnings.isEmpty)
+        var member = request(ordinary: true)
+        member.identity.supplementaryGroups = [500, 27, 999]
+        let plan = try JailPlan(member, facts: facts(root: false))
+        #expect(plan.warnings.contains { $0.hasPrefix("groups kept: 27,999:") })
+        #expect(plan.text().contains("groups=kept:500,27,999 "))
+        #expect(plan.json().contains("\"landlock\":7,\"cgroup\":\"none\""))
+    }
+
+    @Test func `every step has its calls`() throws {
+        var request = request(ordinary: false)
+        request.credentials = [JailCredential(name: "a", path: "/a")]
+        let plan = try JailPlan(request, facts: facts(root: true))
+        for line in plan.lines where line.place != .parent {
+            #expect(!line.calls.isEmpty, "\(line.what)")
+        }
     }
 
     @Test func `a task drops capabilities before the filter and runs last`() throws {
