@@ -79,7 +79,8 @@ struct watch {
     pid_t task;         // 0 once it ended
     int status;
     int alone;          // nothing is left in the jail
-    int disk_full;
+    uint32_t disk_full;  // CL_REPORT_NO_*
+    int64_t disk_bytes, disk_inodes;
     int proceed;
 };
 
@@ -87,7 +88,10 @@ static void look_at_disk(const struct jail *j, struct watch *watch) {
     struct statfs info;
     if (!j->request->disk_poll) return;
     if (statfs(jail_text(j, j->request->scratch), &info) < 0) return;
-    if (info.f_bavail == 0 || info.f_ffree == 0) watch->disk_full = 1;
+    if (info.f_bavail != 0 && info.f_ffree != 0) return;
+    watch->disk_full |= info.f_bavail == 0 ? CL_REPORT_NO_BLOCK : CL_REPORT_NO_INODE;
+    watch->disk_bytes = (int64_t)(info.f_blocks - info.f_bfree) * (int64_t)info.f_bsize;
+    watch->disk_inodes = (int64_t)(info.f_files - info.f_ffree);
 }
 
 static void reap(struct watch *watch) {
@@ -179,8 +183,9 @@ static int run_one(struct jail *j, int64_t *cpu_before) {
                                     .kind = CL_JAIL_STEP_ENDED,
                                     .run = j->run,
                                     .status = watch.status,
-                                    .flags = (stop ? CL_REPORT_LAST : 0) |
-                                             (watch.disk_full ? CL_REPORT_DISK_FULL : 0)};
+                                    .flags = (stop ? CL_REPORT_LAST : 0) | watch.disk_full,
+                                    .disk_bytes = watch.disk_bytes,
+                                    .disk_inodes = watch.disk_inodes};
     int64_t cpu = cpu_of_children(&report.max_rss_bytes);
     report.cpu_microseconds = cpu - *cpu_before;
     *cpu_before = cpu;

@@ -40,8 +40,8 @@ __attribute__((noreturn)) static void fail(struct shared *shared, char step) {
     _exit(127);
 }
 
-static void limit(struct shared *shared, int resource, uint64_t value) {
-    struct rlimit both = {.rlim_cur = value, .rlim_max = value};
+static void limit(struct shared *shared, int resource, uint64_t value, uint64_t more) {
+    struct rlimit both = {.rlim_cur = value, .rlim_max = value + more};
     if (value && setrlimit((__rlimit_resource_t)resource, &both) < 0) fail(shared, 'r');
 }
 
@@ -68,8 +68,8 @@ static void child(void *argument) {
     place(shared, r->stderr_fd, 2);
     if (r->keep_fd >= 0) place(shared, r->keep_fd, 3);
     if (r->nice && setpriority(PRIO_PROCESS, 0, r->nice) < 0) fail(shared, 'r');
-    limit(shared, RLIMIT_DATA, r->memory_limit);
-    limit(shared, RLIMIT_CPU, r->cpu_limit);
+    limit(shared, RLIMIT_DATA, r->memory_limit, 0);
+    limit(shared, RLIMIT_CPU, r->cpu_limit, 5);  // SIGXCPU, and 5 seconds later SIGKILL
     execve(r->path, r->argv, r->envp);
     fail(shared, 'x');
 }

@@ -11,6 +11,7 @@ final class CgroupPool {
     private let name: String
     private let controllers: [String: CgroupPlace]
     private let unified: CgroupPlace?
+    private let log = KernelLog()
     private var made: [String] = []
     private var locks: [String: Int32] = [:]
 
@@ -105,7 +106,7 @@ final class CgroupPool {
         return CgroupSlot(
             controllers: controllers.compactMapValues { place in
                 paths[place.path].map { CgroupPlace(isV2: place.isV2, path: $0) }
-            }, unified: unified.flatMap { paths[$0.path] })
+            }, unified: unified.flatMap { paths[$0.path] }, log: log)
     }
 
     private func handOutBelow(_ pool: String) throws(JailError) {

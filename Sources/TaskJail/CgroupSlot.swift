@@ -1,24 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Glibc
 import Linux
-
-/// What went over a limit during an attempt.
-public struct JailBreach: Equatable, Sendable {
-    /// Processes that the kernel killed for LimitMem=: any means that the attempt failed (`oom`),
-    /// whatever its status.
-    public var oomKills: Int64 = 0
-    /// Forks refused by LimitTasks=: reason `limit` if the attempt failed, else a note.
-    public var forksRefused: Int64 = 0
-    /// Times that LimitCPU= held it back.
-    public var throttled: Int64 = 0
-    /// /tmp, scratch and /dev/shm were full at some poll or at the end: `disk` if it failed.
-    public var isDiskFull = false
-    /// Most memory at any time, bytes, without what the slot held before (the page cache of earlier
-    /// attempts); nil where nobody counts.
-    public var peakMemory: Int64?
-
-    public init() {}
-}
 
 /// The cgroups of one slot: limits are written only when they change, counters only rise and are
 /// compared with what they were.
@@ -36,9 +19,17 @@ final class CgroupSlot {
     private var memoryBefore: Int64 = 0
     /// memory.peak where it could not be reset (before Linux 6.12): it only tells when it rises.
     private var peakBefore: Int64 = 0
+    /// pids.peak cannot be reset: it, too, only tells when it rises.
+    private var tasksPeakBefore: Int64 = 0
+    /// What is in pids besides the task: init and, on v1, the launcher.
+    private var overhead: Int64 { controllers["pids"]?.isV2 ?? true ? 1 : 2 }
 
-    init(controllers: [String: CgroupPlace], unified: String?) {
+    private let log: KernelLog
+    private var memoryEvent: Descriptor?
+
+    init(controllers: [String: CgroupPlace], unified: String?, log: KernelLog) {
         self.controllers = controllers
+        self.log = log
         unifiedPath = unified
     }
 
@@ -66,7 +57,7 @@ final class CgroupSlot {
             try write(limits)
             applied = limits
         }
-        resetPeak()
+        resetPeaks()
         before = last ?? counters()
     }
 
@@ -76,9 +67,8 @@ final class CgroupSlot {
                 ? try applyMemoryV2(place.path, limits) : try applyMemoryV1(place.path, limits)
         }
         if let place = controllers["pids"] {
-            // The launcher (v1 only) and init are inside and do not count as the task's.
-            let overhead: UInt64 = place.isV2 ? 1 : 2
-            let text = limits.tasks.map { String($0 + overhead) } ?? "max"
+            // Not all inside count as the task's.
+            let text = limits.tasks.map { String($0 + UInt64(overhead)) } ?? "max"
             try write(place.path + "/pids.max", text)
         }
         if let place = controllers["cpu"] {
@@ -140,15 +130,40 @@ final class CgroupSlot {
         now.oomKills -= before.oomKills
         now.forksRefused -= before.forksRefused
         now.throttled -= before.throttled
-        now.peakMemory = peakMemory()
+        now.throttledTime -= before.throttledTime
+        now.slowed -= before.slowed
+        if let peak = risen("memory", above: peakBefore, of: peakFile) {
+            now.peakMemory = max(0, peak - memoryBefore)
+            now.reachedMemory = peak
+        } else if now.oomKills > 0 {
+            now.reachedMemory = applied?.memory.map { Int64(clamping: $0) }
+        }
+        if now.forksRefused > 0 {
+            now.peakTasks = risen("pids", above: tasksPeakBefore, of: tasksPeakFile)
+                .map { max(0, $0 - overhead) }
+        }
+        if now.oomKills > 0 { now.victim = victim }
         return now
     }
 
-    private func peakMemory() -> Int64? {
-        guard let place = controllers["memory"], let peak = peakFile(place)?.number(after: ""),
-            peak > peakBefore
+    /// A peak that is this attempt's own.
+    private func risen(
+        _ controller: String, above before: Int64, of file: (CgroupPlace) -> KernelFile?
+    ) -> Int64? {
+        guard let place = controllers[controller], let peak = file(place)?.number(after: ""),
+            peak > before
         else { return nil }
-        return max(0, peak - memoryBefore)
+        return peak
+    }
+
+    private var victim: OOMVictim? {
+        guard let path = controllers["memory"]?.path else { return nil }
+        let words = path.split(separator: "/").suffix(2)
+        return log.takeVictim(of: "/" + words.joined(separator: "/"))
+    }
+
+    private func tasksPeakFile(_ place: CgroupPlace) -> KernelFile? {
+        file(place.path + "/pids.peak")
     }
 
     private func peakFile(_ place: CgroupPlace) -> KernelFile? {
@@ -158,26 +173,66 @@ final class CgroupSlot {
     private func counters() -> JailBreach {
         var result = JailBreach()
         if let place = controllers["memory"] {
-            let file = place.isV2 ? "/memory.events" : "/memory.oom_control"
-            result.oomKills = self.file(place.path + file)?.number(after: "oom_kill ") ?? 0
+            let events = file(
+                place.path + (place.isV2 ? "/memory.events" : "/memory.oom_control"))
+            result.oomKills = events?.number(after: "oom_kill ") ?? 0
+            if place.isV2, applied?.memoryHigh != nil {
+                result.slowed = events?.number(after: "high ") ?? 0
+            }
         }
         if let place = controllers["pids"] {
             result.forksRefused = file(place.path + "/pids.events")?.number(after: "max ") ?? 0
         }
         if let place = controllers["cpu"] {
-            result.throttled =
-                file(place.path + "/cpu.stat")?.number(after: "nr_throttled ") ?? 0
+            let stat = file(place.path + "/cpu.stat")
+            result.throttled = stat?.number(after: "nr_throttled ") ?? 0
+            result.throttledTime =
+                place.isV2
+                ? stat?.number(after: "throttled_usec ") ?? 0
+                : (stat?.number(after: "throttled_time ") ?? 0) / 1000
         }
         return result
     }
 
-    private func resetPeak() {
+    private func resetPeaks() {
+        if let place = controllers["pids"] {
+            tasksPeakBefore = tasksPeakFile(place)?.number(after: "") ?? 0
+        }
         guard let place = controllers["memory"] else { return }
         let usage = place.isV2 ? "/memory.current" : "/memory.usage_in_bytes"
         memoryBefore = file(place.path + usage)?.number(after: "") ?? 0
         let peak = peakFile(place)
         let isReset = peak?.write("0") ?? false
         peakBefore = isReset ? 0 : peak?.number(after: "") ?? 0
+    }
+
+    // MARK: - Out of memory, on v1
+
+    /// An eventfd(2) that is readable when the kernel is about to kill for want of memory; -1 on v2,
+    /// where memory.oom.group makes it kill all. It belongs to the slot.
+    var outOfMemory: Int32 {
+        if let number = memoryEvent?.number { return number }
+        guard let place = controllers["memory"], !place.isV2 else { return -1 }
+        let event = cl_eventfd()
+        let control = open(place.path + "/memory.oom_control", O_RDONLY | O_CLOEXEC)
+        defer { if control >= 0 { close(control) } }
+        guard event >= 0, control >= 0,
+            Text.write("\(event) \(control)", to: place.path + "/cgroup.event_control")
+        else {
+            if event >= 0 { close(event) }
+            return -1
+        }
+        memoryEvent = Descriptor(owning: event)
+        return event
+    }
+
+    /// Whether the kernel has killed a process of this attempt; takes the event back.
+    func hasKilledForMemory() -> Bool {
+        if let number = memoryEvent?.number {
+            var count: UInt64 = 0
+            _ = read(number, &count, MemoryLayout<UInt64>.size)
+        }
+        return counters().oomKills > before.oomKills
     }
 
     /// `mode`: read-only where the kernel gives no more.
@@ -187,44 +242,4 @@ final class CgroupSlot {
         files[path] = .some(file)
         return file
     }
-}
-
-/// A file of the kernel that is read again and again.
-private final class KernelFile {
-    private let descriptor: Int32
-
-    init?(_ path: String, _ mode: Int32) {
-        descriptor = open(path, mode | O_CLOEXEC)
-        if descriptor < 0 { return nil }
-    }
-
-    /// The number at the start of a line, behind a word and its blank.
-    func number(after word: StaticString) -> Int64? {
-        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { space in
-            let count = pread(descriptor, space.baseAddress, space.count, 0)
-            if count <= 0 { return nil }
-            for line in space[..<count].split(separator: UInt8(ascii: "\n")) {
-                let begins = word.withUTF8Buffer { line.starts(with: $0) }
-                if begins { return Self.number(line.dropFirst(word.utf8CodeUnitCount)) }
-            }
-            return nil
-        }
-    }
-
-    private static func number(_ digits: Slice<UnsafeMutableRawBufferPointer>) -> Int64? {
-        var value: Int64 = 0
-        for digit in digits {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            if overflow { return nil }
-            value = product &+ Int64(digit - UInt8(ascii: "0"))
-        }
-        return value
-    }
-
-    func write(_ text: StaticString) -> Bool {
-        pwrite(descriptor, text.utf8Start, text.utf8CodeUnitCount, 0) >= 0
-    }
-
-    deinit { close(descriptor) }
 }

@@ -53,7 +53,7 @@ public final class JailSession {
     private let plan: JailPlan
     private let generation: UInt32
     private var process: Descriptor?
-    private var isDiskFull = false
+    private var fullDisk: FullDisk?
     private var hasFailedBeforeInit = false
     private var isFinished = false
     private var wantsKill = false
@@ -108,6 +108,23 @@ public final class JailSession {
         }
     }
 
+    /// Readable when the kernel is about to kill a process for LimitMem= and would leave the others
+    /// (cgroup v1): call `outOfMemory()` then. -1 where it kills all, or where nobody counts. Belongs
+    /// to the slot: never close it.
+    public var memoryEvent: Int32 {
+        plan.request.limits.memory == nil ? -1 : slot.cgroups.outOfMemory
+    }
+
+    /// Kills all when the kernel has killed one.
+    ///
+    /// - Returns: false when it has not: the event comes just before it kills, or finds that enough
+    ///   was given back meanwhile. Ask again soon, for a moment.
+    public func outOfMemory() -> Bool {
+        guard slot.cgroups.hasKilledForMemory() else { return false }
+        kill()
+        return true
+    }
+
     // MARK: - Reports
 
     private func accept(_ report: cl_jail_report) -> [JailReport] {
@@ -122,7 +139,7 @@ public final class JailSession {
             if report.pid < 0 { hasFailedBeforeInit = true }
             return [.failed(JailReason(plan: plan, report: report).failure)]
         case CL_JAIL_STEP_ENDED.rawValue:
-            if report.flags & UInt32(CL_REPORT_DISK_FULL) != 0 { isDiskFull = true }
+            noteDisk(report)
             let end = ProcessEnd(
                 status: report.status, cpu: report.cpu_microseconds,
                 memory: report.max_rss_bytes)
@@ -134,6 +151,14 @@ public final class JailSession {
             ]
         default: return []
         }
+    }
+
+    private func noteDisk(_ report: cl_jail_report) {
+        let full = UInt32(CL_REPORT_NO_BLOCK | CL_REPORT_NO_INODE)
+        guard report.flags & full != 0 else { return }
+        fullDisk = FullDisk(
+            bytes: report.disk_bytes, inodes: report.disk_inodes,
+            isOutOfInodes: report.flags & UInt32(CL_REPORT_NO_BLOCK) == 0)
     }
 
     /// How an attempt came to its end.
@@ -155,7 +180,7 @@ public final class JailSession {
         isFinished = true
         slot.isBusy = false
         var breach = slot.cgroups.breach()
-        breach.isDiskFull = isDiskFull
+        breach.fullDisk = fullDisk
         guard case .initEnded(let ended) = end else { return JailEnd(breach: breach, initEnd: nil) }
         return JailEnd(breach: breach, initEnd: ended)
     }

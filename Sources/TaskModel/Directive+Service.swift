@@ -58,7 +58,7 @@ extension Directive {
         case .maxCPUTime: row(.span, "infinity", "CPU time that one attempt may take")
         case .timeoutStopSec: row(.span, "10s", "time between KillSignal= and SIGKILL")
         case .killSignal: row(.signal, "SIGTERM", "the signal that asks it to stop")
-        case .logLimit: row(.size, "64M", "bytes of output that are kept of one attempt")
+        case .logLimit: row(.outputSize, "64M", "bytes of output that are kept of one attempt")
         default: nil
         }
     }

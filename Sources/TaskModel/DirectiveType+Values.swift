@@ -20,6 +20,12 @@ extension DirectiveType {
         }
     }
 
+    /// `SIZE` or `SIZE:fail`.
+    static func outputSize(_ text: String) -> String? {
+        guard text.hasSuffix(":fail") else { return ByteLimit(text)?.description }
+        return ByteLimit(text.dropLast(5)).map { "\($0):fail" }
+    }
+
     /// A signal's canonical name, from `TERM`, `SIGTERM` or `15`.
     static func signal(_ text: String) -> String? {
         if let number = Int(text) { return signals.first { $0.number == number }?.name }

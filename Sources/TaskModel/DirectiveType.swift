@@ -2,7 +2,7 @@
 
 /// What a directive's value may be.
 public enum DirectiveType: Sendable, Equatable {
-    case text, token, flag, span, size, share, restart, exitStatus, signal, user, path
+    case text, token, flag, span, size, outputSize, share, restart, exitStatus, signal, user, path
     case relativePath, bind, unitName, package, commandLine, namedCommand, assignment, file
     case cron, systemCall, semaphore, input, output, credential
     /// A whole number in a range.
@@ -35,6 +35,7 @@ extension DirectiveType {
         case .flag: "yes, no, true, false, on, off, 1 or 0"
         case .span: "a span such as 2s, 500ms, 1h 30min, or infinity"
         case .size: "a size such as 4096, 64M, 8G (K M G T = 1024), or infinity"
+        case .outputSize: "a size such as 64M; 64M:fail where more is a failure"
         case .share: "a percentage such as 50% or 150%, or infinity"
         case .restart: "never, on-failure, or a number of further attempts such as 5"
         case .exitStatus: "a number from 0 to 255, or a signal such as SIGTERM"
@@ -96,6 +97,7 @@ extension DirectiveType {
         case .flag: Self.flag(text).map { $0 ? "yes" : "no" }
         case .span: TimeSpan(text)?.description
         case .size: ByteLimit(text)?.description
+        case .outputSize: Self.outputSize(text)
         case .share: Self.share(text)
         case .restart: Self.restart(text)
         case .exitStatus: Self.number(text, 0...255) ?? Self.signal(text)

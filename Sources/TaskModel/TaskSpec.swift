@@ -69,7 +69,7 @@ public struct TaskSpec: Equatable, Sendable {
 
     /// A size's bytes; infinity where neither value nor default is a size.
     public func size(_ directive: Directive) -> ByteLimit {
-        text(directive).flatMap { ByteLimit($0) } ?? .infinity
+        text(directive).flatMap { ByteLimit($0.prefix { $0 != ":" }) } ?? .infinity
     }
 
     /// A number; `Int.max` for infinity and `Restart=on-failure`, 0 for `Restart=never`; a share is

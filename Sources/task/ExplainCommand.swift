@@ -62,7 +62,8 @@ struct Explanation {
             lines += try waits(of: run)
         }
         let next = lines.last?.hasPrefix("Next: ") == true ? 1 : 0
-        lines.insert(contentsOf: try weaknesses(of: run), at: lines.count - next)
+        lines.insert(
+            contentsOf: try limitsMet(in: run) + weaknesses(of: run), at: lines.count - next)
         return lines.joined(separator: "\n")
     }
 
@@ -148,6 +149,17 @@ struct Explanation {
             let exit = task.exit.flatMap { $0 == 0 ? nil : "exit status \($0)" }
             return [task.reason ?? "failure", exit, signal].compactMap { $0 }
                 .joined(separator: ", ")
+        }
+    }
+
+    /// Limits that were met and are not why it failed.
+    private func limitsMet(in run: RunRow) throws -> [String] {
+        let notes = try history.notes(of: TaskRef(run: run.id), "limit")
+        if notes.isEmpty { return [] }
+        let tasks = try history.tasks(ofRun: run.id)
+        return notes.suffix(10).map { note in
+            let name = tasks.first { $0.id == note.task }?.name ?? note.task
+            return "\(name): \(HumanText.printable(note.text))"
         }
     }
 

@@ -112,6 +112,18 @@ private final class LogSession {
         if let table { try output.write(table.finish()) }
         try output.finish()
         try sayCut()
+        try sayLimits()
+    }
+
+    // What ended it from outside is not in what it wrote.
+    private func sayLimits() throws {
+        let reasons: [FailureReason] = [.oom, .disk, .limit, .timeout]
+        for task in try history.tasks(ofRun: ref.run) where task.state == .failure {
+            guard ref.task == nil || task.id == ref.description, let message = task.message,
+                reasons.contains(where: { $0.rawValue == task.reason })
+            else { continue }
+            reporter.notice("\(task.name ?? task.id): \(HumanText.printable(message))")
+        }
     }
 
     // Without a word nobody would know that there was more.

@@ -8,33 +8,35 @@ import TaskModel
 /// Tells its owner what happened in event lines, and when nothing of it is left, how it ended.
 final class Attempt: SessionDelegate {
     let job: Job
-    private let slot: Slot
-    private unowned let executor: Executor
-    private var session: (any Session)?
+    let slot: Slot
+    unowned let executor: Executor
+    var session: (any Session)?
 
     private var step = 0
-    private var hasStarted = false
+    var hasStarted = false
     private var isPutBack = false
-    private let began = Clock.boot()
-    private var cpu: Int64 = 0
-    private var memory: Int64 = 0
+    let began = Clock.boot()
+    var cpu: Int64 = 0
+    var memory: Int64 = 0
     /// Output: bytes kept and dropped, and where the log has them.
-    private var kept = 0
-    private var dropped = 0
+    var kept = 0
+    var dropped = 0
     /// A step runs, or has ended and may have left something in the pipes.
     private var mayHaveOutput = true
     var logPlaces: [LogPlace] = []
 
     /// CLOCK_BOOTTIME at which something has to happen; `.max` for never.
-    private(set) var deadline = Int64.max
+    var deadline = Int64.max
     /// What ended the attempt from outside, before its processes said anything.
-    private var stopped: Stop?
+    var stopped: Stop?
     private var isKilled = false
-    private var result: AttemptResult?
+    var result: AttemptResult?
 
     /// Why taskrun itself ends an attempt.
     enum Stop {
-        case timeout
+        /// It ran for so long, microseconds.
+        case timeout(Int64)
+        case output
         case cancelled
     }
 
@@ -44,7 +46,7 @@ final class Attempt: SessionDelegate {
         self.executor = executor
     }
 
-    private var recipe: Recipe { job.recipe }
+    var recipe: Recipe { job.recipe }
 
     // MARK: The start
 
@@ -78,7 +80,7 @@ final class Attempt: SessionDelegate {
         job.owner.report(line.bytes)
     }
 
-    private func addJail(of session: any Session, to line: inout LineBuilder) {
+    func addJail(of session: any Session, to line: inout LineBuilder) {
         if !session.weak.isEmpty { line.field("weak", session.weak.joined(separator: ",")) }
         if let identity = session.identity { line.field("as", identity) }
     }
@@ -89,6 +91,9 @@ final class Attempt: SessionDelegate {
     func capture(_ bytes: ArraySlice<UInt8>, fd: Int) {
         let room = min(bytes.count, recipe.logLimit - kept)
         dropped += bytes.count - room
+        if room < bytes.count, recipe.failsAtLogLimit, stopped == nil {
+            stop(.output, grace: recipe.stopGrace)
+        }
         if room == 0 { return }
         kept += room
         // 0 is the command, n the n-th check.
@@ -106,7 +111,7 @@ final class Attempt: SessionDelegate {
         if let check = recipe.steps[step].check {
             checkEnded(check, end)
         } else if result == nil {
-            result = commandResult(end)
+            result = commandResult(of: end)
         }
     }
 
@@ -170,33 +175,6 @@ final class Attempt: SessionDelegate {
         recipe.steps.indices.contains(step) ? recipe.steps[step].check : nil
     }
 
-    private func commandResult(_ end: ProcessEnd) -> AttemptResult {
-        if recipe.isSuccess(end) {
-            return AttemptResult(state: .success, exit: end.exitCode, signal: end.signal)
-        }
-        guard let signal = end.signal else {
-            return AttemptResult(state: .failure, reason: .exit, exit: end.exitCode)
-        }
-        let name = SignalName.name(of: signal)
-        switch name {
-        case "XCPU":
-            return AttemptResult(
-                state: .failure, reason: .limit, signal: signal,
-                what: "it used more CPU time than MaxCPUTime= allows: raise it, or do less")
-        case "XFSZ":
-            return AttemptResult(
-                state: .failure, reason: .limit, signal: signal,
-                what: "it wrote a larger file than is allowed")
-        case "SYS":
-            return AttemptResult(
-                state: .failure, reason: .signal, signal: signal,
-                what: "it made a system call of another architecture: see "
-                    + "SystemCallArchitectures= in task.unit(5)")
-        default:
-            return AttemptResult(state: .failure, reason: .signal, signal: signal)
-        }
-    }
-
     // MARK: The end from outside
 
     /// Ends the attempt: its KillSignal now, SIGKILL after the grace (microseconds).
@@ -208,90 +186,22 @@ final class Attempt: SessionDelegate {
         if grace == 0 { due() }
     }
 
+    /// When `wake` has something to do: CLOCK_BOOTTIME in microseconds, `.max` for never.
+    var wakeAt: Int64 { min(deadline, session?.nextLook ?? .max) }
+
+    func wake(_ now: Int64) {
+        if deadline <= now { due() }
+        if let session, session.nextLook <= now { session.look() }
+    }
+
     /// The deadline has passed.
-    func due() {
+    private func due() {
         if stopped == nil {
-            stop(.timeout, grace: recipe.stopGrace)
+            stop(.timeout(Clock.boot() - began), grace: recipe.stopGrace)
         } else if !isKilled {
             isKilled = true
             deadline = .max
             session?.kill()
         }
-    }
-
-    // MARK: The end
-
-    // Nobody said how it went: the launcher, or init, was killed from outside.
-    private static let unheard = AttemptResult(
-        state: .failure, reason: .jail, exit: 202,
-        what: "its jail was killed before it could say how the program ended")
-
-    private func finish(_ decided: AttemptResult? = nil) {
-        deadline = .max
-        if !hasStarted { sessionStarted() }
-        if dropped > 0 { reportDropped() }
-        let result = judge(decided ?? result ?? Self.unheard)
-        var line = LineBuilder("end", job.ref, attempt: job.attempt)
-        Self.add(result, to: &line)
-        line.field("us", Clock.boot() - began)
-        line.field("cpu", cpu)
-        memory = max(memory, session?.peakMemory ?? 0)
-        if memory > 0 { line.field("mem", memory) }
-        if let session { addJail(of: session, to: &line) }
-        for place in logPlaces { line.field("log", place.text) }
-        session = nil
-        executor.finished(self, slot, line.bytes, result)
-    }
-
-    /// What taskrun did, and what the kernel says of limits, weighs more than the exit status.
-    private func judge(_ told: AttemptResult) -> AttemptResult {
-        var result = told
-        switch stopped {
-        case .cancelled:
-            result.state = .cancelled
-            result.reason = nil
-            return result
-        case .timeout:
-            result.state = .failure
-            result.reason = .timeout
-            let span = TimeSpan(microseconds: recipe.longest ?? 0)
-            result.what = "it ran longer than MaxTime=\(span): raise it, or do less"
-            return result
-        case nil:
-            break
-        }
-        guard let breach = session?.breach() else { return result }
-        if !breach.isFatal, result.state != .failure {
-            reportNote(breach)
-            return result
-        }
-        result.state = .failure
-        result.reason = breach.reason
-        result.what = breach.what
-        return result
-    }
-
-    private static func add(_ result: AttemptResult, to line: inout LineBuilder) {
-        line.field("state", result.state.word)
-        if let reason = result.reason { line.field("reason", reason.rawValue) }
-        if let exit = result.exit { line.field("exit", exit) }
-        if let signal = result.signal { line.field("signal", SignalName.name(of: signal)) }
-        if let check = result.check { line.field("name", check) }
-        if let what = result.what { line.field("what", what) }
-    }
-
-    /// A limit was met, and the attempt succeeded all the same.
-    private func reportNote(_ breach: Breach) {
-        var line = LineBuilder("note", job.ref, attempt: job.attempt)
-        line.field("what", breach.note)
-        job.owner.report(line.bytes)
-    }
-
-    private func reportDropped() {
-        var line = LineBuilder("note", job.ref, attempt: job.attempt)
-        line.field("what", "log.limit")
-        line.field("kept", kept)
-        line.field("dropped", dropped)
-        job.owner.report(line.bytes)
     }
 }

@@ -56,7 +56,10 @@ final class DirectSession: Session {
 
     func kill() { child?.killGroup() }
 
-    func breach() -> Breach? { nil }
+    func breaches() -> [Breach] { [] }
+
+    var nextLook: Int64 { .max }
+    func look() {}
 
     private func launch() throws(SessionFailure) {
         let program = try DirectProgram.prepare(step, of: job)

@@ -70,7 +70,7 @@ final class Executor {
     /// When `tick` has something to do: CLOCK_BOOTTIME in microseconds.
     var nextDeadline: Int64? {
         var next = retryAt
-        for slot in slots { if let attempt = slot.attempt { next = min(next, attempt.deadline) } }
+        for slot in slots { if let attempt = slot.attempt { next = min(next, attempt.wakeAt) } }
         return next == .max ? nil : next
     }
 
@@ -79,7 +79,7 @@ final class Executor {
         guard let next = nextDeadline, next <= Clock.boot() else { return }
         let now = Clock.boot()
         for slot in slots {
-            if let attempt = slot.attempt, attempt.deadline <= now { attempt.due() }
+            if let attempt = slot.attempt, attempt.wakeAt <= now { attempt.wake(now) }
         }
     }
 

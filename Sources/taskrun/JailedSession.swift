@@ -17,6 +17,7 @@ final class JailedSession: Session {
     private var inner: JailSession?
     private var control: WatchToken?
     private var process: WatchToken?
+    private var memory: WatchToken?
     private var ended = JailBreach()
 
     init(
@@ -45,6 +46,7 @@ final class JailedSession: Session {
         self.inner = inner
         do throws(Errno) {
             control = try loop.add(inner.control, .readable) { _ in self.read() }
+            watchMemory(inner)
         } catch {
             throw SessionFailure(
                 reason: .jail, exit: 202, what: "unable to watch a process: \(error)")
@@ -71,14 +73,17 @@ final class JailedSession: Session {
             delegate.stepEnded(program.end)
         case .finished(let end):
             ended = end.breach
-            // Before the session goes: it closes the one and gives back the other.
-            if let process { loop.remove(process) }
-            if let control { loop.remove(control) }
-            process = nil
-            control = nil
+            unwatch()
             self.inner = nil
             delegate.sessionFinished()
         }
+    }
+
+    // Before the session goes: it closes the first and gives back the others.
+    private func unwatch() {
+        for token in [process, control, memory] { if let token { loop.remove(token) } }
+        (process, control, memory) = (nil, nil, nil)
+        memoryLook.next = .max
     }
 
     private func meaning(of failure: JailFailure) -> SessionFailure {
@@ -101,34 +106,31 @@ final class JailedSession: Session {
 
     var peakMemory: Int64 { ended.peakMemory ?? 0 }
 
-    func breach() -> Breach? {
-        let spec = job.recipe.spec
-        if ended.oomKills > 0 {
-            let limit = spec.size(.limitMem)
-            return Breach(
-                reason: .oom,
-                what: limit.isInfinite
-                    ? "the machine ran out of memory and the kernel killed a process of the task: "
-                        + "set LimitMem=, or run fewer at once"
-                    : "the kernel killed a process of the task at LimitMem=\(limit): raise it, or "
-                        + "use less",
-                note: "limit.memory", isFatal: true)
-        }
-        if ended.isDiskFull {
-            let limit = spec.size(.limitDisk)
-            return Breach(
-                reason: .disk,
-                what: "/tmp and scratch were full at LimitDisk=\(limit): raise it, or write to "
-                    + "WorkingDirectory=",
-                note: "limit.disk", isFatal: false)
-        }
-        if ended.forksRefused > 0 {
-            return Breach(
-                reason: .limit,
-                what: "no further process was allowed at LimitTasks=\(spec.number(.limitTasks)): "
-                    + "raise it, or start fewer",
-                note: "limit.tasks", isFatal: false)
-        }
-        return nil
+    func breaches() -> [Breach] { LimitReport(spec: job.recipe.spec).breaches(ended) }
+
+    // MARK: Out of memory, where the kernel kills one process and leaves the rest (cgroup v1)
+
+    /// When to look again, and for how long: the event comes just before the kernel kills.
+    private var memoryLook = (next: Int64.max, until: Int64(0))
+
+    private func watchMemory(_ inner: JailSession) {
+        let event = inner.memoryEvent
+        if event < 0 { return }
+        memory = try? loop.add(event, .readable) { _ in self.memoryIsShort() }
+    }
+
+    private func memoryIsShort() {
+        let now = Clock.boot()
+        memoryLook = (now, now + 1_000_000)
+        look()
+    }
+
+    var nextLook: Int64 { memoryLook.next }
+
+    func look() {
+        let now = Clock.boot()
+        guard now >= memoryLook.next, let inner else { return }
+        let isOver = inner.outOfMemory() || now >= memoryLook.until
+        memoryLook.next = isOver ? .max : now + 5_000
     }
 }

@@ -29,6 +29,10 @@ final class Recipe {
     let priority: Int
     /// Bytes of output kept of one attempt.
     let logLimit: Int
+    /// More output fails it (`LogLimit=SIZE:fail`).
+    let failsAtLogLimit: Bool
+    /// RLIMIT_CPU of each process; nil for none.
+    let cpuSeconds: Int64?
     /// `StandardInput=` and `StandardOutput=`.
     let input: String
     let output: String
@@ -61,6 +65,8 @@ final class Recipe {
         killSignal = spec.text(.killSignal).flatMap { SignalName.number(of: $0) } ?? 15
         priority = spec.number(.priority)
         logLimit = Int(clamping: spec.size(.logLimit).bytes)
+        failsAtLogLimit = spec.text(.logLimit)?.hasSuffix(":fail") ?? false
+        cpuSeconds = spec.span(.maxCPUTime).finite.map { max(1, ($0 + 999_999) / 1_000_000) }
         input = spec.text(.standardInput) ?? "null"
         output = spec.text(.standardOutput) ?? "log"
         direct = DirectSettings(spec)

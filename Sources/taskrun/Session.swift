@@ -12,8 +12,12 @@ protocol Session: AnyObject {
     func signal(_ number: Int32)
     /// Ends all that runs, for good.
     func kill()
-    /// A limit that the attempt met, once it has finished.
-    func breach() -> Breach?
+    /// The limits that the attempt met, once it has finished; what weighs most first.
+    func breaches() -> [Breach]
+    /// When `look` has something to do: CLOCK_BOOTTIME in microseconds, `.max` for never.
+    var nextLook: Int64 { get }
+    /// Looks at what no descriptor tells.
+    func look()
     /// Names of limits that can't be had here.
     var weak: [String] { get }
     /// Bytes that all its processes together had at most; 0 where nobody counts.
@@ -24,10 +28,11 @@ protocol Session: AnyObject {
 
 /// A limit that an attempt met.
 struct Breach {
-    /// The reason when it is why the attempt failed.
-    var reason: FailureReason
+    /// The reason when it is why the attempt failed; nil for what only slows down.
+    var reason: FailureReason?
+    /// Directive, value and figure reached.
     var what: String
-    /// Its name in the note of an attempt that succeeded all the same.
+    /// Its name in the note of an attempt that did not fail for it.
     var note: String
     /// It failed the attempt, whatever its exit status.
     var isFatal: Bool

@@ -23,6 +23,7 @@ import Testing
             (.limitMem, "8192M", "8G"), (.maxTime, "2000ms", "2s"), (.restart, "0", "never"),
             (.restart, "05", "5"), (.killSignal, "INT", "SIGINT"), (.killSignal, "15", "SIGTERM"),
             (.successExitStatus, "SIGTERM", "SIGTERM"), (.privateNetwork, "TRUE", "yes"),
+            (.logLimit, "64M", "64M"), (.logLimit, "1024K:fail", "1M:fail"),
             (.limitCPU, "150%", "150%"), (.files, "./a//b/./c", "a/b/c"),
             (.workingDirectory, "/tmp//x/", "/tmp/x"),
             (.check, "c=./x y", "c=./x y"), (.env, "A=", "A="),

@@ -131,7 +131,7 @@ final class Pool {
     private func finish(_ end: JailEnd, _ attempt: Attempt, _ slot: Int) {
         say(
             "finished oom=\(end.breach.oomKills) forks=\(end.breach.forksRefused)"
-                + " throttled=\(end.breach.throttled) disk=\(end.breach.isDiskFull)"
+                + " throttled=\(end.breach.throttled) disk=\(end.breach.fullDisk != nil)"
                 + " peak=\(end.breach.peakMemory ?? -1)"
                 + " init=\(end.initEnd.map { String($0.status) } ?? "none")"
                 + " ms=\((Clock.boot() - attempt.began) / 1000)")

@@ -137,7 +137,7 @@ enum cl_launcher_step {
     CL_LAUNCHER_SECUREBITS,
     CL_LAUNCHER_HOSTNAME
 };
-enum { CL_REPORT_LAST = 1, CL_REPORT_DISK_FULL = 2 };
+enum { CL_REPORT_LAST = 1, CL_REPORT_NO_BLOCK = 2, CL_REPORT_NO_INODE = 4 };
 
 struct cl_jail_report {
     uint32_t generation;
@@ -153,6 +153,7 @@ struct cl_jail_report {
     int64_t cpu_microseconds;
     int64_t max_rss_bytes;
     int64_t value;
+    int64_t disk_bytes, disk_inodes;  // of the scratch, when it was full
 };
 
 enum cl_jail_order_kind { CL_ORDER_PROCEED = 1, CL_ORDER_SIGNAL = 2 };

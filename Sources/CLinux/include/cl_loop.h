@@ -57,6 +57,9 @@ enum {
     CL_IN_ONLYDIR = 0x1000000
 };
 
+/// A non-blocking counter (eventfd(2)), 0 at first.
+int cl_eventfd(void);
+
 int cl_inotify_init(void);
 int cl_inotify_add(int fd, const char *path, uint32_t mask);
 
