@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
 
 /// Reads a whole journal and the log segments and says what is wrong with them.
 public struct JournalVerifier {
@@ -36,16 +38,39 @@ public struct JournalVerifier {
     }
 
     /// Every piece of output's checksum. A piece that is just being written is not bad.
-    public mutating func addLogs(_ directory: Int32) throws(JournalError) {
+    ///
+    /// - Parameter pieceTime: how long that may take, in microseconds: one call writes a piece, and what
+    ///   is not whole after that was cut off.
+    public mutating func addLogs(
+        _ directory: Int32, pieceTime: Int64 = 50_000
+    ) throws(JournalError) {
         for name in try LogSegment.names(in: directory) {
             logSegments += 1
             do {
                 guard let reader = try LogReader(name, at: directory) else { continue }
-                while let record = try reader.next() { logRecords += record.attempt > 0 ? 1 : 0 }
-                if reader.badBytes > 0 { badLogs.append((name, reader.badBytes)) }
+                try countPieces(reader)
+                let offset = reader.offset
+                if reader.restBytes > 0 {
+                    try Self.wait(pieceTime, for: name)
+                    try countPieces(reader)
+                }
+                let torn = reader.offset == offset ? reader.restBytes : 0
+                if reader.badBytes + torn > 0 || !reader.hasOwnHeader {
+                    badLogs.append((name, reader.badBytes + torn))
+                }
             } catch JournalError.format {
                 badLogs.append((name, 0))
             }
+        }
+    }
+
+    private mutating func countPieces(_ reader: LogReader) throws(JournalError) {
+        while let record = try reader.next() { logRecords += record.attempt > 0 ? 1 : 0 }
+    }
+
+    private static func wait(_ time: Int64, for name: SegmentName) throws(JournalError) {
+        try JournalError.io("wait for", "log/\(name).log") { () throws(Errno) in
+            _ = try EventLoop().turn(until: Clock.boot() + time)
         }
     }
 

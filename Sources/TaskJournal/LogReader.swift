@@ -15,6 +15,9 @@ public final class LogReader {
     /// Bytes that belong to no valid record.
     public private(set) var badBytes: Int64 = 0
 
+    /// The first line is that of this segment. Reading goes on without it; `verify` says so.
+    public private(set) var hasOwnHeader = true
+
     /// Where the next record begins.
     public var offset: Int64 { base + Int64(at) }
 
@@ -49,6 +52,7 @@ public final class LogReader {
             if buffer.isEmpty { return }
             throw .format(name: "log/\(name).log")
         }
+        hasOwnHeader = buffer[..<end].elementsEqual("taskoutput 1 segment=\(name.stem)".utf8)
         at = end + 1
     }
 
@@ -66,9 +70,28 @@ public final class LogReader {
                 case .short: break
                 }
             }
-            guard try refill() else { return nil }
+            if try refill() { continue }
+            guard skipBroken() else { return nil }
         }
         return nil
+    }
+
+    /// Bytes behind the last record: a piece that is just being written, or one that a crash cut off.
+    public var restBytes: Int64 { Int64(buffer.count - at) }
+
+    // At the end of the file: a piece that seems to be longer than that is broken where another stands
+    // behind it.
+    private func skipBroken() -> Bool {
+        var next = at + 1
+        while next < buffer.count {
+            if case .record = LogRecord.parse(buffer, at: next) {
+                badBytes += Int64(next - at)
+                at = next
+                return true
+            }
+            next += 1
+        }
+        return false
     }
 
     /// The next record of one attempt, or of any attempt of a task when `attempt` is nil.

@@ -165,12 +165,12 @@ public enum Hex {
         }
     }
 
-    /// Lower- or upper-case digits, 1 to 8 of them.
+    /// Lower-case digits, 1 to 8 of them. Not upper-case: a bit that flips must not read as well.
     public static func parse(_ bytes: some Collection<UInt8>) -> UInt32? {
         guard (1...8).contains(bytes.count) else { return nil }
         var value: UInt32 = 0
         for byte in bytes {
-            guard let digit = digit(byte) else { return nil }
+            guard let digit = digit(byte), byte < 65 || byte > 70 else { return nil }
             value = value << 4 | UInt32(digit)
         }
         return value
