@@ -39,7 +39,10 @@ int jail_prepare(int user_namespace, enum cl_launcher_step *at) {
     int spaces = CLONE_NEWUTS | (user_namespace ? CLONE_NEWUSER | CLONE_NEWNS : 0), error;
     (void)write_file("/proc/self/oom_score_adj", "-1000");  // the victim is always a task
     *at = CL_LAUNCHER_KEYRING;
-    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+    // ENOSYS: a kernel without keys. EPERM has one meaning here (keyctl_join_session_keyring(3)): a
+    // filter around us, as a container's, which is then around the jail as well.
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS &&
+        errno != EPERM)
         return fail();
     *at = CL_LAUNCHER_NAMESPACES;
     if (unshare(spaces) < 0) return fail();

@@ -11,7 +11,7 @@ SPOOL=$TMP/spool
 export TASK_SPOOL=$SPOOL
 start_taskd "$SPOOL"
 
-files() { find "$SPOOL" -type f -printf '%P\n' | grep -vE '^(journal|log)/' | sort; }
+files() { find "$SPOOL" -type f -printf '%P\n' | grep -vE '^((journal|log)/|checkpoint$)' | sort; }
 empty() { [ -z "$(find "$SPOOL"/{incoming,tmp,ready,active,deferred} -mindepth 1 -not -name '.*' -print -quit)" ]; }
 journal() { find "$SPOOL/journal" -type f -not -name '*.sqlite*' -exec cat {} + | tr -d '\0'; }
 # Ids of the runs whose tasks ended finally, once a line.
