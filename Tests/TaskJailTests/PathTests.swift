@@ -148,10 +148,12 @@ import Testing
             """
             mkdir \(place); echo mine > \(place)/file; ln -s \(closed) \(outer)/link
             chown -R --reference=\(outer) \(place)
-            python3 -c 'import ctypes
+            python3 -c 'import ctypes, time
             libc = ctypes.CDLL(None)
-            while True: libc.renameat2(-100, b"\(place)", -100, b"\(outer)/link", 2)' & swap=$!
-            for i in 1 2 3 4; do probe || true; done
+            while True:
+                libc.renameat2(-100, b"\(place)", -100, b"\(outer)/link", 2)
+                time.sleep(0.00003)' & swap=$!
+            for i in 1 2; do probe || true; done
             kill $swap
             """, [option, place, "--user", "nobody", "--repeat", "25", "--quiet"],
             ["/bin/cat", option == "--dir" ? "/run/task/dir/file" : "\(place)/file"])
