@@ -89,9 +89,32 @@ public struct HostFacts: Sendable {
                 + ": run as root, or install contrib/apparmor/taskrun (profile with `userns,`)"
         }
         let error = cl_probe_user_namespace()
-        if error == 0 { return nil }
-        return "this machine refuses a user namespace (\(String(cString: strerror(error))))"
-            + ": run as root, or outside of this container"
+        switch error {
+        case 0: return nil
+        case ENOSPC:
+            return
+                "no user namespace is left (\(NamespaceLimits.lowest(["user"]))): run as root, or "
+                + "let root raise it (sysctl)"
+        default:
+            return
+                "this machine refuses a user namespace (\(String(cString: strerror(error)))): run "
+                + "as root, outside of a chroot or container, and not under RestrictNamespaces="
+        }
+    }
+}
+
+/// How many namespaces of a kind there may be (namespaces(7), /proc/sys/user).
+enum NamespaceLimits {
+    /// The tightest of these kinds, as `user.max_net_namespaces=0`.
+    static func lowest(_ kinds: [String]) -> String {
+        let values = kinds.map { kind in
+            let text = Text.read("/proc/sys/user/max_\(kind)_namespaces")
+            return (name: "user.max_\(kind)_namespaces", value: text.flatMap { Int($0) } ?? .max)
+        }
+        guard let lowest = values.min(by: { $0.value < $1.value }), lowest.value < .max else {
+            return "user.max_*_namespaces"
+        }
+        return "\(lowest.name)=\(lowest.value)"
     }
 }
 

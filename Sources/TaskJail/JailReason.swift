@@ -162,7 +162,11 @@ struct JailReason {
     }
 
     private var spaceCure: String {
-        if isBefore { return "raise user.max_*_namespaces (sysctl), or run fewer at once" }
+        if isBefore {
+            let asked = plan.request.hasPrivateNetwork ? ["net"] : []
+            let tightest = NamespaceLimits.lowest(["pid", "mnt", "ipc", "uts", "user"] + asked)
+            return "root can raise \(tightest) (sysctl), or run fewer at once"
+        }
         return switch op?.kind {
         case CL_OP_CGROUP_NS: "raise user.max_cgroup_namespaces (sysctl), or run fewer at once"
         case CL_OP_MKDIR, CL_OP_POINT, CL_OP_FILE, CL_OP_COPY, CL_OP_SYMLINK, CL_OP_NODE:
