@@ -28,6 +28,7 @@ class Machine:
         self.processes = []
         self.opened = []
         self.weakness = {}
+        self.original = os.path.abspath(taskrun)
         self.taskrun = shutil.copy(taskrun, self.base + "/taskrun")
         os.chmod(self.taskrun, 0o755)
         self.binaries = self._binaries(binaries)
@@ -58,6 +59,8 @@ class Machine:
             facts.add("cc")
         if self.is_root:
             facts.add("root")
+        if shutil.which("strace"):
+            facts.add("strace")
         if os.environ.get("ATTACKS_OWN_MACHINE"):
             facts.add("own")
         return facts

@@ -5,22 +5,9 @@ import os
 import signal
 import time
 
-from attack import absent, all_of, attack, call, probe, tried
+from attack import absent, alive, all_of, attack, probe, tried
 
 absent.family = __name__
-
-
-def alive(mark):
-    """Pids of processes on the host whose command line has a mark."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            with open("/proc/%s/cmdline" % entry, "rb") as file:
-                if entry.isdigit() and mark.encode() in file.read():
-                    found.append(int(entry))
-        except OSError:
-            continue
-    return [pid for pid in found if pid != os.getpid()]
 
 
 @attack(52, "kill(-1, 9)", wins="other dead", jail="success, others alive$", needs=("root",))

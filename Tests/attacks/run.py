@@ -54,11 +54,12 @@ class Runner:
             return "too slow on an emulated machine"
         for need in entry.needs:
             if need not in self.facts:
-                return {"cc": "no C compiler", "root": "needs root"}.get(need, "not " + need)
+                return {"cc": "no C compiler", "root": "needs root", "strace": "no strace"}.get(
+                    need, "not " + need)
         if not mode.startswith("free-") and mode not in entry.modes:
             return "as " + " and ".join(entry.modes) + " only"
-        if mode == "free-user" and entry.closed:
-            return None
+        if mode == "free-user" and "user" not in entry.modes:
+            return "root only"
         return None
 
     # ---- probes: many in one process
@@ -120,7 +121,7 @@ class Runner:
         if one.caller != 0:
             return []
         if closed:
-            return ["unshare", "-mpiuf", "--kill-child", "--mount-proc"]
+            return ["unshare", "-mpiufn", "--kill-child", "--mount-proc"]
         return ["unshare", "-m"]
 
     # ---- all
@@ -215,7 +216,7 @@ class Runner:
 
     def cell(self, index, entry, modes):
         texts = [(m, self.outcomes.get((index, m))) for m in modes]
-        texts = [(m, t[:100]) for m, t in texts if t is not None]
+        texts = [(m, t[:100] or entry.why or "") for m, t in texts if t is not None]
         if not texts:
             return "–"
         if len({t for _, t in texts}) == 1:

@@ -9,7 +9,7 @@ needs taskrun python3 setpriv
 
 uid=$(id -u)
 ! is_root || uid=$TEST_UID
-timeout -k 10 300 python3 -B "$ROOT/Tests/attacks/run.py" --taskrun="$BIN/taskrun" --uid="$uid" \
+timeout -k 10 400 python3 -B "$ROOT/Tests/attacks/run.py" --taskrun="$BIN/taskrun" --uid="$uid" \
     ${ATTACKS_TABLE:+"--table=$ATTACKS_TABLE"} >"$TMP/tap" 2>"$TMP/err" </dev/null || true
 cat "$TMP/tap"
 diag <"$TMP/err"
