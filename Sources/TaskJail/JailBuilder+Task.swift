@@ -58,7 +58,8 @@ extension JailBuilder {
 
     private mutating func addFilters(isRoot: Bool) {
         let options = SeccompFilters.Options(
-            allowsDebugging: request.allowsDebugging, isRoot: isRoot)
+            allowsDebugging: request.systemCalls.allowsDebugging, isRoot: isRoot,
+            refused: request.systemCalls.refused, hasX86: request.systemCalls.hasX86)
         line(.task, "seccomp", SeccompFilters.summary(options))
         add(\.task, CL_OP_FILTER, .seccomp) { $0.payload = .filter(options) }
     }

@@ -38,7 +38,8 @@ extension JailRequest {
         strictness = spec.text(.jail) == "strict" ? .strict : .yes
         hasPrivateNetwork = spec.flag(.privateNetwork)
         hasOnlyProcesses = spec.text(.procSubset) == "pid"
-        allowsDebugging = try Self.allowsDebugging(spec)
+        systemCalls = try JailSystemCalls(
+            filter: spec[.systemCallFilter], architectures: spec.values(.systemCallArchitectures))
     }
 
     private static func shown(_ directives: [Directive], _ spec: TaskSpec) -> String {
@@ -64,21 +65,6 @@ extension JailRequest {
         return JailBind(
             source: source, target: parts.count > 1 ? String(parts[1]) : source,
             isWritable: isWritable, isOptional: isOptional)
-    }
-
-    private static func allowsDebugging(_ spec: TaskSpec) throws(JailError) -> Bool {
-        for word in spec[.systemCallFilter] where word != "@debug" {
-            throw JailError(
-                .seccomp,
-                "unable to filter SystemCallFilter=\(word): only @debug is carried out so far")
-        }
-        for word in spec.values(.systemCallArchitectures) where word != "native" {
-            throw JailError(
-                .seccomp,
-                "unable to filter SystemCallArchitectures=\(word): only native is carried out so far"
-            )
-        }
-        return !spec[.systemCallFilter].isEmpty
     }
 }
 

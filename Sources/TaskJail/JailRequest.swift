@@ -123,8 +123,7 @@ public struct JailRequest: Sendable {
     public var hasPrivateNetwork = false
     /// ProcSubset=pid.
     public var hasOnlyProcesses = false
-    /// SystemCallFilter=@debug: gives ptrace back.
-    public var allowsDebugging = false
+    public var systemCalls = JailSystemCalls()
 
     public init(
         unit: String, programs: [JailProgram], environment: [String], identity: JailIdentity

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CSeccomp
 import Glibc
+import Synchronization
 
 /// What a system call filter returns to the kernel (seccomp(2)).
 enum SeccompAction {
@@ -19,6 +20,10 @@ enum SeccompFilters {
         var allowsDebugging: Bool
         /// User=root: no set-id bits.
         var isRoot: Bool
+        /// SystemCallFilter=~…: names of further calls that say EPERM, sorted.
+        var refused: [String] = []
+        /// SystemCallArchitectures=native x86: calls of 32-bit programs, by the same tables.
+        var hasX86 = false
     }
 
     struct Compiled: Sendable {
@@ -32,9 +37,22 @@ enum SeccompFilters {
     private static let root = compile(Options(allowsDebugging: false, isRoot: true))
     private static let rootDebug = compile(Options(allowsDebugging: true, isRoot: true))
 
+    // A job line is hostile: it can't fill the memory.
+    private static let most = 64
+    private static let others = Mutex<[Options: Compiled]>([:])
+
     /// Compiled at the first use of these options.
     static func compiled(_ options: Options) -> Compiled {
-        switch (options.isRoot, options.allowsDebugging) {
+        if !options.refused.isEmpty || options.hasX86 {
+            return others.withLock { known in
+                if let found = known[options] { return found }
+                if known.count >= most { known.removeAll() }
+                let made = compile(options)
+                known[options] = made
+                return made
+            }
+        }
+        return switch (options.isRoot, options.allowsDebugging) {
         case (false, false): plain
         case (false, true): plainDebug
         case (true, false): root
@@ -46,12 +64,15 @@ enum SeccompFilters {
         let compiled = compiled(options)
         return "\(compiled.allowed) allowed, \(compiled.denied) EPERM, rest ENOSYS; "
             + "by argument clone unshare ioctl prlimit64 socket socketpair personality"
-            + (options.isRoot ? " chmod mknod open" : "") + "; native only"
+            + (options.isRoot ? " chmod mknod open" : "")
+            + (options.refused.isEmpty ? "" : "; \(options.refused.count) more by the unit")
+            + (options.hasX86 ? "; native and x86" : "; native only")
     }
 
     private static func compile(_ options: Options) -> Compiled {
         let verdicts = Verdicts(options)
-        let program = SeccompProgram.assemble(verdicts.byNumber)
+        let compat = options.hasX86 ? Verdicts(options, .x86).byNumber : nil
+        let program = SeccompProgram.assemble(verdicts.byNumber, compat: compat)
         return Compiled(
             bytes: program.withUnsafeBytes { Array($0) },
             allowed: verdicts.byNumber.count { $0 == .allow || $0.isExamination },
@@ -91,14 +112,41 @@ struct SeccompTest: Hashable, Sendable {
     var miss: UInt32?
 }
 
-/// The tables by number of this architecture.
+/// The numbers of an architecture's calls.
+struct SeccompNumbers {
+    /// By name, as the library has them. It resolves names of x86 that socketcall(2) and ipc(2) have, too,
+    /// to numbers that no kernel knows; by number it names the calls that there are.
+    private let byName: [String: Int]
+
+    static let native = SeccompNumbers(seccomp_arch_native())
+    static let x86 = SeccompNumbers(UInt32(SCMP_ARCH_X86))
+
+    private init(_ architecture: UInt32) {
+        var names: [String: Int] = [:]
+        for number in 0..<Verdicts.end {
+            guard let name = seccomp_syscall_resolve_num_arch(architecture, Int32(number)) else {
+                continue
+            }
+            names[String(cString: name)] = number
+            free(name)
+        }
+        byName = names
+    }
+
+    subscript(name: String) -> Int? { byName[name] }
+    var all: some Sequence<Int> { byName.values.lazy.filter { $0 < 462 } }
+}
+
+/// The tables by number of an architecture.
 struct Verdicts {
     /// Calls above are unknown.
     static let end = 470
     private(set) var byNumber = [SeccompVerdict](repeating: .refuse(ENOSYS), count: Verdicts.end)
+    private let numbers: SeccompNumbers
 
-    init(_ options: SeccompFilters.Options) {
-        for number in 0..<462 where Self.isKnown(number) { byNumber[number] = .allow }
+    init(_ options: SeccompFilters.Options, _ numbers: SeccompNumbers = .native) {
+        self.numbers = numbers
+        for number in numbers.all { byNumber[number] = .allow }
         for number in SeccompTables.newer { byNumber[Int(number)] = .allow }
         set(SeccompTables.denied, .refuse(EPERM))
         if !options.allowsDebugging { set(SeccompTables.debugging, .refuse(EPERM)) }
@@ -106,18 +154,12 @@ struct Verdicts {
         set(["clone3"], .refuse(ENOSYS))
         examineArguments()
         if options.isRoot { forbidSetID() }
-    }
-
-    private static func isKnown(_ number: Int) -> Bool {
-        guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), Int32(number))
-        else { return false }
-        free(name)
-        return true
+        set(options.refused, .refuse(EPERM))
     }
 
     private mutating func set(_ names: [String], _ verdict: SeccompVerdict) {
         for name in names {
-            if let number = SeccompFilters.number(name) { byNumber[number] = verdict }
+            if let number = numbers[name] { byNumber[number] = verdict }
         }
     }
 

@@ -17,6 +17,7 @@ struct SeccompProgram {
 
     private enum Code {
         static let load: UInt16 = 0x20  // BPF_LD|BPF_W|BPF_ABS
+        static let jump: UInt16 = 0x05
         static let jumpEqual: UInt16 = 0x15
         static let jumpAtLeast: UInt16 = 0x35
         static let jumpBits: UInt16 = 0x45
@@ -29,6 +30,8 @@ struct SeccompProgram {
     #elseif arch(arm64)
         static let architecture: UInt32 = 0xc000_00b7
     #endif
+
+    static let x86: UInt32 = 0x4000_0003
 
     private struct Range {
         var first: UInt32
@@ -66,17 +69,49 @@ struct SeccompProgram {
         }
     }
 
+    /// Which field of an instruction says how far.
+    private enum Field {
+        case whenTrue, whenFalse, constant
+    }
+
     private var code: [Instruction] = []
     /// Jumps to what is not placed yet: classic BPF jumps forwards only.
-    private var pending: [(at: Int, whenTrue: Bool, block: Block)] = []
+    private var pending: [(at: Int, field: Field, block: Block)] = []
+    /// Ends of the search are instructions of their own, and jumps are as long as need be: for a unit
+    /// that refuses so many calls that a comparison can't reach over them (255 instructions).
+    private let isLong: Bool
+    private var isTooLong = false
 
-    static func assemble(_ verdicts: [SeccompVerdict]) -> [Instruction] {
-        var program = SeccompProgram()
-        program.prologue()
-        program.search(ranges(verdicts)[...])
-        program.place { !$0.tests.isEmpty }
-        program.place { _ in true }
-        return program.code
+    private init(isLong: Bool) { self.isLong = isLong }
+
+    /// - Parameter compat: the verdicts for 32-bit programs of x86; nil: they are killed.
+    static func assemble(_ verdicts: [SeccompVerdict], compat: [SeccompVerdict]? = nil)
+        -> [Instruction]
+    {
+        let native = code(verdicts, architecture, isNative: true)
+        guard let compat else { return native }
+        let other = code(compat, x86, isNative: false)
+        // The one for the native architecture comes behind this test, the other behind that.
+        let first = [
+            Instruction(code: Code.load, constant: 4),
+            Instruction(code: Code.jumpEqual, whenTrue: 1, constant: architecture),
+            Instruction(code: Code.jump, constant: UInt32(native.count)),
+        ]
+        return first + native + other
+    }
+
+    private static func code(
+        _ verdicts: [SeccompVerdict], _ architecture: UInt32, isNative: Bool
+    ) -> [Instruction] {
+        for isLong in [false, true] {
+            var program = SeccompProgram(isLong: isLong)
+            program.prologue(architecture, isNative: isNative)
+            program.search(ranges(verdicts)[...])
+            program.place { !$0.tests.isEmpty }
+            program.place { _ in true }
+            if !program.isTooLong { return program.code }
+        }
+        preconditionFailure("a filter too long for its jumps")
     }
 
     private static func ranges(_ verdicts: [SeccompVerdict]) -> [Range] {
@@ -89,21 +124,33 @@ struct SeccompProgram {
     }
 
     // struct seccomp_data: nr at 0, arch at 4, args from 16 (little-endian: the low word first).
-    private mutating func prologue() {
+    private mutating func prologue(_ architecture: UInt32, isNative: Bool) {
         let kill = Target.action(SeccompAction.killProcess)
         load(4)
-        compare(Code.jumpEqual, Self.architecture, .next, kill)
+        if isLong {
+            compare(Code.jumpEqual, architecture, .skip(1), .next)
+            give(SeccompAction.killProcess)
+        } else {
+            compare(Code.jumpEqual, architecture, .next, kill)
+        }
         load(0)
+        if !isNative { return }
         #if arch(x86_64)
             // x32 calls have the same architecture and bit 30; -1 is just an unknown call.
-            compare(Code.jumpAtLeast, 0x4000_0000, .next, .skip(1))
-            compare(Code.jumpEqual, .max, .next, kill)
+            compare(Code.jumpAtLeast, 0x4000_0000, .next, .skip(isLong ? 2 : 1))
+            if isLong {
+                compare(Code.jumpEqual, .max, .skip(1), .next)
+                give(SeccompAction.killProcess)
+            } else {
+                compare(Code.jumpEqual, .max, .next, kill)
+            }
         #endif
     }
 
     // The left half comes first, and falls to nowhere: each end of the search is a jump. -1 of the
     // prologue comes through here, too, and is above all ranges.
     private mutating func search(_ ranges: ArraySlice<Range>) {
+        if isLong { return searchLong(ranges) }
         let middle = ranges.startIndex + ranges.count / 2
         let (left, right) = (ranges[..<middle], ranges[middle...])
         let at = code.count
@@ -112,9 +159,26 @@ struct SeccompProgram {
             Self.end(left) ?? .next)
         if left.count > 1 { search(left) }
         if right.count > 1 {
-            code[at].whenTrue = Self.distance(from: at, to: code.count)
+            code[at].whenTrue = distance(from: at, to: code.count)
             search(right)
         }
+    }
+
+    private mutating func searchLong(_ ranges: ArraySlice<Range>) {
+        if ranges.count == 1, let only = ranges.first { return leaf(Block(only.verdict)) }
+        let middle = ranges.startIndex + ranges.count / 2
+        compare(Code.jumpAtLeast, ranges[middle].first, .next, .skip(1))
+        let at = code.count
+        code.append(Instruction(code: Code.jump, constant: 0))
+        searchLong(ranges[..<middle])
+        code[at].constant = UInt32(code.count - at - 1)
+        searchLong(ranges[middle...])
+    }
+
+    private mutating func leaf(_ block: Block) {
+        if block.tests.isEmpty { return give(block.otherwise) }
+        pending.append((code.count, .constant, block))
+        code.append(Instruction(code: Code.jump, constant: 0))
     }
 
     private static func end(_ ranges: ArraySlice<Range>) -> Target? {
@@ -133,23 +197,22 @@ struct SeccompProgram {
             }
             let to = placed[jump.block] ?? code.count
             if placed.updateValue(to, forKey: jump.block) == nil { emit(jump.block) }
-            let distance = Self.distance(from: jump.at, to: to)
-            if jump.whenTrue {
-                code[jump.at].whenTrue = distance
-            } else {
-                code[jump.at].whenFalse = distance
+            switch jump.field {
+            case .whenTrue: code[jump.at].whenTrue = distance(from: jump.at, to: to)
+            case .whenFalse: code[jump.at].whenFalse = distance(from: jump.at, to: to)
+            case .constant: code[jump.at].constant = UInt32(to - jump.at - 1)
             }
         }
     }
 
-    private static func distance(from at: Int, to: Int) -> UInt8 {
-        precondition(to - at - 1 < 256, "a filter too long for its jumps")
-        return UInt8(to - at - 1)
+    private mutating func distance(from at: Int, to: Int) -> UInt8 {
+        if to - at - 1 > 255 { isTooLong = true }
+        return UInt8(clamping: to - at - 1)
     }
 
     private mutating func emit(_ block: Block) {
         if block.tests.isEmpty {
-            code.append(Instruction(code: Code.give, constant: block.otherwise))
+            give(block.otherwise)
         }
         for (index, test) in block.tests.enumerated() {
             emit(test, isLast: index == block.tests.count - 1, block.otherwise)
@@ -172,6 +235,10 @@ struct SeccompProgram {
         }
     }
 
+    private mutating func give(_ action: UInt32) {
+        code.append(Instruction(code: Code.give, constant: action))
+    }
+
     private mutating func load(_ offset: UInt32) {
         code.append(Instruction(code: Code.load, constant: offset))
     }
@@ -185,7 +252,8 @@ struct SeccompProgram {
             case .next: continue
             case .skip(let count):
                 if isYes { step.whenTrue = UInt8(count) } else { step.whenFalse = UInt8(count) }
-            case .block(let block): pending.append((code.count, isYes, block))
+            case .block(let block):
+                pending.append((code.count, isYes ? .whenTrue : .whenFalse, block))
             }
         }
         code.append(step)

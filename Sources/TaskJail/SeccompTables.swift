@@ -21,6 +21,8 @@ enum SeccompTables {
         "sethostname", "setdomainname", "uselib", "ustat", "sysfs", "_sysctl", "create_module",
         "query_module", "get_kernel_syms", "migrate_pages", "move_pages", "memfd_secret",
         "process_madvise",
+        // 32-bit: their arguments lie in memory; memory of the first processors; the clock
+        "socketcall", "ipc", "vm86", "vm86old", "stime", "clock_settime64", "clock_adjtime64",
     ]
 
     static let debugging = [

@@ -89,10 +89,11 @@ extension Directive {
         case .bindReadOnlyPaths:
             words(.jail, .bind, "paths of the host to show, read-only: SOURCE[:TARGET]")
         case .systemCallFilter:
-            words(.jail, .systemCall, "system calls to allow, or with ~ first to refuse")
+            words(.jail, .systemCall, "@debug gives tracing back; ~CALL and ~@GROUP refuse more")
         case .systemCallArchitectures:
             one(
-                .jail, .token, "native", "architectures whose system calls are allowed",
+                .jail, .choice(["native", "x86"]), "native",
+                "whose programs run: native x86 adds 32-bit ones on x86-64",
                 arity: .words)
         case .procSubset:
             one(.jail, .choice(["all", "pid"]), "all", "what of /proc is shown beside processes")

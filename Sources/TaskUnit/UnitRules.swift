@@ -18,6 +18,7 @@ enum UnitRules {
                 "RequireEnd=yes asks for it: the file may be cut off")
         }
         credentials(unit, &problems)
+        systemCalls(unit, &problems)
         noShell(unit, &problems)
         runIf(unit, &problems)
         array(unit, &problems)
@@ -48,6 +49,16 @@ enum UnitRules {
         {
             problems.error(
                 setting.place, "LoadCredential= with Jail=no", "a jail: leave out Jail=no")
+        }
+    }
+
+    // Each word alone: `~@network-io connect` would allow what systemd refuses.
+    private static func systemCalls(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        for setting in unit.settings(.systemCallFilter)
+        where !setting.value.hasPrefix("~") && setting.value != "@debug" {
+            problems.error(
+                setting.place, "\(setting.value) alone as what is allowed is not carried out",
+                "@debug, or ~\(setting.value) to refuse it")
         }
     }
 

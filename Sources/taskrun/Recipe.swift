@@ -123,7 +123,7 @@ final class Recipe {
     /// What only a jail can do, or hold.
     private static let needJail: [Directive] = [
         .user, .group, .supplementaryGroups, .loadCredential, .privateNetwork, .bindPaths,
-        .bindReadOnlyPaths,
+        .bindReadOnlyPaths, .systemCallFilter,
     ]
 
     private static func unsupported(_ spec: TaskSpec) -> SessionFailure? {

@@ -16,6 +16,16 @@ enum Reference {
         guard let first = numbers?.finish(), let second = arguments?.finish() else { return nil }
         return (first, second)
     }
+
+    /// For 32-bit programs of x86.
+    static func x86(_ options: SeccompFilters.Options) -> (a: [UInt8], b: [UInt8])? {
+        var numbers = Compiler(otherwise: SeccompAction.errno(ENOSYS), isX86: true)
+        var arguments = Compiler(otherwise: SeccompAction.allow, isX86: true)
+        numbers?.addX86Names(options)
+        arguments?.addArguments(options)
+        guard let first = numbers?.finish(), let second = arguments?.finish() else { return nil }
+        return (first, second)
+    }
 }
 
 /// One libseccomp context (seccomp_init(3)); a failed call spoils it, `finish` then says nil.
@@ -23,9 +33,13 @@ struct Compiler {
     private let context: scmp_filter_ctx
     private var isGood = true
 
-    init?(otherwise action: UInt32) {
+    init?(otherwise action: UInt32, isX86: Bool = false) {
         guard let made = seccomp_init(action) else { return nil }
         context = made
+        if isX86 {
+            _ = seccomp_arch_add(made, UInt32(SCMP_ARCH_X86))
+            _ = seccomp_arch_remove(made, seccomp_arch_native())
+        }
         isGood =
             seccomp_attr_set(made, SCMP_FLTATR_ACT_BADARCH, SeccompAction.killProcess) == 0
         // A binary tree: some ten comparisons instead of three hundred.
@@ -66,9 +80,37 @@ struct Compiler {
 }
 
 extension Compiler {
+    /// Filter A of x86, without the two calls that hold others: those are EPERM, and the library
+    /// would write rules of their arguments.
+    mutating func addX86Names(_ options: SeccompFilters.Options) {
+        var denied = Set(SeccompTables.denied + options.refused)
+        if !options.allowsDebugging { denied.formUnion(SeccompTables.debugging) }
+        var unknown: Set<String> = ["clone3", "socketcall", "ipc"]
+        if options.isRoot { unknown.formUnion(["openat2", "fchmodat2"]) }
+        for number in Int32(0)..<449 {
+            let architecture = UInt32(SCMP_ARCH_X86)
+            guard let text = seccomp_syscall_resolve_num_arch(architecture, number) else {
+                continue
+            }
+            let name = String(cString: text)
+            free(text)
+            let known = seccomp_syscall_resolve_name(name)
+            if denied.contains(name) {
+                if !unknown.contains(name) { rule(SeccompAction.errno(EPERM), known) }
+            } else if name == "personality" {
+                for value in SeccompTables.personalities {
+                    rule(SeccompAction.allow, known, [Compiler.equals(0, value)])
+                }
+            } else if !unknown.contains(name) {
+                rule(SeccompAction.allow, known)
+            }
+        }
+    }
+
     /// Filter A.
     mutating func addNumbers(_ options: SeccompFilters.Options) {
         var denied = Set(SeccompTables.denied.compactMap(Compiler.number))
+        denied.formUnion(options.refused.compactMap(Compiler.number))
         if !options.allowsDebugging {
             denied.formUnion(SeccompTables.debugging.compactMap(Compiler.number))
         }
@@ -79,7 +121,9 @@ extension Compiler {
             unknown.formUnion(["openat2", "fchmodat2"].compactMap(Compiler.number))
         }
         for number in Int32(0)..<462 where Self.isKnown(number) {
-            if number == personality || unknown.contains(number) { continue }
+            if number == personality && !denied.contains(number) || unknown.contains(number) {
+                continue
+            }
             if denied.contains(number) {
                 rule(SeccompAction.errno(EPERM), number)
             } else if !SeccompTables.newer.contains(number) {
@@ -90,7 +134,7 @@ extension Compiler {
             rule(SeccompAction.allow, number)
         }
         for value in SeccompTables.personalities {
-            if let personality {
+            if let personality, !denied.contains(personality) {
                 rule(SeccompAction.allow, personality, [Compiler.equals(0, value)])
             }
         }

@@ -200,6 +200,10 @@ func line(_ spec: TaskSpec) -> String {
             "site.task:3:16: two credentials are called a: a name each: ID:PATH"
         ),
         (
+            "[Jail]\nSystemCallFilter=~@ipc @system-service\n[Command]\ncommand=x\n",
+            "site.task:2:18: @system-service alone as what is allowed is not carried out: @debug, or"
+        ),
+        (
             "[Service]\nLoadCredential=a:/x\n[Jail]\nJail=no\n[Command]\ncommand=x\n",
             "site.task:2:16: LoadCredential= with Jail=no: a jail: leave out Jail=no"
         ),

@@ -25,7 +25,8 @@ struct Options {
     var isStrict = false
     var hasPrivateNetwork = false
     var hasOnlyProcesses = false
-    var allowsDebugging = false
+    var calls: [String] = []
+    var architectures: [String] = []
     var nice: Int32 = 0
     /// Milliseconds after which everything in the jail is killed.
     var deadline: Int64 = 10_000
@@ -56,7 +57,7 @@ struct Options {
         case "--strict": isStrict = true
         case "--net": hasPrivateNetwork = true
         case "--subset": hasOnlyProcesses = true
-        case "--debug": allowsDebugging = true
+        case "--debug": calls.append("@debug")
         case "--quiet": isQuiet = true
         case "--faults": hasFaults = true
         default: return false
@@ -78,6 +79,8 @@ struct Options {
         case "--credential":
             let parts = value.split(separator: ":", maxSplits: 1).map(String.init)
             credentials.append(JailCredential(name: parts[0], path: parts.last ?? ""))
+        case "--filter": calls.append(value)
+        case "--arch": architectures.append(value)
         case "--in": input = value
         case "--out": output = value
         case "--mem": limits.memory = UInt64(value)
@@ -132,7 +135,7 @@ struct Options {
         request.strictness = isStrict ? .strict : .yes
         request.hasPrivateNetwork = hasPrivateNetwork
         request.hasOnlyProcesses = hasOnlyProcesses
-        request.allowsDebugging = allowsDebugging
+        request.systemCalls = try JailSystemCalls(filter: calls, architectures: architectures)
         return request
     }
 }
