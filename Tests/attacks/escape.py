@@ -135,7 +135,7 @@ def settings(c):
              "fs/binfmt_misc/register", "kernel/ns_last_pid"]
     got = [opens("/proc/sys/" + p, os.O_WRONLY) for p in paths if os.path.exists("/proc/sys/" + p)]
     trigger = "/proc/sysrq-trigger"
-    if os.path.exists(trigger) and _is_null(trigger):
+    if os.path.exists(trigger) and os.stat(trigger).st_rdev == os.makedev(1, 3):
         return all_of(got) + " null"
     return all_of(got) + " " + opens(trigger, os.O_WRONLY)
 

@@ -137,7 +137,7 @@ ctypes.memset(place, 1, 200 << 20)
     return first + " " + second
 
 
-@attack(68, "0.3 s of CPU at LimitCPU=20%", wins="[0-7]\\d\\d ms", jail="held back|weak: ")
+@attack(68, "0.3 s of CPU at LimitCPU=20%", wins="[0-7]\\d\\d ms", jail="held back|weak: ", slow=True)
 def processor(t):
     script = """
 import time

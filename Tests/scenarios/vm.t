@@ -29,7 +29,7 @@ make_kernel() {
 # ---- its first process: loads what finds the disk, and gives way to systemd
 
 mkdir -p "$TMP/ram"/{bin,r,dev,proc,m}
-MODULES='virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk'
+MODULES='virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay'
 for module in $MODULES; do
     find "$KERNEL/lib/modules" -name "$module.ko" -exec cp {} "$TMP/ram/m/" \;
 done
@@ -58,7 +58,11 @@ unmount() {
 trap unmount EXIT
 mkdir -p "$TMP/mnt/opt/task/bin" "$TMP/mnt/opt/task/Tests" "$TMP/mnt/opt/task/contrib"
 cp "$BIN"/{task,taskd,taskrun,taskdep,tasklog} "$TMP/mnt/opt/task/bin"
-cp -r "$ROOT/Tests/scenarios" "$TMP/mnt/opt/task/Tests/"
+cp -r "$ROOT/Tests/scenarios" "$ROOT/Tests/attacks" "$TMP/mnt/opt/task/Tests/"
+for source in "$ROOT"/Tests/attacks/*.c; do # no compiler inside
+    cc -shared -fPIC -O -o "$TMP/mnt/opt/task/Tests/attacks/$(basename "${source%.c}").so" "$source" ||
+        skip_all "no C compiler"
+done
 cp -r "$ROOT/contrib/setup.sh" "$ROOT/contrib/systemd" "$TMP/mnt/opt/task/contrib/"
 cat >"$TMP/mnt/etc/systemd/system/scenario.service" <<'END'
 [Unit]
@@ -71,7 +75,7 @@ ExecStopPost=/bin/systemctl --no-block poweroff
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
-TimeoutStartSec=240
+TimeoutStartSec=380
 END
 cat >"$TMP/mnt/opt/task/inside" <<'END'
 export PATH=/opt/task/bin:/usr/sbin:/usr/bin:/sbin:/bin TASKSPOOL_BIN=/opt/task/bin HOME=/root
@@ -80,7 +84,7 @@ cd /opt/task
 # said NAME COMMAND…: its output, each line behind its name, then its status
 said() {
     local name=$1 status=0
-    timeout -s KILL 120 "${@:2}" </dev/null >/tmp/said 2>&1 || status=$?
+    timeout -s KILL 200 "${@:2}" </dev/null >/tmp/said 2>&1 || status=$?
     sed "s/^/@$name: /" /tmp/said
     echo "@$name= $status"
 }
@@ -97,6 +101,12 @@ said manager setpriv --reuid=alice --regid=alice --init-groups env HOME=/home/al
     sh -c 'taskrun --plan /tmp/limits.task; exit'
 said none "${alice[@]}" taskrun --plan /tmp/limits.task
 said nonefail "${alice[@]}" bash Tests/scenarios/failures.t
+# The attacks that are quick without a processor of its own; their table goes to the console, too.
+export ATTACKS_OWN_MACHINE=yes ATTACKS_DEADLINE=90
+attacks=(python3 -B Tests/attacks/run.py --taskrun=/opt/task/bin/taskrun --quick
+    "--uid=$(id -u alice)" --binaries=Tests/attacks --table=/tmp/table)
+said attacks "${attacks[@]}" --columns=free,root,user
+said table cat /tmp/table
 echo "@done"
 END
 mkdir -p "$TMP/mnt/etc/systemd/system/multi-user.target.wants" "$TMP/mnt/var/lib/systemd/linger"
@@ -107,7 +117,7 @@ umount "$TMP/mnt"
 
 # ---- it runs; a processor in software: no KVM is asked for
 
-timeout -s KILL 270 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
+timeout -s KILL 400 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
     -nodefaults -serial stdio -kernel "$KERNEL"/boot/vmlinuz-* -initrd "$TMP/ram.gz" \
     -drive "file=$TMP/disk.img,if=virtio,format=raw" -append 'console=ttyS0 quiet panic=-1' \
     </dev/null >"$TMP/console" 2>"$TMP/qemu.err" || true
@@ -130,4 +140,6 @@ passes userfail "failures.t as that user"
 like "a scope of the user's own manager as well" "$(said manager)" 'memory:v2 pids:v2 cpu:v2'
 like "without a delegated cgroup the plan names the weak" "$(said none)" 'weak: LimitMem'
 passes nonefail "failures.t as a user without a cgroup"
+passes attacks "the attacks, as root and as an ordinary user"
+[ -z "${ATTACKS_TABLE-}" ] || said table >"$ATTACKS_TABLE.vm"
 done_testing
