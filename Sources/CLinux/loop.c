@@ -124,3 +124,5 @@ int cl_getrandom(void *bytes, size_t count) {
 }
 
 int cl_prctl_pdeathsig(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
+
+int cl_prctl_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

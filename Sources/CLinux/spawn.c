@@ -22,6 +22,9 @@
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
 #endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
@@ -56,6 +59,7 @@ static void child(void *argument) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    if (r->procs >= 0 && write(r->procs, "0", 1) < 0) fail(shared, 'g');
     if (r->new_session && setsid() < 0) fail(shared, 's');
     if (r->new_group && setpgid(0, 0) < 0) fail(shared, 's');
     if (r->death_signal) {
@@ -107,6 +111,10 @@ pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step) {
         .exit_signal = SIGCHLD,
         .stack = (uint64_t)(uintptr_t)stack,
         .stack_size = stack_size};
+    if (request->cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)request->cgroup;
+    }
     long pid = cl_clone_entry(&args, child, &shared);
     if (pid < 0) return -1;
     if (!shared.error) return (pid_t)pid;

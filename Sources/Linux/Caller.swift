@@ -36,6 +36,16 @@ public enum Caller {
 
     public static var pid: Int32 { getpid() }
 
+    /// From now on it is the parent of descendants whose own has ended (PR_SET_CHILD_SUBREAPER). False
+    /// where that cannot be had.
+    public static func adoptOrphans() -> Bool { cl_prctl_subreaper() == 0 }
+
+    /// Takes the status of a child that has ended.
+    public static func reap(_ pid: Int32) {
+        var status: Int32 = 0
+        _ = cl_wait_pid(pid, &status, nil, 0)
+    }
+
     /// Gives up root's rights for those of another user, for good: groups, gid and uid
     /// (initgroups(3), setuid(2)).
     public static func become(uid: UInt32, gid: UInt32) throws(Errno) {

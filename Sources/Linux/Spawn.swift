@@ -82,7 +82,7 @@ public final class CStringArray {
 public struct SpawnError: Error, Equatable, Sendable {
     /// Which step of the start failed.
     public enum Step: String, Sendable {
-        case clone, directory, session, limit, descriptors, execute
+        case clone, cgroup, directory, session, limit, descriptors, execute
     }
     public var step: Step
     public var errno: Errno
@@ -110,8 +110,12 @@ public struct SpawnOptions: Sendable {
     public var nice: Int32 = 0
     /// RLIMIT_DATA in bytes, 0 for none.
     public var memoryLimit: UInt64 = 0
-    /// RLIMIT_CPU in seconds, 0 for none.
+    /// RLIMIT_CPU in seconds, 0 for none; SIGKILL comes 5 seconds after SIGXCPU.
     public var cpuLimit: UInt64 = 0
+    /// A directory of cgroup v2 to be born in; -1 for the caller's.
+    public var cgroup: Int32 = -1
+    /// cgroup.procs of a v1 hierarchy to enter first; -1 for none.
+    public var procs: Int32 = -1
     public init() {}
 }
 
@@ -140,6 +144,8 @@ public struct Child: ~Copyable {
         request.nice = options.nice
         request.memory_limit = options.memoryLimit
         request.cpu_limit = options.cpuLimit
+        request.cgroup = options.cgroup
+        request.procs = options.procs
         var pidfd: Int32 = -1
         var step: CChar = 0
         let pid = cl_spawn_start(&request, &pidfd, &step)
@@ -149,6 +155,7 @@ public struct Child: ~Copyable {
 
     private static func step(_ code: CChar) -> SpawnError.Step {
         switch UInt8(bitPattern: code) {
+        case UInt8(ascii: "g"): .cgroup
         case UInt8(ascii: "d"): .directory
         case UInt8(ascii: "s"): .session
         case UInt8(ascii: "r"): .limit

@@ -32,4 +32,14 @@ extension History {
                 task: event.job, attempt: event.attempt ?? 1, kind: kind, text: text)
         }
     }
+
+    /// What attempts that have not ended say of themselves: killed, and still there.
+    public func stuck(in run: TaskID) throws(HistoryError) -> [TaskNote] {
+        let notes = try notes(of: TaskRef(run: run), "stuck")
+        if notes.isEmpty { return [] }
+        let open = try attempts(of: TaskRef(run: run)).filter { $0.ended == nil }
+        return notes.filter { note in
+            open.contains { $0.task == note.task && $0.number == note.attempt }
+        }
+    }
 }

@@ -13,6 +13,7 @@ final class CgroupPool {
     private let unified: CgroupPlace?
     private let log = KernelLog()
     private var made: [String] = []
+    private var renewals: [Int: Int] = [:]
     private var locks: [String: Int32] = [:]
 
     init(_ facts: HostFacts) {
@@ -93,15 +94,18 @@ final class CgroupPool {
         rmdir(directory)
     }
 
-    /// The cgroups of a slot, made at its first use.
+    /// New cgroups for a slot: `slot-N`, or `slot-N.M` where it has had M.
     func slot(_ index: Int) throws(JailError) -> CgroupSlot {
+        let count = renewals[index, default: 0]
+        renewals[index] = count + 1
+        let directory = count == 0 ? "slot-\(index)" : "slot-\(index).\(count)"
         var paths: [String: String] = [:]
         for place in places {
             let pool = place.path + "/" + name
             try makeLocked(pool)
             if place.isV2 { try handOutBelow(pool) }
-            try make(pool + "/slot-\(index)")
-            paths[place.path] = pool + "/slot-\(index)"
+            try make(pool + "/" + directory)
+            paths[place.path] = pool + "/" + directory
         }
         return CgroupSlot(
             controllers: controllers.compactMapValues { place in

@@ -6,8 +6,8 @@ import Linux
 /// The cgroups of one slot: limits are written only when they change, counters only rise and are
 /// compared with what they were.
 final class CgroupSlot {
-    private let controllers: [String: CgroupPlace]
-    private let unifiedPath: String?
+    let controllers: [String: CgroupPlace]
+    let unifiedPath: String?
     private var written: [String: String] = [:]
     private var applied: JailLimits?
     private var before = JailBreach()
@@ -21,9 +21,12 @@ final class CgroupSlot {
     private var peakBefore: Int64 = 0
     /// pids.peak cannot be reset: it, too, only tells when it rises.
     private var tasksPeakBefore: Int64 = 0
-    /// What is in pids besides the task: init and, on v1, the launcher.
-    private var overhead: Int64 { controllers["pids"]?.isV2 ?? true ? 1 : 2 }
+    /// What is in pids besides the task: init and, on v1, the launcher; of a task without a jail
+    /// nothing.
+    private var overhead: Int64 = 0
 
+    /// Forks fail, or all stand still, until it is empty.
+    var isHoldingForks = false
     private let log: KernelLog
     private var memoryEvent: Descriptor?
 
@@ -31,6 +34,7 @@ final class CgroupSlot {
         self.controllers = controllers
         self.log = log
         unifiedPath = unified
+        _ = events  // opened once, so that the number of descriptors tells of leaks
     }
 
     /// cgroup.procs of the v1 hierarchies, for the slot's launcher to enter once.
@@ -51,9 +55,13 @@ final class CgroupSlot {
     // MARK: - Limits
 
     /// Writes what differs from the attempt before, and remembers the counters.
-    func apply(_ limits: JailLimits) throws(JailError) {
-        if applied != limits {
+    ///
+    /// - Parameter isJailed: init and launcher are inside, too.
+    func apply(_ limits: JailLimits, isJailed: Bool = true) throws(JailError) {
+        let within: Int64 = isJailed ? (controllers["pids"]?.isV2 ?? true ? 1 : 2) : 0
+        if applied != limits || overhead != within {
             applied = nil
+            overhead = within
             try write(limits)
             applied = limits
         }
@@ -120,6 +128,9 @@ final class CgroupSlot {
         }
         written[path] = text
     }
+
+    /// pids.max as the attempt has it.
+    func written(_ pids: CgroupPlace) -> String { written[pids.path + "/pids.max"] ?? "max" }
 
     // MARK: - Counters
 
@@ -236,7 +247,7 @@ final class CgroupSlot {
     }
 
     /// `mode`: read-only where the kernel gives no more.
-    private func file(_ path: String, _ mode: Int32 = O_RDONLY) -> KernelFile? {
+    func file(_ path: String, _ mode: Int32 = O_RDONLY) -> KernelFile? {
         if let known = files[path] { return known }
         let file = KernelFile(path, mode) ?? (mode == O_RDONLY ? nil : KernelFile(path, O_RDONLY))
         files[path] = .some(file)

@@ -125,6 +125,14 @@ public final class JailSession {
         return true
     }
 
+    /// The processes of the jail, init among them, by their numbers on the host; for messages.
+    public var processes: [Int32] {
+        let inside = slot.cgroups.processes(but: slot.launcherPid)
+        if !inside.isEmpty || pid == 0 { return inside }
+        let children = Text.read("/proc/\(pid)/task/\(pid)/children") ?? ""
+        return [pid] + children.split(separator: " ").compactMap { Int32($0) }
+    }
+
     // MARK: - Reports
 
     private func accept(_ report: cl_jail_report) -> [JailReport] {

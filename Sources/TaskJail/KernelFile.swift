@@ -3,7 +3,7 @@ import Glibc
 
 /// A file of the kernel that is read again and again.
 final class KernelFile {
-    private let descriptor: Int32
+    let descriptor: Int32
 
     init?(_ path: String, _ mode: Int32) {
         descriptor = open(path, mode | O_CLOEXEC)

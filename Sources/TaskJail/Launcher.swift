@@ -28,6 +28,10 @@ public final class Launcher {
     private var launcher = cl_launcher()
     private let cgroups: CgroupPool
     private var slots: [Int: JailSlot] = [:]
+    private var places: [Int: CgroupSlot] = [:]
+    private var groups: [Int: SlotGroup] = [:]
+    /// Every L0 there was: their forks are in the sessions that they lead.
+    private var leaders: [Int32] = []
     private var isOpen = true
 
     /// Forks the launcher, then reads the machine's facts.
@@ -37,6 +41,7 @@ public final class Launcher {
         cgroups = CgroupPool(facts)
         cgroups.refine(&facts)
         self.facts = facts
+        leaders = [launcher.pid]
     }
 
     private static func fork(_ launcher: inout cl_launcher) throws(JailError) {
@@ -51,7 +56,38 @@ public final class Launcher {
         Glibc.close(launcher.socket)
         Glibc.close(launcher.pidfd)
         try Self.fork(&launcher)
+        leaders.append(launcher.pid)
     }
+
+    /// Whether a process belongs to the launcher or to a jail, by its session: a session is entered
+    /// by nobody but by fork(2).
+    public func owns(session: Int32) -> Bool { leaders.contains(session) }
+
+    // MARK: - Cgroups
+
+    /// The cgroup of a slot for a task without a jail; nil where there is none.
+    ///
+    /// - Throws: 219 when it cannot be made.
+    public func group(slot index: Int) throws(JailError) -> SlotGroup? {
+        let place = try place(index)
+        if let known = groups[index], known.cgroups === place { return known }
+        let group = SlotGroup(place) { [unowned self] in slots[index]?.launcherPid ?? 0 }
+        groups[index] = group
+        return group
+    }
+
+    // Never one that somebody is in: then the slot gets another.
+    private func place(_ index: Int) throws(JailError) -> CgroupSlot {
+        if let known = places[index] {
+            slots[index]?.settle()
+            if known.isFree(but: slots[index]?.launcherPid ?? 0) { return known }
+        }
+        let fresh = try cgroups.slot(index)
+        places[index] = fresh
+        return fresh
+    }
+
+    // MARK: - Attempts
 
     /// Starts an attempt. Returns before the jail stands; what goes wrong later is a report.
     ///
@@ -103,13 +139,14 @@ public final class Launcher {
     }
 
     private func slot(_ index: Int) throws(JailError) -> JailSlot {
+        let place = try place(index)
         if let known = slots[index] {
             known.settle()
-            if !known.isLost { return known }
+            if !known.isLost, known.cgroups === place { return known }
             drop(index)
         }
         try replaceIfDead()
-        let slot = try JailSlot(&launcher, try cgroups.slot(index))
+        let slot = try JailSlot(&launcher, place)
         slots[index] = slot
         return slot
     }
@@ -125,6 +162,7 @@ public final class Launcher {
         isOpen = false
         for slot in slots.values { slot.close() }
         slots = [:]
+        groups = [:]
         Glibc.close(launcher.socket)
         _ = waitpid(launcher.pid, nil, 0)
         Glibc.close(launcher.pidfd)
@@ -143,7 +181,7 @@ final class JailSlot {
     var isBusy = false
     var isLost = false
     /// The launcher's pid, from its first report.
-    private var launcherPid: Int32 = 0
+    private(set) var launcherPid: Int32 = 0
 
     init(_ launcher: inout cl_launcher, _ cgroups: CgroupSlot) throws(JailError) {
         self.cgroups = cgroups

@@ -152,6 +152,14 @@ struct Explanation {
         }
     }
 
+    /// What was killed and does not end.
+    private func stuck(in run: RunRow, _ tasks: [TaskRow]) throws -> [String] {
+        try history.stuck(in: run.id).map { note in
+            let name = tasks.first { $0.id == note.task }?.name ?? note.task
+            return "\(name): \(HumanText.printable(note.text))"
+        }
+    }
+
     /// Limits that were met and are not why it failed.
     private func limitsMet(in run: RunRow) throws -> [String] {
         let notes = try history.notes(of: TaskRef(run: run.id), "limit")
@@ -200,9 +208,8 @@ struct Explanation {
             ]
         case .active where !running.isEmpty:
             return [
-                "\(running.prefix(10).joined(separator: ", ")) runs.",
-                "Next: task logs -f \(run.id.short)",
-            ]
+                "\(running.prefix(10).joined(separator: ", ")) runs."
+            ] + (try stuck(in: run, tasks)) + ["Next: task logs -f \(run.id.short)"]
         case .ready, .active:
             return [
                 "It is ready and waits for a slot, or for memory that others have been promised.",

@@ -28,7 +28,7 @@ struct StatusPage {
 
     func text() throws -> String {
         var text = head()
-        for (label, value) in facts() {
+        for (label, value) in facts() + (try stuck()) {
             text += String(repeating: " ", count: max(0, 9 - label.count)) + label + ": " + value
             text += "\n"
         }
@@ -82,6 +82,11 @@ struct StatusPage {
         }
         if let user = run.user ?? run.main?.user { facts.append(("User", safe(user))) }
         return facts
+    }
+
+    private func stuck() throws -> [(String, String)] {
+        guard run.state == .running else { return [] }
+        return try history.stuck(in: run.id).prefix(10).map { ("Stuck", safe($0.text)) }
     }
 
     private var result: String? {

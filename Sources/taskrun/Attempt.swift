@@ -187,11 +187,36 @@ final class Attempt: SessionDelegate {
     }
 
     /// When `wake` has something to do: CLOCK_BOOTTIME in microseconds, `.max` for never.
-    var wakeAt: Int64 { min(deadline, session?.nextLook ?? .max) }
+    var wakeAt: Int64 { min(deadline, session?.nextLook ?? .max, stuckAt) }
 
     func wake(_ now: Int64) {
         if deadline <= now { due() }
         if let session, session.nextLook <= now { session.look() }
+        if stuckAt <= now { reportStuck() }
+    }
+
+    /// What was killed should be gone long before.
+    private static let patience: Int64 = 10_000_000
+    private var isStuck = false
+    private var stuckAt: Int64 {
+        guard !isStuck, let since = session?.endingSince else { return .max }
+        return since + Self.patience
+    }
+
+    /// The slot stays taken, and whoever still runs in it is waited for: an alarm, once an attempt.
+    private func reportStuck() {
+        guard let session else { return }
+        isStuck = true
+        let pids = session.processes.prefix(20).map(String.init).joined(separator: ",")
+        var line = LineBuilder("note", job.ref, attempt: job.attempt)
+        line.field("what", "stuck")
+        line.field("pids", pids)
+        line.field(
+            "text",
+            "killed, and does not end: processes \(pids) hang in the kernel, its slot stays taken: "
+                + "see /proc/PID/stack, and the disk or mount that they wait for")
+        job.owner.report(line.bytes)
+        Message.warning("unable to end \(job.ref): processes \(pids) do not die, its slot is kept")
     }
 
     /// The deadline has passed.

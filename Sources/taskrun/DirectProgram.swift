@@ -85,6 +85,9 @@ enum DirectProgram {
         case (.execute, _):
             return SessionFailure(
                 reason: .jail, exit: 203, what: "unable to execute \(name): \(error.errno)")
+        case (.cgroup, _), (.clone, .noSuchFileOrDirectory):
+            return SessionFailure(
+                reason: .jail, exit: 219, what: "unable to enter the slot's cgroup: \(error.errno)")
         case (.clone, _):
             return SessionFailure(
                 reason: .jail, exit: 202, what: "unable to make a process: \(error.errno)",

@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import SystemPackage
+import TaskJail
 import TaskModel
 
 /// An attempt without a jail (`Jail=no`): each step is a child of taskrun, in a process group of its
-/// own.
+/// own, and in the slot's cgroup where there is one.
 ///
-/// When a step ends, its process group is killed. What left the group (setsid) is beyond reach:
-/// only a jail ends that, and taskrun(1) says so.
+/// When a step ends, so does all that it has started, whatever session it has made: by the cgroup,
+/// else by their parent (`Orphans`).
 final class DirectSession: Session {
     private let job: Job
     private let loop: EventLoop
     private let slot: Slot
     private let streams: Streams
     private let directory: OpenFile?
+    private let remains: Remains
     private unowned let delegate: any SessionDelegate
     private var options: SpawnOptions
     private var step = 0
     private var child: Child?
     private var token: WatchToken?
+    /// A step that has ended and has left something.
+    private var ended: ProcessEnd?
+    private(set) var endingSince: Int64?
 
     init(
-        _ job: Job, slot: Slot, loop: EventLoop, delegate: any SessionDelegate
+        _ job: Job, slot: Slot, loop: EventLoop, house: JailHouse, delegate: any SessionDelegate
     ) throws(SessionFailure) {
         self.job = job
         self.loop = loop
@@ -35,12 +40,16 @@ final class DirectSession: Session {
         options.standardInput = streams.input
         options.standardOutput = streams.output
         options.standardError = streams.error
+        remains = try house.remains(of: job, slot: slot)
+        options.cgroup = remains.group?.directory ?? -1
+        options.procs = remains.group?.procs ?? -1
     }
 
-    var weak: [String] { job.recipe.direct.weak }
+    var weak: [String] { job.recipe.direct.weak.filter { !remains.holds($0) }.map(\.rawValue) }
 
     var identity: String? { nil }
-    var peakMemory: Int64 { 0 }
+    var peakMemory: Int64 { met.peakMemory ?? 0 }
+    private lazy var met = remains.group?.breach() ?? JailBreach()
 
     func start() throws(SessionFailure) {
         try launch()
@@ -54,12 +63,13 @@ final class DirectSession: Session {
 
     func signal(_ number: Int32) { child?.signalGroup(number) }
 
-    func kill() { child?.killGroup() }
+    func kill() {
+        if endingSince == nil { endingSince = Clock.boot() }
+        child?.killGroup()
+        remains.kill()
+    }
 
-    func breaches() -> [Breach] { [] }
-
-    var nextLook: Int64 { .max }
-    func look() {}
+    func breaches() -> [Breach] { LimitReport(spec: job.recipe.spec).breaches(met) }
 
     private func launch() throws(SessionFailure) {
         let program = try DirectProgram.prepare(step, of: job)
@@ -76,6 +86,7 @@ final class DirectSession: Session {
             throw SessionFailure(
                 reason: .jail, exit: 202, what: "unable to watch a process: \(error)")
         }
+        remains.setMain(started.pid)
         child = consume started
     }
 
@@ -87,8 +98,46 @@ final class DirectSession: Session {
         if let token { loop.remove(token) }
         token = nil
         child = nil
-        delegate.stepEnded(end)
-        if child == nil { delegate.sessionFinished() }
+        remains.setMain(nil)
+        ended = end
+        settle()
+    }
+
+    // MARK: What a step has left
+
+    private var pause: Int64 = 0
+    private(set) var nextLook = Int64.max
+
+    private func settle() {
+        guard let end = ended else { return }
+        if remains.areGone {
+            ended = nil
+            nextLook = .max
+            endingSince = nil
+            delegate.stepEnded(end)
+            if child == nil {
+                remains.release()
+                delegate.sessionFinished()
+            } else {
+                look()
+            }
+            return
+        }
+        if endingSince == nil { endingSince = Clock.boot() }
+        remains.kill()
+        // What was killed is gone in a moment; what hangs is asked for less often.
+        pause = nextLook == .max ? 1_000 : min(2 * pause, 100_000)
+        nextLook = Clock.boot() + pause
+    }
+
+    func look() {
+        if ended != nil { return settle() }
+        nextLook = remains.tidy() ?? .max
+    }
+
+    var processes: [Int32] {
+        let main = child?.pid
+        return (main.map { [$0] } ?? []) + remains.processes.filter { $0 != main }
     }
 
     /// taskrun's peak, asked only where what is known of it does not decide: it never falls.

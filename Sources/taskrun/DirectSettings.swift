@@ -8,8 +8,8 @@ struct DirectSettings {
     let directory: String?
     /// All but the descriptors.
     let options: SpawnOptions
-    /// Limits of the unit that only a jail can hold; memory is limited for each process alone.
-    let weak: [String]
+    /// Limits of the unit that a cgroup or a jail holds; else memory is limited for each process alone.
+    let weak: [Directive]
 
     init(_ spec: TaskSpec) {
         directory = spec.text(.workingDirectory) ?? spec.text(.dir)
@@ -25,7 +25,7 @@ struct DirectSettings {
         }
         self.options = options
         let limits: [Directive] = [.limitMem, .memoryHigh, .limitDisk, .limitCPU, .limitTasks]
-        weak = limits.filter { spec.has($0) }.map(\.rawValue)
+        weak = limits.filter { spec.has($0) }
     }
 
     /// A session keeps a task away from taskrun's terminal. Where there is none a process group does:

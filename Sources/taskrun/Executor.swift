@@ -125,7 +125,8 @@ final class Executor {
             return try JailedSession(
                 job, slot: slot, loop: loop, house: jails, delegate: delegate)
         }
-        return try DirectSession(job, slot: slot, loop: loop, delegate: delegate)
+        return try DirectSession(
+            job, slot: slot, loop: loop, house: jails, delegate: delegate)
     }
 
     func finished(_ attempt: Attempt, _ slot: Slot, _ line: [UInt8], _ result: AttemptResult) {

@@ -46,6 +46,18 @@ final class JailHouse {
         }
     }
 
+    /// What ends all that a task without a jail has started. The launcher's cgroups hold it, where it
+    /// may make some.
+    func remains(of job: Job, slot: Slot) throws(SessionFailure) -> Remains {
+        do throws(JailError) {
+            return try Remains(job, group: try launcher?.group(slot: slot.index), orphans: orphans)
+        } catch {
+            throw SessionFailure(error)
+        }
+    }
+
+    private lazy var orphans = Orphans { [launcher] in launcher?.owns(session: $0) ?? false }
+
     private func theLauncher() throws(JailError) -> Launcher {
         if let launcher { return launcher }
         throw problem ?? JailError(.namespace, "unable to start the launcher")

@@ -55,7 +55,13 @@ final class JailedSession: Session {
 
     func proceed() throws(SessionFailure) { inner?.proceed() }
     func signal(_ number: Int32) { inner?.signal(number) }
-    func kill() { inner?.kill() }
+    func kill() {
+        if endingSince == nil { endingSince = Clock.boot() }
+        inner?.kill()
+    }
+
+    private(set) var endingSince: Int64?
+    var processes: [Int32] { inner?.processes ?? [] }
 
     private func read() {
         guard let inner else { return }
@@ -130,7 +136,9 @@ final class JailedSession: Session {
     func look() {
         let now = Clock.boot()
         guard now >= memoryLook.next, let inner else { return }
-        let isOver = inner.outOfMemory() || now >= memoryLook.until
+        let hasKilled = inner.outOfMemory()
+        if hasKilled { endingSince = endingSince ?? now }
+        let isOver = hasKilled || now >= memoryLook.until
         memoryLook.next = isOver ? .max : now + 5_000
     }
 }

@@ -18,6 +18,10 @@ protocol Session: AnyObject {
     var nextLook: Int64 { get }
     /// Looks at what no descriptor tells.
     func look()
+    /// Since when its processes should be gone; nil while they may run. CLOCK_BOOTTIME.
+    var endingSince: Int64? { get }
+    /// Which of them there are; only for messages.
+    var processes: [Int32] { get }
     /// Names of limits that can't be had here.
     var weak: [String] { get }
     /// Bytes that all its processes together had at most; 0 where nobody counts.

@@ -75,5 +75,6 @@ void cl_pause(int64_t microseconds);
 
 int cl_getrandom(void *bytes, size_t count);
 int cl_prctl_pdeathsig(int signal);
+int cl_prctl_subreaper(void);
 
 #endif

@@ -20,13 +20,15 @@ struct cl_spawn {
     int death_signal;           // sent to the child when the caller dies (PR_SET_PDEATHSIG), 0: none
     int nice;
     uint64_t memory_limit;      // RLIMIT_DATA bytes, 0: none
-    uint64_t cpu_limit;         // RLIMIT_CPU seconds, 0: none
+    uint64_t cpu_limit;         // RLIMIT_CPU seconds (5 more: SIGKILL), 0: none
+    int cgroup;                 // v2 directory to be born in, -1: the caller's
+    int procs;                  // v1 cgroup.procs to enter, -1: none
 };
 
 /// Starts a program by clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|CLONE_CLEAR_SIGHAND): the cost does
 /// not depend on the caller's memory. Returns the pid and puts a close-on-exec pidfd into *pidfd.
 /// On failure returns -1 with errno of the step that failed; *step names it: 'c' clone, 'd' chdir,
-/// 's' session or death signal, 'r' resource limit, 'f' descriptors, 'x' execve. Nothing is left behind.
+/// 'g' cgroup, 's' session or death signal, 'r' resource limit, 'f' descriptors, 'x' execve. Nothing is left behind.
 /// Every other descriptor of the caller must be close-on-exec. Never call it with two threads.
 /// exec wakes the caller before close-on-exec has run: a descriptor closed by the caller at once may
 /// still be held by the child for microseconds (remove it from epoll before close).

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskJail
+import TaskModel
+
+/// What a task without a jail may leave behind: found by the slot's cgroup, else by `Orphans`.
+final class Remains {
+    let group: SlotGroup?
+    private let orphans: Orphans
+    private let mark: Orphans.Mark?
+    private var left: [Int32] = []
+
+    init(_ job: Job, group: SlotGroup?, orphans: Orphans) throws(JailError) {
+        self.group = group
+        self.orphans = orphans
+        if let group {
+            mark = nil
+            try group.begin(JailLimits(job.recipe.spec))
+        } else {
+            mark = Orphans.Mark(environment: TaskEnvironment.identifying(job))
+            if let mark { orphans.begin(mark) }
+        }
+    }
+
+    /// Whether a limit holds for all its processes together.
+    func holds(_ limit: Directive) -> Bool {
+        switch limit {
+        case .limitMem, .memoryHigh: group?.holds("memory") ?? false
+        case .limitTasks: group?.holds("pids") ?? false
+        case .limitCPU: group?.holds("cpu") ?? false
+        default: false
+        }
+    }
+
+    func setMain(_ pid: Int32?) {
+        if let mark { orphans.setMain(pid, of: mark) }
+    }
+
+    /// Whether nothing is left; what is left is killed on the way where that takes looking for it.
+    var areGone: Bool {
+        if let group { return group.isEmpty }
+        guard let mark else { return true }
+        left = orphans.sweep(mark)
+        return left.isEmpty
+    }
+
+    func kill() { group?.kill() }
+
+    /// Nothing is left, and no step follows.
+    func release() {
+        group?.release()
+        if let mark { orphans.end(mark) }
+    }
+
+    /// While a step runs: takes the status of orphans that have ended. When to do so again.
+    func tidy() -> Int64? {
+        guard mark != nil else { return nil }
+        orphans.reap()
+        return Clock.boot() + 2_000_000
+    }
+
+    var processes: [Int32] { group?.processes ?? left }
+
+    deinit { if let mark { orphans.end(mark) } }
+}
