@@ -205,9 +205,9 @@ static void prepare(struct jail *j) {
         _exit(1);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // /proc/1 is closed to T even with the same uid
     umask(022);
-    dup3(j->streams[0] >= 0 ? j->streams[0] : j->in, FD_IN, O_CLOEXEC);
-    dup3(j->streams[1] >= 0 ? j->streams[1] : j->out, FD_OUT, O_CLOEXEC);
-    dup3(j->err, FD_ERR, O_CLOEXEC);
+    dup3(j->streams[0] >= 0 ? j->streams[0] : j->in, FD_IN, 0);
+    dup3(j->streams[1] >= 0 ? j->streams[1] : j->out, FD_OUT, 0);
+    dup3(j->err, FD_ERR, 0);
     struct sigaction action = {.sa_handler = on_child};
     sigaction(SIGCHLD, &action, NULL);
     sigset_t child;

@@ -8,8 +8,8 @@
 
 #include "clinux.h"
 
-// I arranges its descriptors so: the steps of T copy 4, 5, 6 to 0, 1, 2.
-enum { FD_CONTROL = 3, FD_IN = 4, FD_OUT = 5, FD_ERR = 6, FD_LAST = 6 };
+// I has those of the programs where they want them; they are all that a program inherits.
+enum { FD_IN = 0, FD_OUT = 1, FD_ERR = 2, FD_CONTROL = 3 };
 
 struct jail {
     struct cl_jail_request *request;  // = the area's start

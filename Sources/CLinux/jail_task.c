@@ -114,9 +114,7 @@ static int identity(const struct jail *j, const struct cl_jail_step *s) {
     if (syscall(SYS_setresuid, uid, uid, uid) < 0) return fail();
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (getresuid(&real, &effective, &saved) < 0) return fail();
-    if (real != uid || effective != uid || saved != uid) return EPERM;
-    if (getresgid(&real, &effective, &saved) < 0) return fail();
-    return real == gid && effective == gid && saved == gid ? 0 : EPERM;
+    return real == uid && effective == uid && saved == uid ? 0 : EPERM;
 }
 
 // Programs that lie below the jail's root are executed, no others: /proc/self/exe, which at the first
@@ -145,9 +143,8 @@ static int landlock(uint64_t scopes) {
     return error;
 }
 
-// dup2 clears close-on-exec; everything above 2 is closed, also what was close-on-exec: two nets.
+// Everything above 2 is closed, also what was close-on-exec: two nets.
 static int descriptors(void) {
-    if (dup2(FD_IN, 0) < 0 || dup2(FD_OUT, 1) < 0 || dup2(FD_ERR, 2) < 0) return fail();
     return syscall(SYS_close_range, 3, ~0U, 0) < 0 ? fail() : 0;
 }
 
@@ -214,8 +211,9 @@ int jail_task_step(struct jail *j, const struct cl_jail_step *s) {
         return setpriority(PRIO_PROCESS, 0, (int)(int64_t)s->a) < 0 ? fail() : 0;
     case CL_OP_BOUNDING: return jail_drop_bounding();
     case CL_OP_SECUREBITS: return jail_securebits();
-    case CL_OP_CLOSE: return syscall(SYS_close_range, FD_LAST + 1, ~0U, 0) < 0 ? fail() : 0;
+    case CL_OP_CLOSE: return syscall(SYS_close_range, FD_CONTROL + 1, ~0U, 0) < 0 ? fail() : 0;
     case CL_OP_GROUP: return setpgid(0, 0) < 0 ? fail() : 0;
+    case CL_OP_SESSION: return setsid() < 0 ? fail() : 0;
     case CL_OP_IDS: return identity(j, s);
     case CL_OP_NO_CAPS: return no_capabilities();
     case CL_OP_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? fail() : 0;

@@ -6,8 +6,7 @@ extension JailBuilder {
 
     mutating func addTask() {
         let who = request.identity
-        line(.task, "group", "a process group of its own")
-        add(\.task, CL_OP_GROUP, .session)
+        addGroup()
         addIdentity()
         line(
             .task, "nnp",
@@ -31,6 +30,17 @@ extension JailBuilder {
             lines[lines.count - 1].calls = ["execve \(program.arguments.first ?? "")"]
         }
         add(\.task, CL_OP_EXEC, .execute)
+    }
+
+    // The launcher's session is shared by all jails, and with it the kernel's autogroup (sched(7)), whose
+    // nice value a task may write (/proc/self/autogroup). In a cpu cgroup that means nothing, and a session
+    // is a group of its own to make and to schedule; without one a task would slow down all others.
+    private mutating func addGroup() {
+        let hasCPU = facts.controllers["cpu"] != nil
+        line(
+            .task, hasCPU ? "group" : "session",
+            hasCPU ? "a process group of its own" : "a session of its own")
+        add(\.task, hasCPU ? CL_OP_GROUP : CL_OP_SESSION, .session)
     }
 
     // ABI 2 (Linux 5.19) permits what else it would forbid: renames from one directory to another.

@@ -79,8 +79,9 @@ extension JailOp {
         case CL_OP_NICE: return ["setpriority \(Int64(bitPattern: a))"]
         case CL_OP_BOUNDING: return ["prctl PR_CAPBSET_DROP"]
         case CL_OP_SECUREBITS: return ["prctl PR_SET_SECUREBITS"]
-        case CL_OP_CLOSE: return ["close_range 7"]
+        case CL_OP_CLOSE: return ["close_range 4"]
         case CL_OP_GROUP: return ["setpgid 0"]
+        case CL_OP_SESSION: return ["setsid"]
         case CL_OP_IDS where keepsIDs: return []
         case CL_OP_IDS:
             return [
@@ -92,7 +93,7 @@ extension JailOp {
         case CL_OP_LANDLOCK:
             return ["create_ruleset", "add_rule", "restrict_self"].map { "landlock_" + $0 }
         case CL_OP_CHDIR: return ["chdir \(target)"]
-        case CL_OP_DESCRIPTORS: return ["dup2 0", "dup2 1", "dup2 2", "close_range 3"]
+        case CL_OP_DESCRIPTORS: return ["close_range 3"]
         case CL_OP_FILTER: return ["seccomp SECCOMP_SET_MODE_FILTER"]
         default: return []
         }

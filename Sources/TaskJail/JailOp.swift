@@ -65,6 +65,7 @@ struct JailOp {
         case CL_OP_SECUREBITS: "lock the secure bits"
         case CL_OP_CLOSE, CL_OP_DESCRIPTORS: "arrange the descriptors"
         case CL_OP_GROUP: "start a process group"
+        case CL_OP_SESSION: "start a session"
         case CL_OP_IDS: "become the task's user"
         case CL_OP_NO_NEW_PRIVS: "set no_new_privs"
         case CL_OP_LANDLOCK: "restrict signals and abstract sockets (Landlock)"

@@ -32,6 +32,22 @@ import Testing
         #expect(run.field("finished", "init") == "0")
     }
 
+    @Test(arguments: Who.available) func `no task makes the others slow`(_ who: Who) throws {
+        guard access("/proc/self/autogroup", W_OK) == 0 else { return }
+        let work = Directory.make(owner: who.uid)
+        // The kernel lets one in ten milliseconds write: so each tries for a while.
+        let script =
+            "if mkdir first 2> /dev/null; then i=0; while [ $i -lt 2000 ]; do i=$((i+1)); "
+            + "(echo 19 > /proc/self/autogroup) 2> /dev/null && break; done; echo done; : > wrote; "
+            + "until test -e seen; do :; done; else until test -e wrote; do :; done; "
+            + "cat /proc/self/autogroup /proc/self/cgroup; : > seen; fi"
+        let run = Probe.shell(
+            who, ["--work", work, "--repeat", "2", "--slots", "2", "--quiet"], script)
+        let isAlone = run.output.contains("nice 0")
+        // With a cpu cgroup a slot the value of a group that nobody schedules by is of no effect.
+        #expect(isAlone || who == .root, "\(run.output)\(run.errors)")
+    }
+
     @Test(arguments: Who.available) func `an exit of 137 is not a kill`(_ who: Who) {
         let exited = Probe.shell(who, [], "exit 137")
         #expect(exited.field("ended", "exit") == "137")

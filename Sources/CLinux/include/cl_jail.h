@@ -57,6 +57,7 @@ enum cl_jail_op {
     CL_OP_CLOSE,         // I keeps only control and the task's three descriptors
     // In T.
     CL_OP_GROUP,         // a process group of its own
+    CL_OP_SESSION,       // a session of its own, and so a group
     CL_OP_IDS,           // a uid, b gid, data groups, size their count
     CL_OP_NO_CAPS,       // CL_STEP_CHECK: verify that nothing is left
     CL_OP_NO_NEW_PRIVS,

@@ -226,7 +226,7 @@ def programs(calls, init, order):
     """The programs that init started: the processes that went into a group of their own."""
     for pid in order:
         words = [t for t in calls[pid] if t]
-        if pid != init and any(t.startswith("setpgid(0, 0)") for t in words):
+        if pid != init and any(t.startswith(("setpgid(0, 0)", "setsid()")) for t in words):
             if any(t.startswith("seccomp(") for t in words):
                 yield pid
 
