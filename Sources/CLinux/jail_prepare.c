@@ -37,6 +37,7 @@ static int map_own_ids(unsigned uid, unsigned gid) {
 int jail_prepare(int user_namespace, enum cl_launcher_step *at) {
     unsigned uid = geteuid(), gid = getegid();
     int spaces = CLONE_NEWUTS | (user_namespace ? CLONE_NEWUSER | CLONE_NEWNS : 0), error;
+    (void)jail_effective(1);  // taskrun may have put some aside by now
     (void)write_file("/proc/self/oom_score_adj", "-1000");  // the victim is always a task
     *at = CL_LAUNCHER_KEYRING;
     // ENOSYS: a kernel without keys. EPERM has one meaning here (keyctl_join_session_keyring(3)): a

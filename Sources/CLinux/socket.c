@@ -96,23 +96,39 @@ ssize_t cl_send(int socket, const void *bytes, size_t count, int fd) {
 ssize_t cl_receive(int socket, void *bytes, size_t count, int *fd) {
     *fd = -1;
     struct iovec part = {.iov_base = bytes, .iov_len = count};
+    // With room for one descriptor alignment makes room for two.
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
+        char space[CMSG_SPACE(2 * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control.space};
     ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0) return got;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
-         header = CMSG_NXTHDR(&message, header))
-        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-            memcpy(fd, CMSG_DATA(header), sizeof *fd);
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int given;
+            memcpy(&given, CMSG_DATA(header) + i * sizeof given, sizeof given);
+            if (*fd < 0) *fd = given;
+            else cl_close_aside(given);
+        }
+    }
     if (!(message.msg_flags & MSG_TRUNC)) return got;
-    if (*fd >= 0) close(*fd);
+    if (*fd >= 0) cl_close_aside(*fd);
     *fd = -1;
     errno = EMSGSIZE;
     return -1;
+}
+
+void cl_seqpacket_close(int fd) {
+    char byte;
+    // After the shutdown nothing more arrives; a descriptor in an unread message would be closed here.
+    shutdown(fd, SHUT_RDWR);
+    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) cl_close_aside(fd);
+    else close(fd);
 }
 
 int cl_set_buffers(int socket, int bytes) {

@@ -71,6 +71,16 @@ public enum MessageSocket {
         }
     }
 
+    /// The peer can send no more (EPIPE); what it has sent can still be received (shutdown(2)).
+    public static func stopReceiving(_ socket: Int32) {
+        _ = shutdown(socket, Int32(SHUT_RD))
+    }
+
+    /// Ends a connection. Descriptors in messages that were not received are closed aside.
+    public static func close(_ socket: consuming Descriptor) {
+        cl_seqpacket_close(socket.release())
+    }
+
     /// What one receive brought.
     public enum Received: ~Copyable {
         /// A message in the first `count` bytes of the buffer and the descriptor that came with it.

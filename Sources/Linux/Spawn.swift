@@ -82,7 +82,8 @@ public final class CStringArray {
 public struct SpawnError: Error, Equatable, Sendable {
     /// Which step of the start failed.
     public enum Step: String, Sendable {
-        case clone, cgroup, directory, session, limit, descriptors, execute
+        case clone, cgroup, directory, session, limit, descriptors, identity, input, output
+        case execute
     }
     public var step: Step
     public var errno: Errno
@@ -117,6 +118,27 @@ public struct SpawnOptions: Sendable {
     /// cgroup.procs of a v1 hierarchy to enter first; -1 for none.
     public var procs: Int32 = -1
     public init() {}
+
+    func request(_ program: borrowing Program) -> cl_spawn {
+        var request = cl_spawn()
+        request.path = UnsafePointer(program.path)
+        request.argv = UnsafePointer(program.arguments.pointers)
+        request.envp = UnsafePointer(program.environment.pointers)
+        request.directory = directory
+        request.stdin_fd = standardInput
+        request.stdout_fd = standardOutput
+        request.stderr_fd = standardError
+        request.keep_fd = extra
+        request.new_session = newSession ? 1 : 0
+        request.new_group = newGroup ? 1 : 0
+        request.death_signal = diesWithParent ? SIGKILL : 0
+        request.nice = nice
+        request.memory_limit = memoryLimit
+        request.cpu_limit = cpuLimit
+        request.cgroup = cgroup
+        request.procs = procs
+        return request
+    }
 }
 
 /// A child process known by its pidfd (pidfd_open(2)): never by a number that may be reused.
@@ -129,23 +151,7 @@ public struct Child: ~Copyable {
     public static func start(
         _ program: borrowing Program, _ options: SpawnOptions
     ) throws(SpawnError) -> Child {
-        var request = cl_spawn()
-        request.path = UnsafePointer(program.path)
-        request.argv = UnsafePointer(program.arguments.pointers)
-        request.envp = UnsafePointer(program.environment.pointers)
-        request.directory = options.directory
-        request.stdin_fd = options.standardInput
-        request.stdout_fd = options.standardOutput
-        request.stderr_fd = options.standardError
-        request.keep_fd = options.extra
-        request.new_session = options.newSession ? 1 : 0
-        request.new_group = options.newGroup ? 1 : 0
-        request.death_signal = options.diesWithParent ? SIGKILL : 0
-        request.nice = options.nice
-        request.memory_limit = options.memoryLimit
-        request.cpu_limit = options.cpuLimit
-        request.cgroup = options.cgroup
-        request.procs = options.procs
+        var request = options.request(program)
         var pidfd: Int32 = -1
         var step: CChar = 0
         let pid = cl_spawn_start(&request, &pidfd, &step)
@@ -153,13 +159,16 @@ public struct Child: ~Copyable {
         return Child(pid: pid, pidfd: Descriptor(owning: pidfd))
     }
 
-    private static func step(_ code: CChar) -> SpawnError.Step {
+    static func step(_ code: CChar) -> SpawnError.Step {
         switch UInt8(bitPattern: code) {
         case UInt8(ascii: "g"): .cgroup
         case UInt8(ascii: "d"): .directory
         case UInt8(ascii: "s"): .session
         case UInt8(ascii: "r"): .limit
         case UInt8(ascii: "f"): .descriptors
+        case UInt8(ascii: "i"): .identity
+        case UInt8(ascii: "n"): .input
+        case UInt8(ascii: "o"): .output
         case UInt8(ascii: "x"): .execute
         default: .clone
         }

@@ -7,7 +7,7 @@ import Linux
 /// A pool holds flock(2) on its directories for life: that, and not its pid, says that it lives,
 /// since pools in several pid namespaces (containers) may share one tree of cgroups.
 final class CgroupPool {
-    private static let prefix = "taskrun-"
+    static let prefix = "taskrun-"
     private let name: String
     private let controllers: [String: CgroupPlace]
     private let unified: CgroupPlace?
@@ -60,38 +60,13 @@ final class CgroupPool {
         return false
     }
 
-    // What a taskrun that was killed left: its tasks died with it, its directories did not.
-    private static func sweep(_ place: String) {
-        guard let stream = try? DirectoryStream(place, at: File.here) else { return }
-        while let bytes = try? stream.next() {
-            let name = String(decoding: bytes, as: UTF8.self)
-            guard name.hasPrefix(prefix), name.dropFirst(prefix.utf8.count).contains("-") else {
-                continue
-            }
-            let descriptor = lock(place + "/" + name)
-            if descriptor < 0 { continue }
-            remove(place + "/" + name)
-            close(descriptor)
-        }
-    }
-
     /// A descriptor of the directory with an exclusive lock; -1 where another holds it.
-    private static func lock(_ path: String) -> Int32 {
+    static func lock(_ path: String) -> Int32 {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if descriptor < 0 { return -1 }
         if (try? File.tryLock(descriptor)) == true { return descriptor }
         close(descriptor)
         return -1
-    }
-
-    private static func remove(_ directory: String) {
-        if let stream = try? DirectoryStream(directory, at: File.here) {
-            while let bytes = try? stream.next() {
-                let name = String(decoding: bytes, as: UTF8.self)
-                if name.hasPrefix("slot-") { rmdir(directory + "/" + name) }
-            }
-        }
-        rmdir(directory)
     }
 
     /// New cgroups for a slot: `slot-N`, or `slot-N.M` where it has had M.

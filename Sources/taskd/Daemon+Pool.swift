@@ -15,12 +15,25 @@ extension Daemon {
     func maintainPool() {
         guard let due = pool.nextAttempt, due <= Clock.boot(), !isStopping else { return }
         do {
-            adopt(try PoolConnection(spool: spool.rootNumber))
+            adopt(try connectToPool())
+        } catch Errno.wouldBlock {
+            pool.nextAttempt = Clock.boot() + 20_000
         } catch {
             // A pool that cannot start or live is started again after 1, 2, 4 … 32 s.
             let pause: Int64 = 500_000 << Int64(min(pool.failures, 6))
             if pool.child == nil { startPool() }
             pool.nextAttempt = Clock.boot() + (pool.child == nil ? pause : 20_000)
+        }
+    }
+
+    /// A pool of this spool's own first: what it runs nobody else knows of. Else the service, unless
+    /// a pool of our own is about to listen.
+    private func connectToPool() throws(Errno) -> PoolConnection {
+        do {
+            return try PoolConnection(spool: spool.rootNumber)
+        } catch {
+            guard pool.child == nil, options.pool != "none" else { throw error }
+            return try PoolConnection(service: options.pool)
         }
     }
 
@@ -56,70 +69,6 @@ extension Daemon {
         }
     }
 
-    /// Starts a pool of its own, detached: it outlives this process, and the next one finds it.
-    private func startPool() {
-        let arguments =
-            ["taskrun", "--pool", "--spool=\(spool.path)"]
-            + (options.slots > 0 ? ["--slots=\(options.slots)"] : [])
-        let program = Program(
-            path: options.taskrun, arguments: arguments,
-            // It is not the service's main process: what it would tell the manager is not taskd's.
-            environment: Caller.environment().filter { !$0.hasPrefix("NOTIFY_SOCKET=") })
-        do {
-            let null = try File.open("/dev/null", flags: .readWrite)
-            var settings = SpawnOptions()
-            settings.standardInput = null.number
-            settings.standardOutput = null.number
-            settings.newSession = true
-            let holder = Pool.ChildHolder(try Child.start(program, settings))
-            holder.token = try loop.add(holder.child.pidfd.number, .readable) { [self] _ in
-                poolEnded(holder)
-            }
-            pool.child = holder
-            pool.startedAt = Clock.boot()
-        } catch let error as SpawnError {
-            startFailed(error.errno)
-        } catch {
-            startFailed((error as? Errno) ?? .ioError)
-        }
-    }
-
-    private func startFailed(_ error: Errno) {
-        pool.failures += 1
-        if pool.failures == 1 {
-            report.error(
-                "unable to start \(options.taskrun): \(error), nothing runs until it can be started"
-            )
-        }
-    }
-
-    private func poolEnded(_ holder: Pool.ChildHolder) {
-        guard let end = (try? holder.child.ended()) ?? nil else { return }
-        if let token = holder.token { loop.remove(token) }
-        if pool.child === holder { pool.child = nil }
-        let seconds = (Clock.boot() - pool.startedAt) / 1_000_000
-        if end.exitCode == 0 {
-            pool.failures = 0
-            return
-        }
-        pool.failures = seconds > 10 ? 0 : pool.failures + 1
-        if end.exitCode == 75 {  // another had the lock, and answers in a moment
-            if pool.failures == 3 {
-                report.error(
-                    "a pool holds \(spool.path)/run.lock and does not answer: nothing runs until it "
-                        + "does or has ended")
-            }
-        } else {
-            let how =
-                end.signal.map { "signal \(SignalName.name(of: $0))" }
-                ?? "status \(end.exitCode ?? 0)"
-            report.error("the pool ended by \(how): its attempts are lost and start again")
-        }
-        if pool.connection == nil, pool.failures > 1 {
-            pool.nextAttempt = Clock.boot() + 500_000 << Int64(min(pool.failures, 6))
-        }
-    }
-
     func flushPool() {
         guard let connection = pool.connection else { return }
         do {
@@ -137,8 +86,10 @@ extension Daemon {
         if let token = pool.token { loop.remove(token) }
         pool.token = nil
         pool.connection = nil
+        // One that ends what it has not begun to serve is not asked again at once.
+        pool.refusals = pool.isReady ? 0 : min(pool.refusals + 1, 9)
         pool.isReady = false
-        pool.nextAttempt = Clock.boot()
+        pool.nextAttempt = Clock.boot() + (pool.refusals == 0 ? 0 : 50_000 << Int64(pool.refusals))
         engine.handle(.capacity(slots: 0, memory: 0), at: now())
         perform(engine.takeActions())
     }

@@ -8,19 +8,23 @@ struct Options {
     var slots = 0
     /// The program that runs tasks: beside taskd, unless `--taskrun=`.
     var taskrun = ""
+    /// The socket of the root service.
+    var pool = "/run/task/run"
     /// systemd's journal; another socket for tests.
     var journald = "/run/systemd/journal/socket"
     /// Plans in memory at most; the rest waits in its directory.
     var window = 20_000
 
     static let help = """
-        usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE]
+        usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE] [--pool=SOCKET]
         Watches a spool, accepts what is dropped into DIR/incoming and has it run.
 
           --spool=DIR     the spool; made if it is not there [$TASK_SPOOL, else
                           /var/spool/task/$USER, else $XDG_STATE_HOME/task/spool]
           --slots=N       tasks that run at once [4 a CPU]
           --taskrun=FILE  the program that runs tasks [the one beside taskd]
+          --pool=SOCKET   the service that runs tasks where it listens; none: never
+                          [/run/task/run]
           --journald=FILE socket of systemd's journal [/run/systemd/journal/socket]
           --help, --version
 
@@ -44,7 +48,8 @@ struct Options {
             if argument == "--version" || argument == "-V" { return .version }
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
             let name = parts.first ?? ""
-            guard ["--spool", "--slots", "--taskrun", "--journald"].contains(name) else {
+            guard ["--spool", "--slots", "--taskrun", "--journald", "--pool"].contains(name)
+            else {
                 return .wrong("unknown argument \(argument): see taskd --help")
             }
             guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else {
@@ -54,6 +59,7 @@ struct Options {
             case "--spool": options.spool = value
             case "--taskrun": options.taskrun = value
             case "--journald": options.journald = value
+            case "--pool": options.pool = value
             default:
                 guard let slots = Int(value), (1...4096).contains(slots) else {
                     return .wrong("--slots=\(value): a number from 1 to 4096 is allowed")

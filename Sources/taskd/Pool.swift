@@ -32,6 +32,8 @@ struct Pool {
     var child: ChildHolder?
     var startedAt: Int64 = 0
     var failures = 0
+    /// Connections in a row that ended before they were served.
+    var refusals = 0
     var logSegment: SegmentName?
     var isWritableWatched = false
 

@@ -30,6 +30,15 @@ final class PoolConnection {
         socket = try MessageSocket.connect("run.sock", at: spool)
     }
 
+    /// Connects to a service's socket; throws `.connectionRefused`, `.noSuchFileOrDirectory` or
+    /// `.permissionDenied` where none serves this user, `.wouldBlock` where it is busy.
+    init(service path: String) throws(Errno) {
+        let name = path.split(separator: "/").last.map(String.init) ?? ""
+        let directory = try File.open(
+            String(path.dropLast(name.utf8.count)), flags: [.path, .directory])
+        socket = try MessageSocket.connect(name, at: directory.number)
+    }
+
     var number: Int32 { socket.number }
     /// Something could not be sent yet: watch for writability.
     var isBlocked = false

@@ -16,10 +16,24 @@ enum DirectProgram {
             let argv = recipe.steps[step].argv
             shared = Program(
                 path: try find(argv[0], step, job), arguments: argv,
-                environment: TaskEnvironment.shared(recipe.spec))
+                environment: TaskEnvironment.shared(recipe.spec, of: recipe.owner))
             recipe.programs[step] = shared
         }
         return Program(shared, adding: TaskEnvironment.identifying(job))
+    }
+
+    /// The places of a step's program that its owner looks at, in order.
+    static func candidates(_ name: String, _ spec: TaskSpec) -> [String] {
+        if name.hasPrefix("/") { return [name] }
+        if name.contains("/") { return [inDirectory(name, spec)] }
+        if spec.name.hasPrefix("systemd:"), let beside = beside(name) { return [beside] }
+        return TaskEnvironment.path(of: spec).split(separator: ":").map { "\($0)/\(name)" }
+    }
+
+    // ./x of a command is Dir/x (task.unit(5)).
+    private static func inDirectory(_ name: String, _ spec: TaskSpec) -> String {
+        guard let base = spec.text(.dir) else { return name }
+        return base + "/" + (name.hasPrefix("./") ? String(name.dropFirst(2)) : name)
     }
 
     private static func find(
@@ -27,11 +41,7 @@ enum DirectProgram {
     ) throws(SessionFailure) -> String {
         let spec = job.recipe.spec
         if name.hasPrefix("/") { return name }
-        if name.contains("/") {
-            // ./x of a command is Dir/x (task.unit(5)).
-            guard let base = spec.text(.dir) else { return name }
-            return base + "/" + (name.hasPrefix("./") ? String(name.dropFirst(2)) : name)
-        }
+        if name.contains("/") { return inDirectory(name, spec) }
         // What asks systemd comes with taskrun, wherever that was installed.
         if spec.name.hasPrefix("systemd:"), let beside = beside(name) { return beside }
         let search = TaskEnvironment.path(of: spec)
@@ -98,6 +108,17 @@ enum DirectProgram {
         case (.limit, _):
             return SessionFailure(
                 reason: .jail, exit: 205, what: "unable to set a limit: \(error.errno)")
+        case (.input, _):
+            return SessionFailure(
+                reason: .jail, exit: 208,
+                what: "unable to open \(job.recipe.input): \(error.errno)")
+        case (.output, _):
+            return SessionFailure(
+                reason: .jail, exit: 209,
+                what: "unable to open \(job.recipe.output): \(error.errno)")
+        case (.identity, _):
+            return SessionFailure(
+                reason: .jail, exit: 217, what: "unable to become the owner: \(error.errno)")
         case (.session, _), (.descriptors, _):
             return SessionFailure(
                 reason: .jail, exit: 202, what: "unable to set up the process: \(error.errno)")

@@ -16,6 +16,8 @@ final class DirectSession: Session {
     private let streams: Streams
     private let directory: OpenFile?
     private let remains: Remains
+    /// Of another owner than taskrun's user.
+    private let owner: OwnerStart?
     private unowned let delegate: any SessionDelegate
     private var options: SpawnOptions
     private var step = 0
@@ -32,9 +34,11 @@ final class DirectSession: Session {
         self.loop = loop
         self.slot = slot
         self.delegate = delegate
-        streams = try Streams(job.recipe, slot, opensFiles: true)
+        let isOther = job.recipe.owner.isOther
+        owner = isOther ? try OwnerStart(job) : nil
+        streams = try Streams(job.recipe, slot, opensFiles: !isOther)
         let settings = job.recipe.direct
-        directory = try settings.directory.map(DirectProgram.openDirectory)
+        directory = isOther ? nil : try settings.directory.map(DirectProgram.openDirectory)
         options = settings.options
         options.directory = directory?.number ?? slot.root
         options.standardInput = streams.input
@@ -72,10 +76,16 @@ final class DirectSession: Session {
     func breaches() -> [Breach] { LimitReport(spec: job.recipe.spec).breaches(met) }
 
     private func launch() throws(SessionFailure) {
-        let program = try DirectProgram.prepare(step, of: job)
+        let program = owner == nil ? try DirectProgram.prepare(step, of: job) : nil
         let started: Child
         do throws(SpawnError) {
-            started = try Child.start(program, options)
+            if let owner {
+                started = try owner.start(step, options)
+            } else if let program {
+                started = try Child.start(program, options)
+            } else {
+                return
+            }
         } catch {
             throw DirectProgram.failure(error, step, of: job)
         }
@@ -114,6 +124,11 @@ final class DirectSession: Session {
             ended = nil
             nextLook = .max
             endingSince = nil
+            if let failure = owner?.failure(step) {
+                delegate.sessionFailed(failure)
+                remains.release()
+                return delegate.sessionFinished()
+            }
             delegate.stepEnded(end)
             if child == nil {
                 remains.release()

@@ -2,6 +2,7 @@
 import DequeModule
 import Linux
 import SystemPackage
+import TaskEngine
 import TaskModel
 
 /// The slots and the jobs that wait for one. Starts, watches and ends attempts; decides nothing.
@@ -12,13 +13,16 @@ final class Executor {
     private let jails: JailHouse
     private(set) var slots: [Slot] = []
     private var free: [Int] = []
-    private var queue: Deque<Job> = []
+    /// Jobs that wait, by account.
+    private var queues: [UInt32: Deque<Job>] = [:]
+    private var share: FairShare<UInt32>
     /// When a start is tried again that the machine had no room for.
     private var retryAt = Int64.max
 
     init(loop: EventLoop, slots count: Int, jails: JailHouse) throws(Errno) {
         self.loop = loop
         self.jails = jails
+        share = FairShare(slots: count)
         null = try File.open("/dev/null", flags: .readWrite)
         root = try File.open("/", flags: [.path, .directory])
         for index in 0..<count {
@@ -28,15 +32,20 @@ final class Executor {
     }
 
     var running: Int { slots.count - free.count }
-    var queued: Int { queue.count }
+    var queued: Int { queues.values.reduce(0) { $0 + $1.count } }
 
-    /// Queues a job before all of lower priority; `fill` starts it.
+    /// Queues a job before those of lower priority of its account; `fill` starts it.
     func submit(_ job: Job) {
         let priority = job.recipe.priority
+        var queue = queues.removeValue(forKey: job.owner.account) ?? []
         var place = queue.endIndex
         while place > queue.startIndex, queue[place - 1].recipe.priority < priority { place -= 1 }
         queue.insert(job, at: place)
+        queues[job.owner.account] = queue
     }
+
+    /// An account is there, or is not: a slot may be kept for it.
+    func set(_ account: UInt32, isPresent: Bool) { share.set(account, isPresent: isPresent) }
 
     /// Starts what may start. Call it once a turn.
     func fill() {
@@ -44,11 +53,17 @@ final class Executor {
             if Clock.boot() < retryAt { return }
             retryAt = .max
         }
-        while let index = free.last, let job = queue.popFirst() {
+        let now = Clock.boot()
+        for (account, queue) in queues {
+            share.set(account, waits: queue.first.map { !$0.owner.isBlocked } ?? false, at: now)
+        }
+        while let index = free.last, let account = share.next(at: now), let job = take(account, now)
+        {
             free.removeLast()
             let slot = slots[index]
             let attempt = Attempt(job, slot: slot, executor: self)
             slot.attempt = attempt
+            share.started(account, at: now)
             do throws(SessionFailure) {
                 try attempt.begin()
             } catch {
@@ -58,13 +73,32 @@ final class Executor {
         }
     }
 
+    /// The first job of an account.
+    private func take(_ account: UInt32, _ now: Int64) -> Job? {
+        let job = queues[account]?.popFirst()
+        settle(account, now)
+        return job
+    }
+
+    /// Whether the account has something to start, after its queue has changed.
+    private func settle(_ account: UInt32, _ now: Int64) {
+        let first = queues[account]?.first
+        if first == nil { queues[account] = nil }
+        share.set(account, waits: first.map { !$0.owner.isBlocked } ?? false, at: now)
+    }
+
     /// No room for a process or a descriptor just now: no attempt was made, the job waits.
     func putBack(_ job: Job, _ slot: Slot) {
+        vacate(slot, job)
+        queues[job.owner.account, default: []].prepend(job)
+        retryAt = Clock.boot() + 100_000
+    }
+
+    private func vacate(_ slot: Slot, _ job: Job) {
         slot.attempt = nil
         slot.close(in: loop)
         free.append(slot.index)
-        queue.prepend(job)
-        retryAt = Clock.boot() + 100_000
+        share.ended(job.owner.account, at: Clock.boot())
     }
 
     /// When `tick` has something to do: CLOCK_BOOTTIME in microseconds.
@@ -83,20 +117,23 @@ final class Executor {
         }
     }
 
-    /// Ends an attempt: one that waits at once, one that runs by its KillSignal and, after `grace`
-    /// microseconds (nil: its own TimeoutStopSec), SIGKILL.
-    func kill(_ ref: TaskRef, attempt number: Int, grace: Int64?) {
+    /// Ends an attempt of this owner: one that waits at once, one that runs by its KillSignal and,
+    /// after `grace` microseconds (nil: its own TimeoutStopSec), SIGKILL.
+    func kill(
+        _ ref: TaskRef, attempt number: Int, of owner: some AttemptOwner, grace: Int64?
+    ) {
+        func isMeant(_ job: Job) -> Bool {
+            job.ref == ref && job.attempt == number && job.owner === owner
+        }
         for slot in slots {
-            guard let attempt = slot.attempt, attempt.job.ref == ref,
-                attempt.job.attempt == number
-            else { continue }
+            guard let attempt = slot.attempt, isMeant(attempt.job) else { continue }
             attempt.stop(.cancelled, grace: grace ?? attempt.job.recipe.stopGrace)
             return
         }
-        guard let at = queue.firstIndex(where: { $0.ref == ref && $0.attempt == number }) else {
-            return
-        }
-        let job = queue.remove(at: at)
+        guard let at = queues[owner.account]?.firstIndex(where: isMeant),
+            let job = queues[owner.account]?.remove(at: at)
+        else { return }
+        settle(owner.account, Clock.boot())
         var line = LineBuilder("end", ref, attempt: number)
         line.field("state", TaskState.cancelled.word)
         job.owner.ended(job, line.bytes, AttemptResult(state: .cancelled))
@@ -130,9 +167,7 @@ final class Executor {
     }
 
     func finished(_ attempt: Attempt, _ slot: Slot, _ line: [UInt8], _ result: AttemptResult) {
-        slot.attempt = nil
-        slot.close(in: loop)
-        free.append(slot.index)
+        vacate(slot, attempt.job)
         attempt.job.owner.ended(attempt.job, line, result)
     }
 }

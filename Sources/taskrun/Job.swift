@@ -15,10 +15,19 @@ struct Job {
 /// Who asked for an attempt: hears of it, and gets its output. Outlives the attempt.
 protocol AttemptOwner: AnyObject {
     var sink: any OutputSink { get }
+    /// Whose slots it takes: a uid.
+    var account: UInt32 { get }
+    /// Nothing of it starts just now.
+    var isBlocked: Bool { get }
     /// A start, a check or a note happened.
     func report(_ line: [UInt8])
     /// The attempt ended; nothing of it is left. The line has no `final=`.
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult)
+}
+
+extension AttemptOwner {
+    var account: UInt32 { 0 }
+    var isBlocked: Bool { false }
 }
 
 /// How an attempt ended, in facts.

@@ -112,7 +112,7 @@ final class PlanRun: AttemptOwner {
             case .start(let ref, let attempt):
                 executor.submit(job(ref, attempt))
             case .kill(let ref, let attempt):
-                executor.kill(ref, attempt: attempt, grace: nil)
+                executor.kill(ref, attempt: attempt, of: self, grace: nil)
             case .attemptEnded(_, _, let verdict):
                 if verdict == .final || verdict == .cancelled {
                     endLine.append(contentsOf: " final=yes".utf8)

@@ -24,6 +24,7 @@ enum PoolCommand {
                 "unable to serve \(spool ?? "-"): another pool does, this one ends")
             return Status.tryLater
         }
+        if geteuid() == 0 { try ForOwner.giveUpReserves() }
         // The directory that it was started in may go away.
         _ = chdir("/")
         try Pool(options, jails, socket).serve()

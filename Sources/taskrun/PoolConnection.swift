@@ -12,17 +12,26 @@ final class PoolConnection {
         var lastEvent: Int
     }
 
-    private let socket: Descriptor
+    private let socket: Int32
     private var outgoing: Deque<Packet> = []
-    private var buffer = [UInt8](repeating: 0, count: PoolMessage.largestPacket)
+    private let buffer: PacketBuffer
     var token: WatchToken?
     private(set) var isBlocked = false
     /// The number of the last event that was handed to the kernel.
     private(set) var sentEvent = 0
 
-    init(_ socket: consuming Descriptor) { self.socket = socket }
+    init(_ socket: consuming Descriptor, _ buffer: PacketBuffer) {
+        self.socket = socket.release()
+        self.buffer = buffer
+    }
 
-    var number: Int32 { socket.number }
+    // What a stranger left unread may hold descriptors.
+    deinit { MessageSocket.close(Descriptor(owning: socket)) }
+
+    var number: Int32 { socket }
+
+    /// The peer can send no more; what it has sent can be read to its end.
+    func stopPeer() { MessageSocket.stopReceiving(socket) }
 
     /// Queues a message; messages of one turn share packets.
     func send(_ message: PoolMessage) {
@@ -44,7 +53,7 @@ final class PoolConnection {
     /// - Throws: the errno when the peer is gone.
     func flush() throws(Errno) {
         while let packet = outgoing.first {
-            guard try MessageSocket.send(packet.bytes[...], to: socket.number) else {
+            guard try MessageSocket.send(packet.bytes[...], to: socket) else {
                 isBlocked = true
                 return
             }
@@ -55,16 +64,18 @@ final class PoolConnection {
     }
 
     enum Received {
-        case messages, nothing, closed
+        /// Their bytes, those of sealed memory included.
+        case messages(Int)
+        case nothing, closed
     }
 
     /// Receives one packet and hands over its messages in order, with the descriptor that came.
     func receive(
-        _ handle: (PoolMessage, OpenFile?) throws(PoolFault) -> Void
+        _ handle: (PoolMessage, PassedDescriptor?) throws(PoolFault) -> Void
     ) throws(PoolFault) -> Received {
         let received: MessageSocket.Received
         do throws(Errno) {
-            received = try MessageSocket.receive(from: socket.number, into: &buffer)
+            received = try MessageSocket.receive(from: socket, into: &buffer.bytes)
         } catch {
             throw PoolFault(sentence: error.description)
         }
@@ -72,25 +83,31 @@ final class PoolConnection {
         case .nothing: return .nothing
         case .closed: return .closed
         case .message(let count, let descriptor):
-            let file = descriptor.map { OpenFile(Descriptor(owning: $0)) }
-            try Self.handOver(buffer[..<count], file, handle)
-            return .messages
+            let file = descriptor.map { PassedDescriptor(owning: $0) }
+            return .messages(try Self.handOver(buffer.bytes[..<count], file, handle))
         }
     }
 
     private static func handOver(
-        _ bytes: ArraySlice<UInt8>, _ file: OpenFile?,
-        _ handle: (PoolMessage, OpenFile?) throws(PoolFault) -> Void
-    ) throws(PoolFault) {
+        _ bytes: ArraySlice<UInt8>, _ file: PassedDescriptor?,
+        _ handle: (PoolMessage, PassedDescriptor?) throws(PoolFault) -> Void
+    ) throws(PoolFault) -> Int {
         var packet = bytes
+        var total = bytes.count
+        var isUnsealed = false
         while let message = try next(from: &packet) {
             guard case .sealed = message else {
                 try handle(message, file)
                 continue
             }
+            // The same memory again and again would be read again and again.
+            if isUnsealed { throw PoolFault(sentence: "two sealed messages in a packet") }
+            isUnsealed = true
             var inner = try unseal(file)[...]
+            total += inner.count
             while let message = try next(from: &inner) { try handle(message, nil) }
         }
+        return total
     }
 
     private static func next(
@@ -103,14 +120,20 @@ final class PoolConnection {
         }
     }
 
-    private static func unseal(_ file: OpenFile?) throws(PoolFault) -> [UInt8] {
+    private static func unseal(_ file: PassedDescriptor?) throws(PoolFault) -> [UInt8] {
         guard let file,
             let bytes = try? SealedMemory.read(file.number, limit: PoolMessage.largestSealed)
         else {
             throw PoolFault(sentence: "a sealed message without sealed memory of at most 16 MiB")
         }
+        file.trust()
         return bytes
     }
+}
+
+/// Where packets are received, one after another, of all connections.
+final class PacketBuffer {
+    var bytes = [UInt8](repeating: 0, count: PoolMessage.largestPacket)
 }
 
 /// Why a connection cannot go on.

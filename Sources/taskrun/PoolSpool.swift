@@ -8,39 +8,29 @@ import TaskModel
 /// What the pool holds for one spool: its jobs, its log segment, and every event until the taskd of
 /// that spool has acknowledged it. Outlives any number of taskd's.
 final class PoolSpool: AttemptOwner {
-    /// An attempt's name.
-    private struct Key: Hashable {
-        var ref: TaskRef
-        var attempt: Int
-    }
-
-    private struct Kept {
-        var sequence: Int
-        var line: [UInt8]
-        /// The end of this attempt; nil for other events.
-        var end: Key?
-    }
-
+    let owner: PoolOwner
     private let executor: Executor
-    private let segments = SegmentSink()
+    private let segments: SegmentSink
     private var connection: PoolConnection?
     /// Accepted and not ended.
-    private var live: Set<Key> = []
+    private var live: Set<AttemptKey> = []
     /// Jobs that came before there was a log segment.
     private var waiting: [Job] = []
-    private var kept: Deque<Kept> = []
-    private var endedKeys: Set<Key> = []
-    private var sequence = 0
+    private var kept = KeptEvents()
+    private var recipes: PoolRecipes
     private var saidFull = false
-    private var cache = RecipeCache()
     private(set) var isDraining = false
 
-    // Beyond these a peer is out of its mind: a taskd hands over slots + 16 at most.
-    private static let mostJobs = 8192
-
-    init(executor: Executor) { self.executor = executor }
+    init(executor: Executor, owner: PoolOwner) {
+        self.executor = executor
+        self.owner = owner
+        segments = SegmentSink(owner: owner.task)
+        recipes = PoolRecipes(owner: owner)
+    }
 
     var sink: any OutputSink { segments }
+    var account: UInt32 { owner.task.uid }
+    var isBlocked: Bool { owner.isBlocked }
     /// Nothing runs, nothing waits for an acknowledgement.
     var isAtRest: Bool { live.isEmpty && kept.isEmpty }
     var isConnected: Bool { connection != nil }
@@ -54,33 +44,21 @@ final class PoolSpool: AttemptOwner {
         connection = new
         new.send(.hello(version: PoolMessage.version, spool: nil))
         for key in live { new.send(.running(key.ref, attempt: key.attempt)) }
-        sequence = 0
-        for index in kept.indices {
-            sequence += 1
-            kept[index].sequence = sequence
-            new.send(.event(sequence, line: kept[index].line[...]))
-        }
+        kept.restart()
+        for event in kept.events { new.send(.event(event.sequence, line: event.line[...])) }
         new.send(.slots(executor.slots.count))
     }
 
     /// A client is gone; nothing happens unless it is the one that is served.
     func disconnect(_ old: PoolConnection) {
         guard old === connection else { return }
-        forgetSent(old.sentEvent)
+        change { $0.disconnect(sent: old.sentEvent) }
         connection = nil
-        // From now on sequence numbers mean nothing until the next client's.
-        for index in kept.indices { kept[index].sequence = 0 }
-    }
-
-    // Only ends are kept for the next client when this one had them: another start would be told
-    // twice. What never went out is kept.
-    private func forgetSent(_ sent: Int) {
-        kept.removeAll { $0.end == nil && $0.sequence <= sent }
     }
 
     // MARK: What the client says
 
-    func handle(_ message: PoolMessage, _ file: OpenFile?) throws(PoolFault) {
+    func handle(_ message: PoolMessage, _ file: PassedDescriptor?) throws(PoolFault) {
         switch message {
         case .log(let name): try openLog(name, file)
         case .run(let job): try accept(job)
@@ -93,14 +71,13 @@ final class PoolSpool: AttemptOwner {
         }
     }
 
-    private func openLog(_ name: String, _ file: OpenFile?) throws(PoolFault) {
+    private func openLog(_ name: String, _ file: PassedDescriptor?) throws(PoolFault) {
         guard let segment = SegmentName(stem: name), let file else {
             throw PoolFault(sentence: "a log segment without its name or its descriptor")
         }
+        let own = try PassedSegment.open(file, for: owner.task)
         do throws(Errno) {
-            guard try segments.open(segment, file) else {
-                throw Errno.invalidArgument
-            }
+            try segments.open(segment, own)
         } catch {
             throw PoolFault(sentence: "the log segment can't be used: \(error)")
         }
@@ -110,15 +87,16 @@ final class PoolSpool: AttemptOwner {
     }
 
     private func accept(_ job: PoolJob) throws(PoolFault) {
-        let key = Key(ref: job.ref, attempt: job.attempt)
-        if live.contains(key) || endedKeys.contains(key) { return }
-        guard live.count < Self.mostJobs, !isDraining else {
+        let key = AttemptKey(ref: job.ref, attempt: job.attempt)
+        if live.contains(key) || kept.hasEnd(of: key) { return }
+        guard owner.jobs < PoolOwner.mostJobs, !isDraining else {
             throw PoolFault(sentence: "too many jobs, or a job after drain")
         }
+        let recipe = try recipes.take(for: job)
         live.insert(key)
+        owner.jobs += 1
         let made = Job(
-            ref: job.ref, attempt: job.attempt, name: job.name, recipe: cache.recipe(for: job),
-            owner: self)
+            ref: job.ref, attempt: job.attempt, name: job.name, recipe: recipe, owner: self)
         if segments.isOpen { executor.submit(made) } else { waiting.append(made) }
     }
 
@@ -126,14 +104,12 @@ final class PoolSpool: AttemptOwner {
         if let at = waiting.firstIndex(where: { $0.ref == ref && $0.attempt == attempt }) {
             executor.submit(waiting.remove(at: at))
         }
-        executor.kill(ref, attempt: attempt, grace: grace)
+        executor.kill(ref, attempt: attempt, of: self, grace: grace)
     }
 
+    // Nobody has read what was not sent: its memory would be the connection's, without a limit.
     private func acknowledge(_ number: Int) {
-        while let first = kept.first, first.sequence <= number {
-            if let key = first.end { endedKeys.remove(key) }
-            kept.removeFirst()
-        }
+        change { $0.acknowledge(through: min(number, connection?.sentEvent ?? 0)) }
     }
 
     // MARK: What the executor reports
@@ -141,20 +117,24 @@ final class PoolSpool: AttemptOwner {
     func report(_ line: [UInt8]) { keep(line, end: nil) }
 
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
-        let key = Key(ref: job.ref, attempt: job.attempt)
+        let key = AttemptKey(ref: job.ref, attempt: job.attempt)
         live.remove(key)
-        endedKeys.insert(key)
+        owner.jobs -= 1
+        recipes.giveBack(job.recipe)
         keep(line, end: key)
     }
 
-    private func keep(_ line: [UInt8], end: Key?) {
-        guard let connection else {
-            kept.append(Kept(sequence: 0, line: line, end: end))
-            return
-        }
-        sequence += 1
-        kept.append(Kept(sequence: sequence, line: line, end: end))
-        connection.send(.event(sequence, line: line[...]))
+    private func keep(_ line: [UInt8], end: AttemptKey?) {
+        let isConnected = isConnected
+        var number: Int?
+        change { number = $0.append(line, end: end, isConnected: isConnected) }
+        if let number { connection?.send(.event(number, line: line[...])) }
+    }
+
+    private func change(_ body: (inout KeptEvents) -> Void) {
+        let before = kept.cost
+        body(&kept)
+        owner.keptBytes += kept.cost - before
     }
 
     /// Once a turn, before the events that name it go out.

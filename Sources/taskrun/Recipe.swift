@@ -15,6 +15,7 @@ final class Recipe {
     }
 
     let spec: TaskSpec
+    let owner: TaskOwner
     /// The carried files that its `file=` values name.
     let files: [JailFile]
     let steps: [Step]
@@ -52,12 +53,16 @@ final class Recipe {
             problem: SessionFailure(reason: .jail, exit: 202, what: what))
     }
 
-    init(_ spec: TaskSpec, files: [JailFile], problem: SessionFailure? = nil) {
+    init(
+        _ spec: TaskSpec, files: [JailFile], owner: TaskOwner = .caller,
+        problem: SessionFailure? = nil
+    ) {
         self.spec = spec
+        self.owner = owner
         self.files = files
         let (steps, found) = Self.steps(of: spec)
         self.steps = steps
-        self.problem = problem ?? found
+        self.problem = problem ?? found ?? Self.refusal(spec, owner)
         programs = Array(repeating: nil, count: steps.count)
         isJailed = spec.text(.jail) != "no"
         longest = spec.span(.maxTime).finite
@@ -91,7 +96,7 @@ final class Recipe {
         let request = try JailRequest(
             spec: spec,
             programs: steps.map { JailProgram(check: $0.check, arguments: $0.argv) },
-            environment: TaskEnvironment.sharedInJail(spec), owner: geteuid(), files: files)
+            environment: TaskEnvironment.sharedInJail(spec), owner: owner.uid, files: files)
         resolved = (request, now + 5_000_000)
         return request
     }
@@ -125,6 +130,15 @@ final class Recipe {
         .user, .group, .supplementaryGroups, .loadCredential, .privateNetwork, .bindPaths,
         .bindReadOnlyPaths, .systemCallFilter,
     ]
+
+    // Who serves others gives nobody what he could not take himself.
+    private static func refusal(_ spec: TaskSpec, _ owner: TaskOwner) -> SessionFailure? {
+        guard owner.uid != 0, spec.number(.nice) < 0 else { return nil }
+        return SessionFailure(
+            reason: .jail, exit: 201,
+            what: "unable to run at Nice=\(spec.number(.nice)): below 0 is root's, task not started"
+        )
+    }
 
     private static func unsupported(_ spec: TaskSpec) -> SessionFailure? {
         let what: String

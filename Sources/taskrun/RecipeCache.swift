@@ -13,17 +13,20 @@ struct RecipeCache {
         var asksSystemd: Bool
     }
 
+    private let owner: TaskOwner
     private var known: [Key: Recipe] = [:]
-    private var carriedBytes = 0
+    private var keptBytes = 0
     private static let most = 256
-    private static let mostCarriedBytes = 8 << 20
+    private static let mostBytes = 8 << 20
+
+    init(owner: TaskOwner = .caller) { self.owner = owner }
 
     /// The recipe of a job of taskd.
     mutating func recipe(for job: PoolJob) -> Recipe {
         // A copy: the slice would keep its whole packet.
         let key = Key(fields: Array(job.fields), asksSystemd: Self.asksSystemd(job.name))
         if let recipe = known[key] { return recipe }
-        return remember(Self.make(job), as: key)
+        return remember(make(job), as: key)
     }
 
     /// The recipe of a plan's task.
@@ -40,16 +43,17 @@ struct RecipeCache {
     private mutating func remember(_ recipe: Recipe, as key: Key) -> Recipe {
         // The next job may bring what was missing.
         if recipe.problem != nil { return recipe }
-        carriedBytes += recipe.files.reduce(0) { $0 + $1.bytes.count }
-        if known.count >= Self.most || carriedBytes > Self.mostCarriedBytes {
+        let bytes = key.fields.count + recipe.files.reduce(0) { $0 + $1.bytes.count }
+        keptBytes += bytes
+        if known.count >= Self.most || keptBytes > Self.mostBytes {
             known.removeAll(keepingCapacity: true)
-            carriedBytes = recipe.files.reduce(0) { $0 + $1.bytes.count }
+            keptBytes = bytes
         }
         known[key] = recipe
         return recipe
     }
 
-    private static func make(_ job: PoolJob) -> Recipe {
+    private func make(_ job: PoolJob) -> Recipe {
         let spec: TaskSpec
         do throws(TaskSpecError) {
             spec = try TaskSpec(name: job.name, parsing: job.fields)
@@ -61,12 +65,12 @@ struct RecipeCache {
         }
         var files: [JailFile] = []
         for value in spec[.file] {
-            guard let file = file(value, job) else {
+            guard let file = Self.file(value, job) else {
                 return Recipe(refusing: job.name, "the job's file \(value) came without its bytes")
             }
             files.append(file)
         }
-        return Recipe(spec, files: files)
+        return Recipe(spec, files: files, owner: owner)
     }
 
     /// A carried file, checked against the digest that names it.

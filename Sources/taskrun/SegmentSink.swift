@@ -8,6 +8,7 @@ import TaskModel
 ///
 /// taskrun knows no path: taskd passes a descriptor, and the next one when a segment is full.
 final class SegmentSink: OutputSink {
+    private let owner: TaskOwner
     private var file: OpenFile?
     private var segment: SegmentName?
     private var buffer: [UInt8] = []
@@ -26,17 +27,15 @@ final class SegmentSink: OutputSink {
     /// The next segment is due.
     var wantsNext: Bool { offset + Int64(buffer.count) >= LogSegment.full }
 
-    /// Goes on in another segment.
-    ///
-    /// - Returns: false for a descriptor that is none of a regular file.
-    func open(_ name: SegmentName, _ file: OpenFile) throws(Errno) -> Bool {
+    /// Whose disk space it takes: written with his rights, so that his quota and root's reserve hold.
+    init(owner: TaskOwner) { self.owner = owner }
+
+    /// Goes on in another segment, of which `file` is a description of our own.
+    func open(_ name: SegmentName, _ file: OpenFile) throws(Errno) {
         flush()
-        let status = try File.status(of: file.number)
-        guard status.isRegular else { return false }
-        offset = status.size
+        offset = try File.status(of: file.number).size
         segment = name
         self.file = file
-        return true
     }
 
     func take(_ bytes: ArraySlice<UInt8>, of attempt: Attempt, step: Int, fd: Int) {
@@ -58,17 +57,17 @@ final class SegmentSink: OutputSink {
     }
 
     /// Hands all records to the kernel. On an error (a full disk) they are lost and counted: a task
-    /// must be able to end.
+    /// must be able to end. What follows takes their place.
     func flush() {
         guard !buffer.isEmpty, let number = file?.number else { return }
         do throws(Errno) {
-            try File.writeAll(buffer, to: number)
+            try ForOwner.accessing(owner.uid, owner.gid) { () throws(Errno) in
+                try File.writeAll(buffer, to: number, at: offset)
+            }
             offset += Int64(buffer.count)
         } catch {
             lost += buffer.count
             failure = error
-            // What was written in part is there; what follows must know where it begins.
-            offset = (try? File.status(of: number).size) ?? offset
         }
         buffer.removeAll(keepingCapacity: true)
     }

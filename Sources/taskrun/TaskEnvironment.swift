@@ -11,9 +11,9 @@ enum TaskEnvironment {
 
     /// `NAME=VALUE` of all attempts of a task without a jail, those of the unit last: they win where
     /// a program reads the last.
-    static func shared(_ spec: TaskSpec) -> [String] {
+    static func shared(_ spec: TaskSpec, of owner: TaskOwner) -> [String] {
         let set = spec[.env]
-        let base = own.filter { variable in
+        let base = (owner.isOther ? owner.environment : own).filter { variable in
             !set.contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
         }
         return base + set + bus(spec)
@@ -59,14 +59,6 @@ enum TaskEnvironment {
         spec[.env].last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? defaultPath
     }
 
-    /// Of the pool's user: read once, since a name service may be slow.
-    private static let own: [String] = {
-        var variables = ["PATH=\(defaultPath)", "LANG=C.UTF-8"]
-        guard let entry = getpwuid(geteuid()) else { return variables }
-        let name = String(cString: entry.pointee.pw_name)
-        variables.append("HOME=\(String(cString: entry.pointee.pw_dir))")
-        variables.append("USER=\(name)")
-        variables.append("LOGNAME=\(name)")
-        return variables
-    }()
+    /// Of taskrun's user: read once, since a name service may be slow.
+    private static let own = TaskOwner.caller.environment
 }

@@ -13,7 +13,7 @@ needs systemd-nspawn python3
 
 mkdir -p "$TMP/programs" "$TMP/units/multi-user.target.wants" "$TMP/share"
 cp "$BIN"/{task,taskd,taskrun,taskdep,tasklog} "$TMP/programs"
-cp "$ROOT"/contrib/systemd/*.service "$TMP/units"
+cp "$ROOT"/contrib/systemd/*.{service,socket} "$TMP/units"
 ln -s ../scenario.service "$TMP/units/multi-user.target.wants"
 cat >"$TMP/units/scenario.service" <<'END'
 [Unit]
@@ -58,7 +58,7 @@ unit later 'After=slow.service' 'echo later'
 unit long '' 'sleep 3'
 export TASK_SPOOL=/var/spool/task/root
 
-did verify systemd-analyze verify --man=no taskd@root.service taskrun@root.service
+did verify systemd-analyze verify --man=no taskd@root.service taskrun@root.service taskrun.socket taskrun.service
 did start systemctl start taskd@root
 cp /root/site.task $TASK_SPOOL/incoming/.site.task
 mv $TASK_SPOOL/incoming/.site.task $TASK_SPOOL/incoming/site.task
@@ -84,12 +84,12 @@ did laterlog task logs later
 
 task submit /root/long.task
 until_ sh -c 'task audit long | grep "start.*long"'
-systemctl show -P MainPID taskrun@root >/share/pool
+systemctl show -P MainPID taskrun >/share/pool
 did restart systemctl restart taskd@root
 did long task wait --timeout=20s long
 did longaudit task audit long
-systemctl show -P MainPID taskrun@root >>/share/pool
-did groups systemd-cgls --no-pager -u taskrun@root.service
+systemctl show -P MainPID taskrun >>/share/pool
+did groups systemd-cgls --no-pager -u taskrun.service
 did weak taskrun --plan /root/site.task
 
 did alice systemctl start taskd@alice
@@ -97,7 +97,7 @@ cp /root/site.task /home/alice/site.task
 did alicerun setpriv --reuid=alice --regid=alice --init-groups env HOME=/home/alice USER=alice \
     task submit --spool=/var/spool/task/alice --wait /home/alice/site.task
 did alicejournal journalctl -o json TASK_NAME=site _UID=$(id -u alice)
-did stop systemctl stop taskd@root taskrun@root taskd@alice taskrun@alice
+did stop systemctl stop taskd@root taskd@alice taskrun.socket taskrun
 did failed systemctl --failed --plain --no-legend
 touch /share/done
 END
@@ -160,7 +160,7 @@ did restart 0 "systemctl restart taskd@root while a task runs"
 did long 0 "… the task goes on"
 is "… in one attempt" "$(said longaudit | grep -c ' start ')" 1
 is "… and in one pool" "$(sort -u "$TMP/share/pool" | grep -c '[1-9]')" 1
-like "… which is the service's" "$(said groups)" 'taskrun --pool --spool=/var/spool/task/root'
+like "… which is the service's" "$(said groups)" 'taskrun --pool'
 
 did alice 0 "systemctl start taskd@alice"
 did alicerun 0 "her task runs"

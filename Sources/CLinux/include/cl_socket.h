@@ -20,8 +20,10 @@ int cl_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
 /// Sends one message, with a descriptor when fd >= 0. MSG_NOSIGNAL|MSG_DONTWAIT.
 ssize_t cl_send(int socket, const void *bytes, size_t count, int fd);
 /// Receives one message; *fd is the descriptor that came with it (close-on-exec) or -1.
-/// A message that was longer than the buffer fails with EMSGSIZE.
+/// A message that was longer than the buffer fails with EMSGSIZE. Further descriptors are closed.
 ssize_t cl_receive(int socket, void *bytes, size_t count, int *fd);
+/// Ends a connection; descriptors in messages that were not received are closed aside.
+void cl_seqpacket_close(int fd);
 int cl_set_buffers(int socket, int bytes);
 /// A datagram to a socket in the file system (journald, notify); never blocks.
 ssize_t cl_datagram_send(const char *path, const void *bytes, size_t count);

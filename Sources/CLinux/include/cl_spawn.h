@@ -25,6 +25,24 @@ struct cl_spawn {
     int procs;                  // v1 cgroup.procs to enter, -1: none
 };
 
+/// Who a child of root becomes, and what it then looks up with his rights alone.
+struct cl_spawn_owner {
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;        // supplementary ones
+    size_t group_count;
+    const char *directory;      // NULL: the request's descriptor
+    const char *const *paths;   // tried in order in place of the request's path; ended by NULL
+    const char *input;          // files in place of stdin_fd and stdout_fd: read; appended to
+    const char *output;         // NULL: none
+};
+
+/// What such a child writes to `report` when it does not get as far as its program.
+struct cl_spawn_failure {
+    char step;                  // as cl_spawn_start has it; 'i': identity, 'n' and 'o': its files
+    int error;
+};
+
 /// Starts a program by clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|CLONE_CLEAR_SIGHAND): the cost does
 /// not depend on the caller's memory. Returns the pid and puts a close-on-exec pidfd into *pidfd.
 /// On failure returns -1 with errno of the step that failed; *step names it: 'c' clone, 'd' chdir,
@@ -33,6 +51,12 @@ struct cl_spawn {
 /// exec wakes the caller before close-on-exec has run: a descriptor closed by the caller at once may
 /// still be held by the child for microseconds (remove it from epoll before close).
 pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step);
+
+/// Starts a program as another user, with no capability, an empty bounding set and no_new_privs.
+/// By fork, and without waiting: a path of his may hang. `report` is a pipe, close-on-exec at both
+/// ends: at the child's end it holds a cl_spawn_failure if the program was never executed.
+pid_t cl_spawn_owner(const struct cl_spawn *request, const struct cl_spawn_owner *owner, int report,
+                     int *pidfd);
 
 struct cl_usage {
     int64_t cpu_microseconds;   // user and system

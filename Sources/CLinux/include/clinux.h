@@ -15,6 +15,7 @@
 #include "cl_spawn.h"
 #include "cl_checksum.h"
 #include "cl_memory.h"
+#include "cl_owner.h"
 #include "cl_jail.h"
 
 #endif

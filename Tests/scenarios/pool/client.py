@@ -24,6 +24,10 @@ import sys
 import time
 
 spool = sys.argv[1]
+# Another place of the socket than the spool.
+place = os.environ.get("POOL_SOCKET", spool + "/run.sock")
+# Where log segments lie, if not there.
+logs = sys.argv[2] if len(sys.argv) > 2 else spool
 sock = None
 pending = []
 
@@ -86,11 +90,11 @@ def connect(hello=True):
     global sock
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    here = os.open(spool, os.O_PATH)
+    here = os.open(os.path.dirname(place), os.O_PATH)
     deadline = time.monotonic() + 10
     while True:
         try:
-            sock.connect(f"/proc/self/fd/{here}/run.sock")
+            sock.connect(f"/proc/self/fd/{here}/{os.path.basename(place)}")
             break
         except OSError as error:
             if time.monotonic() > deadline:
@@ -119,7 +123,7 @@ for command in sys.stdin:
         case ["connect", "NOHELLO"]:
             connect(hello=False)
         case ["log", name]:
-            fd = os.open(f"{spool}/{name}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            fd = os.open(f"{logs}/{name}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
             send(f"log {name}\n".encode(), fd)
             os.close(fd)
         case ["run", ref, attempt, *rest]:
