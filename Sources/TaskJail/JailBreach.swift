@@ -9,6 +9,9 @@ public struct JailBreach: Equatable, Sendable {
     public var victim: OOMVictim?
     /// Bytes in the cgroup at its peak, what the slot held before included; nil where nobody counts.
     public var reachedMemory: Int64?
+    /// Bytes of all processes together when they were killed for being above LimitMem=, where no
+    /// cgroup counts (`JailMemory`).
+    public var summedMemory: Int64?
     /// Times that MemoryHigh= slowed it down (cgroup v2 only).
     public var slowed: Int64 = 0
     /// Forks refused by LimitTasks=: reason `limit` if the attempt failed, else a note.

@@ -178,7 +178,9 @@ struct Explanation {
         return Set(names).sorted().map { name in
             let what =
                 switch name {
-                case "LimitMem": "LimitMem= held for each process by itself, not for all together"
+                case "LimitMem":
+                    "LimitMem= held for each process by itself, and for all together only as far as "
+                        + "a look ten times a second tells"
                 default: "\(name)= did not hold"
                 }
             return what + ": no cgroup was delegated to this user. Jail=strict refuses instead; "

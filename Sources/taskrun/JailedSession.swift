@@ -19,6 +19,7 @@ final class JailedSession: Session {
     private var process: WatchToken?
     private var memory: WatchToken?
     private var ended = JailBreach()
+    private var summed: Int64?
 
     init(
         _ job: Job, slot: Slot, loop: EventLoop, house: JailHouse,
@@ -72,6 +73,7 @@ final class JailedSession: Session {
         switch report {
         case .started:
             process = try? loop.add(inner.pidfd, .readable) { _ in self.read() }
+            watchSum(inner)
             delegate.sessionStarted()
         case .failed(let failure):
             delegate.sessionFailed(meaning(of: failure))
@@ -79,6 +81,7 @@ final class JailedSession: Session {
             delegate.stepEnded(program.end)
         case .finished(let end):
             ended = end.breach
+            ended.summedMemory = summed
             unwatch()
             self.inner = nil
             delegate.sessionFinished()
@@ -89,7 +92,7 @@ final class JailedSession: Session {
     private func unwatch() {
         for token in [process, control, memory] { if let token { loop.remove(token) } }
         (process, control, memory) = (nil, nil, nil)
-        memoryLook.next = .max
+        (killLook.next, sumLook, sum) = (.max, .max, nil)
     }
 
     private func meaning(of failure: JailFailure) -> SessionFailure {
@@ -114,10 +117,14 @@ final class JailedSession: Session {
 
     func breaches() -> [Breach] { LimitReport(spec: job.recipe.spec).breaches(ended) }
 
-    // MARK: Out of memory, where the kernel kills one process and leaves the rest (cgroup v1)
+    // MARK: Out of memory
 
-    /// When to look again, and for how long: the event comes just before the kernel kills.
-    private var memoryLook = (next: Int64.max, until: Int64(0))
+    // Cgroup v1: the kernel kills one process and leaves the rest. When to look again, and for how
+    // long: the event comes just before it kills.
+    private var killLook = (next: Int64.max, until: Int64(0))
+    // No cgroup: all are looked at, ten times a second at most.
+    private var sum: JailMemory?
+    private var sumLook = Int64.max
 
     private func watchMemory(_ inner: JailSession) {
         let event = inner.memoryEvent
@@ -125,20 +132,42 @@ final class JailedSession: Session {
         memory = try? loop.add(event, .readable) { _ in self.memoryIsShort() }
     }
 
+    private func watchSum(_ inner: JailSession) {
+        guard plan.weak.contains("LimitMem"), plan.request.limits.memory != nil else { return }
+        sum = JailMemory(initial: inner.pid)
+        sumLook = Clock.boot() + 100_000
+    }
+
     private func memoryIsShort() {
         let now = Clock.boot()
-        memoryLook = (now, now + 1_000_000)
+        killLook = (now, now + 1_000_000)
         look()
     }
 
-    var nextLook: Int64 { memoryLook.next }
+    var nextLook: Int64 { min(killLook.next, sumLook) }
 
     func look() {
         let now = Clock.boot()
-        guard now >= memoryLook.next, let inner else { return }
+        if now >= killLook.next { lookForKills(now) }
+        if now >= sumLook { lookAtSum(now) }
+    }
+
+    private func lookForKills(_ now: Int64) {
+        guard let inner else { return }
         let hasKilled = inner.outOfMemory()
         if hasKilled { endingSince = endingSince ?? now }
-        let isOver = hasKilled || now >= memoryLook.until
-        memoryLook.next = isOver ? .max : now + 5_000
+        killLook.next = hasKilled || now >= killLook.until ? .max : now + 5_000
+    }
+
+    // A jail of many processes takes its time: a tenth of it at most.
+    private func lookAtSum(_ now: Int64) {
+        guard let limit = plan.request.limits.memory else { return }
+        if let reached = sum?.sum(above: Int64(clamping: limit)) {
+            summed = reached
+            sumLook = .max
+            return kill()
+        }
+        let after = Clock.boot()
+        sumLook = after + max(100_000, 10 * (after - now))
     }
 }

@@ -12,8 +12,15 @@ struct LimitReport {
     }
 
     private func memory(_ met: JailBreach) -> Breach? {
-        guard met.oomKills > 0 else { return nil }
         let limit = spec.size(.limitMem)
+        if let sum = met.summedMemory {
+            return Breach(
+                reason: .oom,
+                what: "LimitMem=\(limit): its processes had \(Figure.size(sum)) together and were "
+                    + "killed: raise it, or use less",
+                note: "limit.memory", isFatal: true)
+        }
+        guard met.oomKills > 0 else { return nil }
         let whom = met.victim.map { "\($0.name) (pid \($0.pid))" } ?? "a process of the task"
         let reached = met.reachedMemory.map { " at \(Figure.size($0))" } ?? ""
         return Breach(

@@ -26,6 +26,12 @@ script() {
     unit "$name" "${lines[@]}" '[Command]' "command=\"./$name.sh\""
 }
 script child LimitMem=48M -- "python3 -c 'x=bytearray(300<<20)'; sleep 30; echo survived"
+script many LimitMem=64M -- "for i in 1 2 3 4; do python3 -c 'import time; x=bytearray(30<<20); time.sleep(30)' & done; wait; echo survived"
+script few LimitMem=64M -- "python3 -c 'import os, time
+x = bytearray(40 << 20)
+for i in range(4):
+    if os.fork() == 0: break
+time.sleep(0.5)'"
 script forks LimitTasks=8 -- 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 9 & done; exit 3'
 script calm LimitTasks=8 -- 'for i in 1 2 3 4 5 6 7 8 9 10; do (sleep 0.2 &) 2>/dev/null; done; true'
 script bytes LimitDisk=4M -- "head -c 9000000 /dev/zero >\$TASK_SCRATCH/x"
@@ -66,7 +72,14 @@ all() {
         unlike "$who: one victim, and all are gone" "$(cat "$TMP/out")" survived
         local us=${said##* us=}
         ok "$who: at once" test "${us%% *}" -lt 20000000
-    else skip "$who: memory" "no cgroup is delegated to this user"; fi
+    else
+        run "$who" many 137
+        like "$who: memory is summed up without a cgroup, and named weak" "$said" \
+            'reason=oom .*LimitMem=64M: its processes had [0-9.]+M together .*weak=LimitMem'
+        unlike "$who: and all are gone" "$(cat "$TMP/out")" survived
+    fi
+    run "$who" few 0
+    like "$who: shared pages count once" "$said" 'state=success'
     if "${AS[@]}" "$BIN/taskrun" --plan "$PWD/forks.task" | grep -q 'pids:v'; then
         run "$who" forks 1
         like "$who: processes name value and figures" "$said" \
