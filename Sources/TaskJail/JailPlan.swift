@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import TaskModel
 
 /// A jail as data: the steps that build it, in the order in which they are performed, for printing
 /// and for `Launcher.start`. A value; making one opens nothing.
@@ -66,16 +67,16 @@ public struct JailPlan: Sendable {
 
     /// The plan as `taskrun --plan` prints it.
     public func text() -> String {
-        var text = "# \(title)\n"
+        var text = "# \(SafeText.printable(title))\n"
         for (index, line) in lines.enumerated() {
             let number = String(index + 1)
             text += String(repeating: " ", count: max(0, 2 - number.utf8.count)) + number + " "
             text += Self.padded(line.place.rawValue, 8) + " " + Self.padded(line.what, 9) + " "
-            text += line.detail
+            text += SafeText.printable(line.detail)
             if let comment = line.comment { text += "  # " + comment }
             text += "\n"
         }
-        for warning in warnings { text += "warning: \(warning)\n" }
+        for warning in warnings { text += "warning: \(SafeText.printable(warning))\n" }
         return text + "weak: " + (weak.isEmpty ? "none" : weak.joined(separator: ",")) + "\n"
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TaskModel
+
 /// Spans, sizes and foreign text as people read them.
 public enum HumanText {
     /// `0s`, `850us`, `12ms`, `1.5s`, `3min 04s`, `1h 02min`, `3d 04h`.
@@ -86,24 +88,6 @@ public enum HumanText {
     /// Text of a task or a file name, made harmless for a terminal: control characters become
     /// `\xNN`, so that no name can move the cursor or forge a line.
     public static func printable(_ text: String) -> String {
-        if text.unicodeScalars.allSatisfy({ !isControl($0) }) { return text }
-        var safe = ""
-        for scalar in text.unicodeScalars {
-            if isControl(scalar) {
-                let digits = String(scalar.value, radix: 16)
-                safe += "\\x" + (digits.utf8.count < 2 ? "0" : "") + digits
-            } else {
-                safe.unicodeScalars.append(scalar)
-            }
-        }
-        return safe
-    }
-
-    // C0, DEL, C1, and the marks that reverse the direction of text.
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.value {
-        case 0..<0x20, 0x7f..<0xa0, 0x202a...0x202e, 0x2066...0x2069: true
-        default: false
-        }
+        SafeText.printable(text)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Linux
+import TaskModel
 
 /// Messages on standard error: `taskrun: LEVEL: unable to VERB OBJECT: REASON, CONSEQUENCE`.
 enum Message {
@@ -8,7 +9,9 @@ enum Message {
     static func warning(_ sentence: String) { say("warning", sentence) }
 
     private static func say(_ level: String, _ sentence: String) {
-        try? File.writeAll(Array("taskrun: \(level): \(sentence)\n".utf8), to: 2)
+        // A sentence may name a path or a word of a unit.
+        let text = SafeText.printable(sentence)
+        try? File.writeAll(Array("taskrun: \(level): \(text)\n".utf8), to: 2)
     }
 
     static func quit(_ status: Int32, _ sentence: String) -> Never {

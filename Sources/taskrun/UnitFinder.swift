@@ -22,7 +22,7 @@ enum UnitFinder {
         let place = search(operand, options)
         let compiled = PlanCompiler.compile(text(operand, options), inputs: place.inputs)
         for problem in compiled.diagnostics {
-            try? File.writeAll(Array((problem.text + "\n").utf8), to: 2)
+            try? File.writeAll(Array((SafeText.printable(problem.text) + "\n").utf8), to: 2)
         }
         guard let plan = compiled.plan else {
             Message.quit(Status.usage, "unable to run \(operand): see above, nothing was started")

@@ -334,3 +334,41 @@ def memfd(c):
         os.execve(program, ["true"], {})
     return "%s %s" % ("OK" if waited(pid) == "exit 0" else "?",
                       "OK" if c["free"] else call(165, b"a", b"/tmp", b"tmpfs", 0, 0))
+
+
+CALLS32 = """
+import ctypes, errno, mmap, struct
+def call(number, *arguments):
+    code = b'\\x53'                                         # push rbx
+    for register, value in zip((0xb8, 0xbb, 0xb9, 0xba, 0xbe, 0xbf), (number, *arguments)):
+        code += bytes([register]) + struct.pack('<I', value & 0xffffffff)
+    area = mmap.mmap(-1, 4096, prot=7)
+    area.write(code + b'\\xcd\\x80\\x5b\\xc3')                # int 0x80, pop rbx, ret
+    result = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(area)))()
+    return errno.errorcode.get(-result, str(-result)) if result < 0 else 'OK'
+USER, ROOT = 0x10000000, 65536
+refused = {'mount': (21,), 'umount': (22, 0), 'umount2': (52, 0, 2), 'pivot_root': (217, 0, 0),
+  'chroot': (61, 0), 'setns': (346, 0, 0), 'unshare': (310, USER), 'clone': (120, USER | 17, 0),
+  'socketcall': (102, 1, 0), 'ipc': (117, 23, 0), 'ptrace': (26, 16, 1), 'keyctl': (288, 0, -3, 0),
+  'add_key': (286,), 'bpf': (357, 0), 'perf': (336,), 'prlimit64': (340, 1, 0, 0, 0),
+  'open_by_handle_at': (342,), 'process_vm_readv': (347, 1), 'kexec': (283,), 'vm86': (166,),
+  'vm86old': (113,), 'modify_ldt': (123,), 'iopl': (110, 3), 'ioperm': (101,), 'syslog': (103, 3),
+  'stime': (25, 0), 'settimeofday': (79,), 'clock_settime': (264,), 'clock_settime64': (404,),
+  'reboot': (88,), 'swapon': (87,), 'ioctl': (54, 0, 0x5412, 0), 'userfaultfd': (374, 0),
+  'io_uring': (425, 1, 0), 'open_tree': (428, -100, 0, 1), 'fsopen': (430, 0, 0), 'adjtimex': (124,),
+  'uselib': (86,), 'create_module': (127,), 'sysctl': (149,), 'clock_adjtime64': (405,)}
+got = {n: call(*c, *([0] * (6 - len(c)))) for n, c in refused.items()}
+print(sorted((n, o) for n, o in got.items() if o not in ('EPERM', 'ENOSYS')),
+      call(435, 0, 0), call(136, 0x400000), call(359, 40, 1, 0), call(360, 40, 1, 0, 0),
+      call(359, 2, 5, 132), call(20))
+"""
+
+
+@attack(132, "SystemCallArchitectures=native x86: the same by 32-bit calls", wins="",
+        why="nothing to allow", needs=X86,
+        jail=r"\[\] ENOSYS ENOSYS EAFNOSUPPORT EAFNOSUPPORT EPROTONOSUPPORT OK$")
+def calls32(t):
+    if t.is_free:
+        return ""
+    end = t.unit(python=CALLS32, jail=("SystemCallArchitectures=native x86",)).run()
+    return end.out.strip() or end.err

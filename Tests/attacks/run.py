@@ -20,7 +20,7 @@ import attack
 import trial
 from machine import HERE, Machine
 
-FAMILIES = "information escape privilege processes resources spool logs network timing setup".split()
+FAMILIES = "information escape privilege processes resources spool logs network timing setup hostile".split()
 
 
 class Runner:
