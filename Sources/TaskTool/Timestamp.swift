@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TaskModel
 
 /// Points in time as text: RFC 3339, always UTC on output.
 public enum Timestamp {
@@ -13,37 +14,30 @@ public enum Timestamp {
         date(microseconds.floored(by: 1_000_000).quotient) + "Z"
     }
 
+    /// `2026-11-25T06:28:58+02:00`: an instant, written with the clock of a place so many seconds east
+    /// of UTC; `Z` for none. Seconds of the offset are left out, as in RFC 3339.
+    public static func text(second: Int64, offset: Int64) -> String {
+        let minutes = offset.magnitude / 60
+        let zone =
+            minutes == 0
+            ? "Z"
+            : (offset < 0 ? "-" : "+") + padded(Int64(minutes / 60), 2) + ":"
+                + padded(Int64(minutes % 60), 2)
+        return date(second + (minutes == 0 ? 0 : offset)) + zone
+    }
+
     private static func date(_ second: Int64) -> String {
         let (day, inDay) = second.floored(by: 86_400)
-        let (year, month, dayOfMonth) = civil(day)
+        let civil = CivilDate(daysSince1970: day)
         let clock = [inDay / 3600, inDay / 60 % 60, inDay % 60].map { padded($0, 2) }
-        return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(dayOfMonth, 2) + "T"
+        return padded(civil.year, 4) + "-" + padded(civil.month, 2) + "-" + padded(civil.day, 2)
+            + "T"
             + clock.joined(separator: ":")
     }
 
     private static func padded(_ number: Int64, _ width: Int) -> String {
         let digits = String(number)
         return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-    }
-
-    // Days since 1970 to a date of the Gregorian calendar, and back: H. Hinnant,
-    // "chrono-Compatible Low-Level Date Algorithms". Years begin in March there.
-    private static func civil(_ day: Int64) -> (year: Int64, month: Int64, day: Int64) {
-        let (era, dayOfEra) = (day + 719_468).floored(by: 146_097)
-        let yearOfEra =
-            (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shifted = (5 * dayOfYear + 2) / 153
-        let month = shifted < 10 ? shifted + 3 : shifted - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return (year, month, dayOfYear - (153 * shifted + 2) / 5 + 1)
-    }
-
-    private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
-        let (era, yearOfEra) = (month <= 2 ? year - 1 : year).floored(by: 400)
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        return era * 146_097 + dayOfEra - 719_468
     }
 
     /// Reads an instant: RFC 3339 (`T` or a blank between date and time, seconds and zone may be
@@ -54,12 +48,12 @@ public enum Timestamp {
         if let span = before(text) { return now - span }
         var rest = Array(text.utf8)[...]
         guard let year = number(&rest, 4), skip(&rest, "-"), let month = number(&rest, 2),
-            skip(&rest, "-"), let day = number(&rest, 2), (1...12).contains(month),
-            (1...31).contains(day)
+            skip(&rest, "-"), let day = number(&rest, 2)
         else { return nil }
-        let midnight = days(year: year, month: month, day: day)
         // The 31st of a short month would be another day.
-        guard civil(midnight) == (year, month, day) else { return nil }
+        let civil = CivilDate(year: year, month: month, day: day)
+        guard civil.isReal else { return nil }
+        let midnight = civil.daysSince1970
         if rest.isEmpty { return midnight * 86_400_000_000 }
         guard skip(&rest, "T") || skip(&rest, "t") || skip(&rest, " "), let clock = clock(&rest),
             let offset = zone(&rest), rest.isEmpty
@@ -118,13 +112,5 @@ public enum Timestamp {
         guard rest.first == UInt8(ascii: character) else { return false }
         rest.removeFirst()
         return true
-    }
-}
-
-extension Int64 {
-    // Quotient and a remainder that is never negative.
-    func floored(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
-        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 }

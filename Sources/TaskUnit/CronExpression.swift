@@ -12,6 +12,8 @@ public struct CronExpression: Hashable, Sendable {
     /// Whether the day and the weekday field begin with `*`.
     public let isAnyDay: Bool
     public let isAnyWeekday: Bool
+    /// Whether the minute or the hour field begins with `*`.
+    public let followsClock: Bool
 
     private struct Field {
         let name: String
@@ -41,7 +43,7 @@ public struct CronExpression: Hashable, Sendable {
         let words = text.utf8.split { $0 <= 0x20 }.map { String($0) ?? "" }
         self.text = words.joined(separator: " ")
         if self.text == "@reboot" {
-            (fields, isAnyDay, isAnyWeekday) = (nil, true, true)
+            (fields, isAnyDay, isAnyWeekday, followsClock) = (nil, true, true, true)
             return
         }
         let five = try Self.five(words)
@@ -53,6 +55,7 @@ public struct CronExpression: Hashable, Sendable {
         fields = masks
         isAnyDay = five[2].hasPrefix("*")
         isAnyWeekday = five[4].hasPrefix("*")
+        followsClock = five[0].hasPrefix("*") || five[1].hasPrefix("*")
     }
 
     private static func five(_ words: [String]) throws(ValueProblem) -> [String] {

@@ -16,7 +16,7 @@ struct TaskdepProgram: ParsableCommand {
         version: ToolMain.version(of: "taskdep"),
         subcommands: [
             PlanCommand.self, LintCommand.self, OrderCommand.self, GraphCommand.self,
-            CheckCommand.self, AwaitCommand.self,
+            CheckCommand.self, AwaitCommand.self, NextCommand.self,
         ])
 
     static func main() { ToolMain.run(Self.self) }
