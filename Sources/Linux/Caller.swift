@@ -23,7 +23,11 @@ public enum Caller {
     }
 
     /// The program's arguments, its own name first.
-    public static var arguments: [String] { CommandLine.arguments }
+    public static var arguments: [String] {
+        (0..<cl_argument_count()).compactMap { index in
+            cl_argument(index).map { String(cString: $0) }
+        }
+    }
 
     /// Tells the service manager, where there is one: `READY=1`, `STOPPING=1` (sd_notify(3)).
     public static func notifyManager(_ text: String) {

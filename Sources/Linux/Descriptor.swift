@@ -36,6 +36,17 @@ public struct Descriptor: ~Copyable {
 }
 
 extension Errno {
+    /// The kernel lacks something for now (descriptors, memory, a lease): the same call may succeed later,
+    /// and nothing is wrong with what it was about.
+    public var isShortage: Bool {
+        switch self {
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted,
+            .resourceTemporarilyUnavailable, .noBufferSpace:
+            true
+        default: false
+        }
+    }
+
     /// The calling thread's errno: read it right after the failed call.
     public static var current: Errno { Errno(rawValue: errno) }
 }

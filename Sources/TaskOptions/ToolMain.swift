@@ -17,7 +17,7 @@ public enum ToolMain {
 
     public static func run(_ program: any ParsableCommand.Type) -> Never {
         let name = program.configuration.commandName ?? "task"
-        var arguments = Array(CommandLine.arguments.dropFirst())
+        var arguments = Array(Caller.arguments.dropFirst())
         if arguments.first == "-V" { arguments[0] = "--version" }
         arguments = helpLast(program, commandFirst(arguments))
         if let problem = unknownCommand(program, arguments.first) { Reporter(name).fail(problem) }

@@ -14,6 +14,8 @@ public enum DropLook: Equatable, Sendable {
     case unchanged(since: Int64)
     /// It is gone: another move won.
     case gone
+    /// It cannot be read now: descriptors or memory are short, or the disk failed. Nothing is known of it.
+    case unreadable(Errno)
     /// It can never be a drop; why.
     case refused(String)
 }
@@ -72,7 +74,7 @@ extension Spool {
             {
                 return .unchanged(since: status.changed)
             }
-            return .refused("it cannot be read: \(error.description)")
+            return .unreadable(error)
         }
     }
 
@@ -87,7 +89,7 @@ extension Spool {
         } catch Errno.noSuchFileOrDirectory {
             return .gone
         } catch {
-            return .refused("it cannot be read: \(error.description)")
+            return .unreadable(error)
         }
     }
 

@@ -240,8 +240,13 @@ extension Spool {
     /// Replaces a file of the spool itself (`checkpoint`): durable when this returns.
     public func publish(_ bytes: [UInt8], as name: String) throws(Errno) {
         let temporary = "\(name).new"
-        try write(bytes, to: temporary, .tmp, durable: true)
-        try File.rename(temporary, at: number(.tmp), to: name, at: rootNumber)
+        do {
+            try write(bytes, to: temporary, .tmp, durable: true)
+            try File.rename(temporary, at: number(.tmp), to: name, at: rootNumber)
+        } catch {
+            try? remove(temporary, .tmp)
+            throw error
+        }
         try File.sync(rootNumber)
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import SystemPackage
+public import SystemPackage
 
 /// Why a spool cannot be used.
 public struct SpoolError: Error, Equatable, Sendable {
@@ -7,14 +7,24 @@ public struct SpoolError: Error, Equatable, Sendable {
     public var attempt: String
     /// Why it failed.
     public var reason: String
+    /// What the kernel said; nil where the spool is not as it must be.
+    public var errno: Errno?
 
     public init(_ attempt: String, _ reason: String) {
         self.attempt = attempt
         self.reason = reason
     }
 
-    init(_ attempt: String, _ error: Errno) {
+    public init(_ attempt: String, _ error: Errno) {
         self.init(attempt, error.description)
+        errno = error
+    }
+
+    /// Does something, and names it where it fails.
+    public static func naming<T>(
+        _ attempt: @autoclosure () -> String, _ body: () throws(Errno) -> T
+    ) throws(SpoolError) -> T {
+        do { return try body() } catch { throw SpoolError(attempt(), error) }
     }
 
     /// `unable to VERB OBJECT: REASON`.

@@ -72,6 +72,12 @@ extension Daemon {
             } else {
                 takeLooked(spool.lookWithoutLease(at: name), name, unit: unit, id: id)
             }
+        case .unreadable(let error):
+            incoming.postpone(Array(name.utf8), at: Clock.boot())
+            guard incoming.unreadable.insert(name).inserted else { return }
+            report.error(
+                "unable to read incoming/\(name): \(error), it stays there and is looked at each second"
+            )
         case .refused(let why):
             let taken = TakenName(id: id ?? newID(), name: unit)
             guard takeAway(name, taken) else { return }
@@ -91,6 +97,7 @@ extension Daemon {
     }
 
     private func accept(_ drop: Drop, _ given: TaskID?) {
+        incoming.unreadable.remove(drop.name)
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
         let compiled = compiler.compile(name: taken.name, drop.bytes)

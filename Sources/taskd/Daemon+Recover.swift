@@ -14,13 +14,19 @@ extension Daemon {
     /// takes the boot for an unclean one again and does the same.
     func recover() throws {
         for directory in [SpoolDirectory.incoming, .tmp] + SpoolDirectory.states {
-            try spool.sync(directory)  // rule 1
+            try SpoolError.naming("sync \(spool.path)/\(directory.rawValue)") { () throws(Errno) in
+                try spool.sync(directory)  // rule 1
+            }
         }
-        var inventory = try SpoolInventory(reading: spool)
+        var inventory = try SpoolError.naming("list \(spool.path)") { () throws(Errno) in
+            try SpoolInventory(reading: spool)
+        }
         var fold = try replay(inventory)
         if fold.runs.keys.contains(where: { !inventory.hasRun($0) }) {
             let seen = inventory.ids
-            try inventory.addPlans(spool)  // rule 8: moved while the directories were read
+            try SpoolError.naming("list \(spool.path)") { () throws(Errno) in
+                try inventory.addPlans(spool)  // rule 8: moved while the directories were read
+            }
             // Of what was not seen the journal's end was not kept.
             if inventory.ids != seen { fold = try replay(inventory) }
         }
@@ -46,12 +52,30 @@ extension Daemon {
         for (id, past) in fold.runs where !inventory.hasRun(id) { recoverLost(id, past) }
         recoverIncoming(inventory, fold)
         removeStale()
+        sayRecovered(inventory, fold)
         try concludeRecovery()
+    }
+
+    /// What a taskd that did not end in order has left, in one line.
+    private func sayRecovered(_ inventory: SpoolInventory, _ fold: JournalFold) {
+        if isQuietStart { return }
+        let ended = inventory.plans.filter { id, places in
+            places.contains { fold.runs[id]?.ends[$0.file.generation] != nil }
+        }
+        let taken = inventory.taken.keys.filter { inventory.plans[$0] == nil }
+        let (live, full) = (runs.count + (reconcile?.suspects.count ?? 0), inventory.full.count)
+        let finished = ended.count + full
+        let going = max(0, live - ended.count)
+        if going + finished + taken.count == 0 { return }
+        report.notice(
+            "the last taskd did not end in order: runs that go on: \(going), ended and now finished: "
+                + "\(finished), drops taken up again: \(taken.count)")
     }
 
     /// What of the journal the checkpoint does not account for.
     ///
-    /// - Throws: where a segment may not be read: unlike damage, its owner can mend that in a moment.
+    /// - Throws: where a segment may not or cannot be read for now, or the directory at all: unlike damage,
+    ///   that can be mended in a moment, and an end that is not seen is a run that runs again.
     private func replay(_ inventory: SpoolInventory) throws -> JournalFold {
         let start = readCheckpoint()
         var isQuiet = start?.content.isStop ?? false
@@ -73,7 +97,9 @@ extension Daemon {
                 report.error("\(damage.sentence); the directories remain the truth")
                 append(damage.note(at: Clock.real()))
             }
-        } catch JournalError.io(let verb, let name, let errno) where errno == .permissionDenied {
+        } catch JournalError.io(let verb, let name, let errno)
+            where errno == .permissionDenied || errno.isShortage || name == "journal/"
+        {
             throw JournalError.io(verb: verb, name: name, errno: errno)
         } catch {
             isQuiet = false
@@ -94,6 +120,7 @@ extension Daemon {
         if segment != nil, !isCheckpointHere { hasEarlierBoot = true }
         isNotedBoot = fold.recovery != nil || isCheckpointHere
         isCleanBoot = isNotedBoot || isQuiet
+        isQuietStart = isQuiet
         let noted = fold.recovery?["due"].flatMap { Int64($0) }
         let due = noted ?? (isCheckpointHere ? start?.content.cautiousUntil : nil) ?? 0
         if isCleanBoot {
@@ -145,7 +172,8 @@ extension Daemon {
         }
     }
 
-    /// What no row names and is a day old in tmp/ is a leftover of a writer that died.
+    /// What no row names and is a day old in tmp/ is a leftover of a writer that died; so is at once what
+    /// only taskd makes there.
     private func removeStale() {
         let before = Clock.real() - 86_400_000_000
         var stale: [String] = []
@@ -153,10 +181,16 @@ extension Daemon {
             let name = String(decoding: bytes, as: UTF8.self)
             guard TakenName(bytes) == nil, !name.hasSuffix(".full"),
                 let status = try? File.status(name, at: self.spool.number(.tmp)),
-                status.isRegular, status.modified < before
+                status.isRegular, status.modified < before || Self.isOwn(name)
             else { return }
             stale.append(name)
         }
         for name in stale { removeQuietly(name, .tmp) }
+    }
+
+    private static func isOwn(_ name: String) -> Bool {
+        if name == "checkpoint.new" { return true }
+        guard let dot = name.firstIndex(of: "."), TaskID(name[..<dot]) != nil else { return false }
+        return [".reason", ".reduced"].contains(name[dot...])
     }
 }

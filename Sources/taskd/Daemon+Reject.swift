@@ -17,7 +17,7 @@ extension Daemon {
         _ taken: TakenName, original: String, _ text: String, _ identity: DropIdentity? = nil
     ) {
         let name = freeName(taken.name, taken.id)
-        writeReason(taken, name, text)
+        if !writeReason(taken, name, text) { unwritten[taken.id] = text }
         let first = text.split(separator: "\n").first.map(String.init) ?? text
         var fields: [EventLine.Field] = [
             .init("name", original), .init("state", TaskState.rejected.word),
@@ -30,17 +30,22 @@ extension Daemon {
         report.warning("\(taken.name) is rejected: \(first)")
     }
 
-    func writeReason(_ taken: TakenName, _ name: String, _ text: String) {
+    /// False when it could not be written: the file stays in tmp/ until it can.
+    @discardableResult
+    func writeReason(_ taken: TakenName, _ name: String, _ text: String) -> Bool {
         let temporary = "\(taken.id).reason"
         do {
             try spool.write(
                 Array((text.hasSuffix("\n") ? text : text + "\n").utf8), to: temporary, .tmp,
                 durable: false)
             try spool.move(temporary, .tmp, to: "\(name).reason", .rejected)
+            return true
         } catch {
+            try? spool.remove(temporary, .tmp)
             report.error(
-                "unable to write rejected/\(name).reason: \(error), the journal has the reason: "
-                    + "task audit \(taken.id)")
+                "unable to write rejected/\(name).reason: \(error), it is tried again; the journal has "
+                    + "the reason: task audit \(taken.id)")
+            return false
         }
     }
 
@@ -56,6 +61,10 @@ extension Daemon {
 
     /// The reject is durable. True unless the file is still in tmp/.
     func moveRejected(_ taken: TakenName, as name: String) -> Bool {
+        if let text = unwritten[taken.id] {
+            guard writeReason(taken, name, text) else { return false }
+            unwritten[taken.id] = nil
+        }
         do {
             try spool.moveNew(taken.text, .tmp, to: name, .rejected)
             rejecting.remove(name)

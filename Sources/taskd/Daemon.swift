@@ -36,6 +36,8 @@ final class Daemon {
     var commands: Set<String> = []
     /// Names in rejected/ whose file is still on its way.
     var rejecting: Set<String> = []
+    /// Reasons that could not be written beside what is rejected.
+    var unwritten: [TaskID: String] = [:]
     var carried = CarriedPlans()
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0
@@ -45,6 +47,8 @@ final class Daemon {
     var pausedUntil: Int64 = 0
     /// A start-up has ended since the machine started: the page cache is whole.
     var isCleanBoot = false
+    /// The last taskd ended in order, and nothing was written after that.
+    var isQuietStart = false
     /// The journal has records of an earlier boot.
     var hasEarlierBoot = false
     /// The journal or the checkpoint says so of this boot.

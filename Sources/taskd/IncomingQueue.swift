@@ -10,6 +10,8 @@ struct IncomingQueue {
     var names = Deque<[UInt8]>()
     /// Files that somebody still writes, or that must lie still for two seconds.
     private var waiting: Set<[UInt8]> = []
+    /// Names that could not be read, of which that has been said.
+    var unreadable: Set<String> = []
     /// A scan is due: at start-up, after an overflow, and every 300 s.
     var isScanWanted = false
     private var scan: DirectoryStream?

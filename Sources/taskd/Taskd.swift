@@ -32,14 +32,34 @@ struct Taskd {
             return try run(options, spool, report)
         } catch let error as SpoolError {
             report.error("\(error.sentence), taskd does not start")
-            return ExitStatus.noPermission
+            return status(of: error)
         } catch let error as JournalError {
             report.error("unable to \(error.sentence), taskd does not start")
             return ExitStatus.ioError
         } catch {
-            report.error("unable to start: \(error), nothing was changed")
+            report.error("unable to start on \(options.spool): \(error), nothing was changed")
             return ExitStatus.ioError
         }
+    }
+
+    // A taskd that was killed while its pool was being started: the child has its lock until it has come
+    // to the end of its execve(2), and that of another program is not awaited.
+    private static func take(_ spool: Spool) throws -> SpoolOwner.Taken {
+        let end = Clock.boot() + 2_000_000
+        while true {
+            let taken = try SpoolOwner.take(spool: spool.rootNumber)
+            guard case .held(let record) = taken, let record, !record.isAlive, Clock.boot() < end
+            else { return taken }
+            _ = try EventLoop().turn(until: Clock.boot() + 5000)
+        }
+    }
+
+    private static func status(of error: SpoolError) -> Int32 {
+        guard let errno = error.errno else { return ExitStatus.noPermission }
+        if errno.isShortage || errno == .noSpace || errno == .diskQuotaExceeded {
+            return ExitStatus.tryLater
+        }
+        return errno == .permissionDenied ? ExitStatus.noPermission : ExitStatus.ioError
     }
 
     private static func absolute(_ path: String) throws(Errno) -> String {
@@ -54,7 +74,7 @@ struct Taskd {
             return ExitStatus.noPermission
         }
         let owner: SpoolOwner
-        switch try SpoolOwner.take(spool: spool.rootNumber) {
+        switch try take(spool) {
         case .owner(let taken): owner = taken
         case .held(let record):
             let who = record.map { "pid \($0.pid) on \($0.host)" } ?? "another process"
@@ -67,11 +87,18 @@ struct Taskd {
             at: spool.number(.journal),
             JournalIdentity(epoch: owner.record.epoch, writer: "taskd"), after: recovery.end,
             reserve: reserve)
-        let daemon = try Daemon(
-            options: options, spool: spool, owner: owner, journal: journal, reserve: reserve,
-            report: report)
+        let daemon = try SpoolError.naming("watch \(spool.path)") { () throws(Errno) in
+            try Daemon(
+                options: options, spool: spool, owner: owner, journal: journal, reserve: reserve,
+                report: report)
+        }
         for damage in recovery.damages { daemon.append(damage.note(at: Clock.real())) }
         try daemon.recover()
-        return try daemon.run()
+        do {
+            return try daemon.run()
+        } catch {
+            report.error("unable to wait for events: \(error), taskd stops; what runs goes on")
+            return ExitStatus.ioError
+        }
     }
 }

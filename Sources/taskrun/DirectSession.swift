@@ -94,7 +94,8 @@ final class DirectSession: Session {
         } catch {
             started.killGroup()
             throw SessionFailure(
-                reason: .jail, exit: 202, what: "unable to watch a process: \(error)")
+                reason: .jail, exit: 202, what: "unable to watch a process: \(error)",
+                isTransient: error.isShortage || error == .noSpace)
         }
         remains.setMain(started.pid)
         child = consume started

@@ -50,7 +50,8 @@ final class JailedSession: Session {
             watchMemory(inner)
         } catch {
             throw SessionFailure(
-                reason: .jail, exit: 202, what: "unable to watch a process: \(error)")
+                reason: .jail, exit: 202, what: "unable to watch a process: \(error)",
+                isTransient: error.isShortage || error == .noSpace)
         }
     }
 

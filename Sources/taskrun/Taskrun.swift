@@ -11,7 +11,7 @@ import TaskModel
         SignalSource.restoreDefaults()
         let options: Options
         do throws(Options.Problem) {
-            options = try Options(Array(CommandLine.arguments.dropFirst()))
+            options = try Options(Array(Caller.arguments.dropFirst()))
         } catch {
             Message.quit(Status.usage, error.what)
         }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cl_arguments.h"
 #include "cl_loop.h"
 #include "cl_files.h"
 #include "cl_sync.h"
