@@ -17,6 +17,7 @@ RUN=01m88gw5xr1c3076pf4v8mtxa3
 B=$((TEST_UID + 10000))
 C=$((TEST_UID + 20000)) # has no taskd, as the next
 D=$((TEST_UID + 30000))
+E=$((TEST_UID + 40000))
 mkdir -m 0711 "$TMP/run" "$TMP/a" "$TMP/b"
 chown "$A:$A" "$TMP/a"
 chown "$B:$B" "$TMP/b"
@@ -77,9 +78,11 @@ talk() {
 said() { grep -aE "$1" "$TMP/talk" || true; }
 count() { grep -acE "$1" "$TMP/talk" || true; }
 # Others must be able to read the scripts.
-cp "$HERE/pool/client.py" "$HERE/service/peer.py" "$TMP/"
-CLIENT=$TMP/client.py
-chmod 0755 "$TMP"/*.py
+mkdir -m 0755 "$TMP/scripts"
+cp "$HERE/pool/client.py" "$HERE/service/peer.py" "$HERE/service/fuzz.py" "$TMP/scripts"
+chmod 0755 "$TMP/scripts"/*.py
+CLIENT=$TMP/scripts/client.py
+export PYTHONDONTWRITEBYTECODE=1
 
 mkdir "$TMP/talks"
 start_service
@@ -168,7 +171,7 @@ wrong() { # wrong NAME WHAT ANSWER [ARG…]
     shift 3
     mkdir -p "$TMP/$what.dir"
     chown "$C" "$TMP/$what.dir"
-    is "$name" "$(as "$C" timeout -s KILL 100 python3 "$TMP/peer.py" "$SOCKET" "$TMP/$what.dir" "$what" "$@" 2>&1)" "$answer"
+    like "$name" "$(as "$C" timeout -s KILL 100 python3 "$TMP/scripts/peer.py" "$SOCKET" "$TMP/$what.dir" "$what" "$@" 2>&1)" "^$answer\$"
 }
 descriptors() { find "/proc/$SERVICE/fd" | wc -l; }
 DESCRIPTORS=$(descriptors)
@@ -191,13 +194,26 @@ ok "… with few descriptors" wait_until 10 few
 ok "… and serves the second owner" submit "$B" b after '' true
 is "… whose task runs on" "$(pgrep -c -u "$B" -f '^sleep 300')" 1
 
+# ---- job lines that are nearly right
+
+BEFORE=$SERVICE
+seed=${FUZZ_SEED:-$(date +%s)}
+echo "# FUZZ_SEED=$seed"
+C=$E wrong "1,500 packets of jobs that are nearly right (seed $seed)" fuzz "# seed $seed
+# [0-9]+ connections were closed
+served" "$seed" 1500
+service
+is "… ended nothing but connections" "$SERVICE" "$BEFORE"
+is "… and not the other's task" "$(pgrep -c -u "$B" -f '^sleep 300')" 1
+ok "… who is served" submit "$B" b fuzzed '' true
+
 # ---- floods: the other goes on, and taskrun's memory has a limit
 
 memory() { awk '$1 == "VmRSS:" { print int($2 / 1024) }' "/proc/$SERVICE/status"; } # MiB
 BEFORE=$(memory)
 for what in deaf acks flood; do
     mkdir "$TMP/$what.dir" && chown "$D" "$TMP/$what.dir"
-    as "$D" timeout -s KILL 60 python3 "$TMP/peer.py" "$SOCKET" "$TMP/$what.dir" "$what" 3 >"$TMP/$what" 2>&1 &
+    as "$D" timeout -s KILL 60 python3 "$TMP/scripts/peer.py" "$SOCKET" "$TMP/$what.dir" "$what" 3 >"$TMP/$what" 2>&1 &
     FLOOD=$!
     sleep 0.5
     start=$(date +%s%N)

@@ -267,5 +267,41 @@ match what:
                 pass
             sock.close()
         print("sent", count)
+    case "fuzz":
+        import fuzz
+        seed, count = int(sys.argv[4]), int(sys.argv[5])
+        print(f"# seed {seed}", file=sys.stderr)
+        source = fuzz.Fuzz(seed, here)
+        sock, sent, closures = connect("fuzz"), 0, 0
+        while sent < count:
+            text, fds = source.packet()
+            try:
+                sock.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
+                sent += 1
+            except OSError:
+                sock.close()
+                sock = connect("fuzz")
+                send(sock, "log 00000001-taskd-000001\n", [log()])
+                closures += 1
+            for fd in fds:
+                os.close(fd)
+            while select.select([sock], [], [], 0)[0]:
+                try:
+                    packet = sock.recv(1 << 17)
+                except OSError:
+                    packet = b""
+                if not packet:
+                    break
+                numbers = [int(line.split()[1]) for line in packet.split(b"\n") if line.startswith(b"event ")]
+                if numbers and source.random.random() < 0.9:
+                    try:
+                        send(sock, f"ack {max(numbers)}\n")
+                    except OSError:
+                        pass
+        sock.close()
+        sock = connect("sound")
+        send(sock, "log 00000001-taskd-000001\n", [log()])
+        print(f"# {closures} connections were closed", file=sys.stderr)
+        print("served" if answers(sock) else f"not served after seed {seed}")
     case _:
         print("unknown", what)
