@@ -7,11 +7,14 @@ import Linux
 /// A pool holds flock(2) on its directories for life: that, and not its pid, says that it lives,
 /// since pools in several pid namespaces (containers) may share one tree of cgroups.
 final class CgroupPool {
+    /// What pools are called: `taskrun-PID-TIME`.
     static let prefix = "taskrun-"
     private let name: String
     private let controllers: [String: CgroupPlace]
     private let unified: CgroupPlace?
     private let log = KernelLog()
+    /// Cgroups of a taskrun that was killed, which do not become empty.
+    private(set) var leftovers: [String] = []
     private var made: [String] = []
     private var renewals: [Int: Int] = [:]
     private var locks: [String: Int32] = [:]
@@ -26,7 +29,7 @@ final class CgroupPool {
         }
         self.controllers = controllers
         unified = facts.unified
-        for place in places { Self.sweep(place.path) }
+        leftovers = Self.sweep(places)
     }
 
     /// What is really there: `facts` without what could not be handed out.

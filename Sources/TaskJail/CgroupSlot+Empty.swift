@@ -46,9 +46,13 @@ extension CgroupSlot {
     /// Who is inside.
     func processes(but launcher: Int32) -> [Int32] {
         guard let place = population else { return [] }
-        // Opened anew: v1 keeps what it once said for as long as the file is open.
-        return (Text.read(place.path + "/cgroup.procs") ?? "").split(separator: "\n")
-            .compactMap { Int32($0) }.filter { $0 != launcher }
+        return Self.processes(in: place.path).filter { $0 != launcher }
+    }
+
+    // The file is opened anew: v1 keeps what it once said for as long as it is open.
+    static func processes(in directory: String) -> [Int32] {
+        (Text.read(directory + "/cgroup.procs") ?? "").split(separator: "\n")
+            .compactMap { Int32($0) }
     }
 
     /// SIGKILL to all inside but the launcher. Call it again until `isEmpty`.
@@ -60,7 +64,7 @@ extension CgroupSlot {
     func killAll(but launcher: Int32) {
         guard let place = population else { return }
         if !isHoldingForks { holdForks(true, place) }
-        for pid in processes(but: launcher) { killInside(pid, place) }
+        for pid in processes(but: launcher) { Self.kill(pid, ifIn: place.path) }
     }
 
     /// Permits forks again, once it is empty.
@@ -79,10 +83,10 @@ extension CgroupSlot {
     }
 
     // By descriptor, and only if it is still inside: the number may be another's by now.
-    private func killInside(_ pid: Int32, _ place: CgroupPlace) {
+    static func kill(_ pid: Int32, ifIn directory: String) {
         let process = cl_pidfd_open(pid)
         if process < 0 { return }
-        let words = place.path.split(separator: "/").suffix(2).joined(separator: "/")
+        let words = directory.split(separator: "/").suffix(2).joined(separator: "/")
         let own = Text.read("/proc/\(pid)/cgroup") ?? ""
         if own.split(separator: "\n").contains(where: { $0.hasSuffix("/" + words) }) {
             _ = cl_pidfd_send_signal(process, SIGKILL)

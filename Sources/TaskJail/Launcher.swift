@@ -44,6 +44,9 @@ public final class Launcher {
         leaders = [launcher.pid]
     }
 
+    /// Cgroups of a taskrun that was killed, which do not become empty: processes that hang.
+    public var leftovers: [String] { cgroups.leftovers }
+
     private static func fork(_ launcher: inout cl_launcher) throws(JailError) {
         if cl_jail_launcher(&launcher, geteuid() == 0 ? 0 : 1) == 0 { return }
         throw JailError(

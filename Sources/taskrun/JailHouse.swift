@@ -13,7 +13,12 @@ final class JailHouse {
     /// and each jailed one says why it can't.
     init() {
         do throws(JailError) {
-            launcher = try Launcher()
+            let launcher = try Launcher()
+            for path in launcher.leftovers {
+                Message.warning(
+                    "unable to empty \(path) of a taskrun that was killed: processes hang")
+            }
+            self.launcher = launcher
             problem = nil
         } catch {
             launcher = nil

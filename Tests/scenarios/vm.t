@@ -101,6 +101,9 @@ said manager setpriv --reuid=alice --regid=alice --init-groups env HOME=/home/al
     sh -c 'taskrun --plan /tmp/limits.task; exit'
 said none "${alice[@]}" taskrun --plan /tmp/limits.task
 said nonefail "${alice[@]}" bash Tests/scenarios/failures.t
+said rootlimits bash Tests/scenarios/limits.t
+said userlimits "${alice[@]}" -p Delegate=yes bash Tests/scenarios/limits.t
+said rootbreed bash Tests/scenarios/descendants.t
 # The attacks that are quick without a processor of its own; their table goes to the console, too.
 export ATTACKS_OWN_MACHINE=yes ATTACKS_DEADLINE=90
 attacks=(python3 -B Tests/attacks/run.py --taskrun=/opt/task/bin/taskrun --quick
@@ -140,6 +143,9 @@ passes userfail "failures.t as that user"
 like "a scope of the user's own manager as well" "$(said manager)" 'memory:v2 pids:v2 cpu:v2'
 like "without a delegated cgroup the plan names the weak" "$(said none)" 'weak: LimitMem'
 passes nonefail "failures.t as a user without a cgroup"
+passes rootlimits "limits.t as root and as a user without a cgroup"
+passes userlimits "limits.t as a user to whom a cgroup is delegated"
+passes rootbreed "descendants.t as root and as an ordinary user"
 passes attacks "the attacks, as root and as an ordinary user"
 [ -z "${ATTACKS_TABLE-}" ] || said table >"$ATTACKS_TABLE.vm"
 done_testing
