@@ -203,11 +203,13 @@ static void prepare(struct jail *j) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&control, 1, 0) < 0 ||
         control.revents & POLLHUP)
         _exit(1);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // /proc/1 is closed to T even with the same uid
+    // /proc/1 is closed to T even with the same uid.
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) _exit(1);
     umask(022);
-    dup3(j->streams[0] >= 0 ? j->streams[0] : j->in, FD_IN, 0);
-    dup3(j->streams[1] >= 0 ? j->streams[1] : j->out, FD_OUT, 0);
-    dup3(j->err, FD_ERR, 0);
+    if (dup3(j->streams[0] >= 0 ? j->streams[0] : j->in, FD_IN, 0) < 0 ||
+        dup3(j->streams[1] >= 0 ? j->streams[1] : j->out, FD_OUT, 0) < 0 ||
+        dup3(j->err, FD_ERR, 0) < 0)
+        _exit(1);
     struct sigaction action = {.sa_handler = on_child};
     sigaction(SIGCHLD, &action, NULL);
     sigset_t child;

@@ -8,9 +8,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -228,8 +226,12 @@ int jail_die_with_parent(void) {
 }
 
 static void die_with_parent(void) {
-    if (jail_die_with_parent()) _exit(1);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (jail_die_with_parent() || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) _exit(1);
+}
+
+// Without its place a process would go on with another's descriptor: taskrun sees the end instead.
+static void put(int from, int to) {
+    if (dup3(from, to, O_CLOEXEC) < 0) _exit(1);
 }
 
 static void join(const int *procs, int count) {
@@ -243,9 +245,9 @@ __attribute__((noreturn)) static void slot_main(const int *fds, int count, int h
     int first = has_cgroup ? 4 : 3;
     join(fds + first, count - first);
     // The received numbers lie above FD_FREE, so none of these overwrites another.
-    dup3(fds[1], FD_CONTROL, O_CLOEXEC);
-    dup3(fds[0], FD_ORDERS, O_CLOEXEC);
-    if (has_cgroup) dup3(fds[3], FD_CGROUP, O_CLOEXEC);
+    put(fds[1], FD_CONTROL);
+    put(fds[0], FD_ORDERS);
+    if (has_cgroup) put(fds[3], FD_CGROUP);
     (void)syscall(SYS_close_range, FD_FREE, ~0U, 0);
     jail_oom_open(FD_OOM);
     struct cl_jail_report hello = {.kind = CL_JAIL_HELLO, .pid = getpid()};
@@ -276,8 +278,8 @@ static void arrange_descriptors(int socket) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (orders < 0 || null < 0) _exit(1);
     for (int i = 0; i < FD_FREE; i++)
-        if (i != null) dup3(null, i, O_CLOEXEC);
-    dup3(orders, FD_ORDERS, O_CLOEXEC);
+        if (i != null) put(null, i);
+    put(orders, FD_ORDERS);
     (void)syscall(SYS_close_range, FD_FREE, ~0U, 0);
 }
 
@@ -287,16 +289,12 @@ void jail_launcher_main(int socket, pid_t parent, int user_namespace) {
     launcher.current = -1;
     cl_signals_default();
     jail_shed_libraries();
-    // Once: no jail has a terminal, and each program has a process group (sched(7), autogroups: the
-    // kernel schedules each session as a group of its own, which costs time and, on a busy machine,
-    // a late first turn).
-    setsid();
     umask(022);
     arrange_descriptors(socket);
     launcher.refused = jail_prepare(user_namespace, &launcher.refused_at);
     die_with_parent();  // after the last change of credentials, which clears it
     int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    if (host < 0 || dup3(host, FD_HOST, O_CLOEXEC) < 0) _exit(1);
+    put(host, FD_HOST);  // ends where there is none
     close(host);
     for (;;) make_slot();
 }

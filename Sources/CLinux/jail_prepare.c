@@ -38,6 +38,11 @@ int jail_prepare(int user_namespace, enum cl_launcher_step *at) {
     unsigned uid = geteuid(), gid = getegid();
     int spaces = CLONE_NEWUTS | (user_namespace ? CLONE_NEWUSER | CLONE_NEWNS : 0), error;
     (void)jail_effective(1);  // taskrun may have put some aside by now
+    // No jail has a terminal; each program has a process group (sched(7), autogroups: the kernel
+    // schedules each session as a group of its own, which costs time and, on a busy machine, a late
+    // first turn).
+    *at = CL_LAUNCHER_SESSION;
+    if (setsid() < 0) return fail();
     (void)write_file("/proc/self/oom_score_adj", "-1000");  // the victim is always a task
     *at = CL_LAUNCHER_KEYRING;
     // ENOSYS: a kernel without keys. EPERM has one meaning here (keyctl_join_session_keyring(3)): a

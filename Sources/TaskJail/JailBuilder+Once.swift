@@ -10,7 +10,10 @@ extension JailBuilder {
     mutating func addOnce() {
         once(
             "launcher", "setsid umask=022 signals=default descriptors=none oom_score_adj=-1000",
-            ["setsid", "umask 022", "close_range 11", "open /proc/self/oom_score_adj"])
+            [
+                "umask 022", "close_range 11", isOrdinary ? "capset none" : "capset effective=all",
+                "setsid", "open /proc/self/oom_score_adj",
+            ])
         once(
             "keyring", "a new session keyring, empty",
             ["keyctl KEYCTL_JOIN_SESSION_KEYRING"])

@@ -21,7 +21,13 @@ struct JailReason {
             code: code.rawValue, errno: report.error, message: "unable to \(what): \(why)",
             program: Int(report.run),
             isMissing: isExecute && report.error == ENOENT && detail == 0,
-            line: isBefore ? 0 : (op?.line ?? -1) + 1)
+            line: isBefore ? 0 : (op?.line ?? -1) + 1, isTransient: isTransient)
+    }
+
+    // What the launcher could not do at its start stays so.
+    private var isTransient: Bool {
+        detail == UInt32(CL_DETAIL_CLONE)
+            && [EAGAIN, ENOMEM, EMFILE, ENFILE, EBUSY].contains(report.error)
     }
 
     private var code: JailCode {
@@ -32,6 +38,7 @@ struct JailReason {
         case CL_LAUNCHER_KEYRING.rawValue: .keyring
         case CL_LAUNCHER_BOUNDING.rawValue, CL_LAUNCHER_SECUREBITS.rawValue: .capabilities
         case CL_LAUNCHER_MAP.rawValue: .user
+        case CL_LAUNCHER_SESSION.rawValue: .session
         default: .namespace
         }
     }
@@ -49,6 +56,7 @@ struct JailReason {
         case CL_LAUNCHER_BOUNDING.rawValue: "drop the capabilities"
         case CL_LAUNCHER_SECUREBITS.rawValue: "lock the secure bits"
         case CL_LAUNCHER_MAP.rawValue: "map the user into the launcher's namespace"
+        case CL_LAUNCHER_SESSION.rawValue: "start a session without a terminal"
         case CL_LAUNCHER_HOSTNAME.rawValue: "set the jail's host name"
         default: "make the launcher's namespaces"
         }

@@ -28,6 +28,8 @@ public struct JailFailure: Equatable, Sendable {
     public var isMissing: Bool
     /// The printed step of the plan, from 1; 0 when it was the clone itself.
     public var line: Int
+    /// The machine has no room for the processes just now: a later start may well succeed.
+    public var isTransient: Bool
 }
 
 /// How one program of the attempt ended.

@@ -97,10 +97,9 @@ final class JailedSession: Session {
     }
 
     private func meaning(of failure: JailFailure) -> SessionFailure {
-        let isBusy = [EAGAIN, ENOMEM, EMFILE, ENFILE].contains(failure.errno) && failure.line == 0
         var result = SessionFailure(
             reason: .jail, exit: failure.code, what: "\(failure.message), task not started",
-            isTransient: isBusy)
+            isTransient: failure.isTransient)
         guard failure.code == JailCode.execute.rawValue else { return result }
         let steps = job.recipe.steps
         let isCheck = steps.indices.contains(failure.program) && steps[failure.program].check != nil

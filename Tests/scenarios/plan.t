@@ -67,4 +67,28 @@ a["calls"], b["calls"] = b["calls"], a["calls"]
 json.dump(plan, sys.stdout)
 END
 exits "a plan in another order is told apart" 1 python3 "$COMPARE" turned.json full.root.trace
+
+# ---- no call of the plan fails unseen
+
+# The n-th call of a name fails in whichever process makes it first: the task must not start. What only
+# tidies (umask, what a killed jail is told by) is not among the names.
+fails() { # fails NAME N
+    local status=0
+    timeout 20 strace -f -qq -o trace -e trace="$1" -e "inject=$1:error=ENOMEM:when=$2" \
+        "$BIN/taskrun" "$PWD/full.task" >out 2>err || status=$?
+    grep -q INJECTED trace || return 1
+    if [ "$status" -lt 200 ] || [ "$status" -gt 245 ]; then
+        echo "$1 $2: status $status: $(head -c 300 err)"
+        return 0
+    fi
+    grep -Eq 'unable to .+: .+|jail was killed|ended twice' err || echo "$1 $2: $(head -c 300 err)"
+}
+for name in keyctl unshare sethostname setsid mount move_mount open_tree mount_setattr pivot_root \
+    umount2 openat2 setgroups setresgid setresuid setpgid capset landlock_add_rule \
+    landlock_restrict_self seccomp close_range symlink mknod setpriority; do
+    for number in 1 2 5; do
+        fails "$name" $number || break
+    done
+done >unseen
+is "no call of the plan fails unseen" "$(cat unseen)" ""
 done_testing
