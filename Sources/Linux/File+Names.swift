@@ -40,6 +40,15 @@ extension File {
         }
     }
 
+    /// Permission bits of what is no link; one that takes its place meanwhile would be followed
+    /// (fchmodat(2)): for directories where only the caller writes.
+    public static func setMode(
+        _ name: String, at directory: Int32, to mode: UInt32
+    ) throws(Errno) {
+        if try status(name, at: directory).isLink { throw .tooManySymbolicLinkLevels }
+        _ = try checked { fchmodat(directory, name, mode_t(mode), 0) }
+    }
+
     public static func unlink(_ name: String, at directory: Int32) throws(Errno) {
         _ = try checked { unlinkat(directory, name, 0) }
     }

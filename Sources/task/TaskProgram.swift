@@ -36,6 +36,7 @@ struct TaskProgram: ParsableCommand {
                     ExplainCommand.self,
                     QueryCommand.self,
                 ]),
+            CommandGroup(name: "Spool", subcommands: [FsckCommand.self]),
         ])
 
     static func main() { ToolMain.run(Self.self) }

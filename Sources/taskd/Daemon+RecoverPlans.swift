@@ -22,24 +22,10 @@ extension Daemon {
 
     /// Higher is what the journal rather names.
     private func rank(_ place: PlanPlace, _ past: RunPast) -> Int {
-        let file = place.file
-        var rank = 0
-        let isLive = past.ends[file.generation] == nil
-        let isOfGeneration = file.generation == past.generation
-        if isLive { rank += isOfGeneration ? 200 : place.directory == .failed ? 150 : 100 }
-        if case .valid(_, let bytes) = readState(place) {
-            rank += 1000
-            if let digest = past.accept?["digest"], Plan.digest(ofEncoded: bytes) == digest {
-                rank += 50
-            }
+        guard case .valid(_, let bytes) = readState(place) else {
+            return PlanRank.of(place, past, digest: nil)
         }
-        let expected: SpoolDirectory =
-            past.isHeld
-            ? .hold
-            : past.tasks.values.contains { $0.isOpen }
-                ? .active : past.tasks.values.contains { $0.due != nil } ? .deferred : .ready
-        if place.directory == expected { rank += 20 }
-        return rank + (SpoolDirectory.states.firstIndex(of: place.directory).map { 5 - $0 } ?? 0)
+        return PlanRank.of(place, past, digest: Plan.digest(ofEncoded: bytes))
     }
 
     func recoverPlan(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?) {

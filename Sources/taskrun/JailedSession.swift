@@ -45,14 +45,27 @@ final class JailedSession: Session {
     func start() throws(SessionFailure) {
         let inner = try house.start(plan, job, slot: slot, streams: streams)
         self.inner = inner
-        do throws(Errno) {
-            control = try loop.add(inner.control, .readable) { _ in self.read() }
-            watchMemory(inner)
-        } catch {
-            throw SessionFailure(
-                reason: .jail, exit: 202, what: "unable to watch a process: \(error)",
-                isTransient: error.isShortage || error == .noSpace)
+        watch(inner)
+        watchMemory(inner)
+    }
+
+    // Without room for one more watch (ENOSPC, ENOMEM) it is looked at from time to time: a jail that
+    // runs, and whose end nobody sees, would keep its slot for ever.
+    private func watch(_ inner: JailSession) {
+        if control == nil {
+            control = try? loop.add(inner.control, .readable) { _ in self.read() }
         }
+        if process == nil, inner.pidfd >= 0 {
+            process = try? loop.add(inner.pidfd, .readable) { _ in self.read() }
+        }
+        let isWatched = control != nil && (process != nil || inner.pidfd < 0)
+        watchLook = isWatched ? .max : Clock.boot() + 20_000
+    }
+
+    private func watchAgain() {
+        guard let inner else { return watchLook = .max }
+        watch(inner)
+        read()
     }
 
     func proceed() throws(SessionFailure) { inner?.proceed() }
@@ -73,7 +86,7 @@ final class JailedSession: Session {
     private func take(_ report: JailReport, _ inner: JailSession) {
         switch report {
         case .started:
-            process = try? loop.add(inner.pidfd, .readable) { _ in self.read() }
+            watch(inner)
             watchSum(inner)
             delegate.sessionStarted()
         case .failed(let failure):
@@ -94,6 +107,7 @@ final class JailedSession: Session {
         for token in [process, control, memory] { if let token { loop.remove(token) } }
         (process, control, memory) = (nil, nil, nil)
         (killLook.next, sumLook, sum) = (.max, .max, nil)
+        watchLook = .max
     }
 
     private func meaning(of failure: JailFailure) -> SessionFailure {
@@ -125,6 +139,8 @@ final class JailedSession: Session {
     // No cgroup: all are looked at, ten times a second at most.
     private var sum: JailMemory?
     private var sumLook = Int64.max
+    // Something that could not be watched yet.
+    private var watchLook = Int64.max
 
     private func watchMemory(_ inner: JailSession) {
         let event = inner.memoryEvent
@@ -144,12 +160,13 @@ final class JailedSession: Session {
         look()
     }
 
-    var nextLook: Int64 { min(killLook.next, sumLook) }
+    var nextLook: Int64 { min(killLook.next, sumLook, watchLook) }
 
     func look() {
         let now = Clock.boot()
         if now >= killLook.next { lookForKills(now) }
         if now >= sumLook { lookAtSum(now) }
+        if now >= watchLook { watchAgain() }
     }
 
     private func lookForKills(_ now: Int64) {

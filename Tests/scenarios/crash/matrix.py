@@ -188,7 +188,8 @@ class Case:
     def idle(self):
         """The owner's part, too: the long task is parked, released and cancelled."""
         self.owner()
-        return self.stage == 3 and not any(self.names(folder) for folder in WORK)
+        # Twice: what moves from deferred/ to active/ between two looks is in neither.
+        return self.stage == 3 and not any(self.names(folder) for _ in range(2) for folder in WORK)
 
     def owner(self):
         held = lambda folder: next((name for name in self.names(folder) if name.startswith(self.scenario.held)), None)
