@@ -14,8 +14,8 @@ enum { FD_IN = 0, FD_OUT = 1, FD_ERR = 2, FD_CONTROL = 3 };
 struct jail {
     struct cl_jail_request *request;  // = the area's start
     const struct cl_jail_step *steps;
-    int trees[CL_JAIL_TREES];
-    uint32_t kinds[CL_JAIL_TREES];    // S_IFMT of what was opened, 0 when absent
+    int trees[CL_JAIL_TREES + 1];     // the last: CL_JAIL_SCRATCH
+    uint32_t kinds[CL_JAIL_TREES + 1];   // S_IFMT of what was opened, 0 when absent
     int control;
     int in, out, err;
     int streams[2];                   // opened by steps, in place of in and out; -1

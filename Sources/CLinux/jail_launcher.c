@@ -202,17 +202,19 @@ static void start(struct jail *j) {
     jail_send(FD_CONTROL, &report);
 }
 
-static void serve(struct cl_jail_request *area, const int fds[3]) {
+// Owns the scratch, not the streams.
+static void serve(struct cl_jail_request *area, const int fds[3], int scratch) {
     struct jail j = {.request = area, .control = FD_CONTROL,
                      .in = fds[0], .out = fds[1], .err = fds[2]};
     j.steps = (const void *)((char *)area + area->steps);
     j.streams[0] = j.streams[1] = -1;
     for (int i = 0; i < CL_JAIL_TREES; i++) j.trees[i] = -1;
+    j.trees[CL_JAIL_SCRATCH] = scratch;
     for (int i = 0; i < CL_JAIL_SECRETS; i++) j.secrets[i] = -1;
     start(&j);
     for (int i = 0; i < 2; i++)
         if (j.streams[i] >= 0) close(j.streams[i]);
-    for (int i = 0; i < CL_JAIL_TREES; i++)
+    for (int i = 0; i <= CL_JAIL_TREES; i++)
         if (j.trees[i] >= 0) close(j.trees[i]);
     for (int i = 0; i < CL_JAIL_SECRETS; i++)
         if (j.secrets[i] >= 0) close(j.secrets[i]);
@@ -254,11 +256,11 @@ __attribute__((noreturn)) static void slot_main(const int *fds, int count, int h
     jail_send(FD_CONTROL, &hello);
     for (;;) {
         struct wire_order order;
-        int got[3];
-        int received = wire_receive(FD_ORDERS, &order, got, 3, 0);
+        int got[4];
+        int received = wire_receive(FD_ORDERS, &order, got, 4, 0);
         if (received < 0) _exit(0);
-        if (received == 3) serve(area, got);
-        for (int i = 0; i < received; i++) close(got[i]);
+        if (received >= 3) serve(area, got, received > 3 ? got[3] : -1);
+        for (int i = 0; i < received && i < 3; i++) close(got[i]);
     }
 }
 

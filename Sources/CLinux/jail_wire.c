@@ -127,10 +127,11 @@ void cl_jail_slot_close(struct cl_jail_slot *slot) {
     slot->launch = slot->control = -1;
 }
 
-int cl_jail_start(const struct cl_jail_slot *slot, uint32_t generation, int in, int out, int err) {
+int cl_jail_start(const struct cl_jail_slot *slot, uint32_t generation, int in, int out, int err,
+                  int scratch) {
     struct wire_order order = {.generation = generation};
-    int fds[3] = {in, out, err};
-    return wire_send(slot->launch, &order, fds, 3, MSG_DONTWAIT);
+    int fds[4] = {in, out, err, scratch};
+    return wire_send(slot->launch, &order, fds, scratch < 0 ? 3 : 4, MSG_DONTWAIT);
 }
 
 int cl_jail_receive(const struct cl_jail_slot *slot, struct cl_jail_report *report) {

@@ -18,6 +18,8 @@ public struct HostFacts: Sendable {
     public var controllers: [String: CgroupPlace]
     /// A v2 directory for births, kills and emptiness, also where v1 limits.
     public var unified: CgroupPlace?
+    /// A directory for private files under project quotas (`Launcher.useScratch`).
+    public internal(set) var quota: String?
     /// Why an ordinary user cannot have a jail here; nil when he can.
     public var userNamespaceRefusal: String?
     /// The hard limit of core files is 0 and a program of the host takes them (core(5)).

@@ -97,20 +97,40 @@ extension JailBuilder {
         }
     }
 
+    /// The place of quota directories, where one is used in place of a tmpfs: that is charged to
+    /// LimitMem=, and one of more than half of it would leave too little.
+    var usedQuota: String? {
+        guard let quota = facts.quota, !isOrdinary, let disk = request.limits.disk,
+            let memory = request.limits.memory, disk > memory / 2
+        else { return nil }
+        return quota
+    }
+
     private mutating func addPrivateFiles() {
         var options = "mode=1777"
         var shown = "size=infinity"
         if let disk = request.limits.disk {
-            let inodes = max(1024, disk / 16384)
+            let inodes = request.limits.inodes ?? 0
             options += ",size=\(max(disk, 65536)),nr_inodes=\(inodes)"
             shown = "size=\(Self.size(disk)) inodes=\(inodes)"
         }
-        line(
-            .initial, "tmpfs", "/tmp /scratch /dev/shm  \(shown) nosuid nodev",
-            comment: "LimitDisk, charged to LimitMem")
-        add(\.initial, CL_OP_TMPFS, .namespace) {
-            $0.to = "/tmp"
-            $0.payload = .text(options)
+        if let quota = usedQuota {
+            line(
+                .initial, "quota", "/tmp /scratch /dev/shm  \(shown) nosuid nodev",
+                comment: "LimitDisk, a project of its own in \(quota)")
+            add(\.initial, CL_OP_ATTACH, .namespace) {
+                $0.a = UInt64(CL_JAIL_SCRATCH)
+                $0.from = quota
+                $0.to = "/tmp"
+            }
+        } else {
+            line(
+                .initial, "tmpfs", "/tmp /scratch /dev/shm  \(shown) nosuid nodev",
+                comment: "LimitDisk, charged to LimitMem")
+            add(\.initial, CL_OP_TMPFS, .namespace) {
+                $0.to = "/tmp"
+                $0.payload = .text(options)
+            }
         }
         privateDirectory("/tmp/scratch", mode: 0o700, on: Self.scratch)
         privateDirectory("/tmp/shm", mode: 0o1777, on: "/dev/shm")

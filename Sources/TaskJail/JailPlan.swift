@@ -38,6 +38,8 @@ public struct JailPlan: Sendable {
     let title: String
     let facts: HostFacts
     let ops: JailOps
+    /// Its private files lie in a quota directory.
+    let usesQuota: Bool
     /// The steps as the launcher reads them.
     let image: RequestImage
     #if DEBUG
@@ -62,6 +64,7 @@ public struct JailPlan: Sendable {
         title = builder.title
         self.facts = facts
         ops = builder.ops
+        usesQuota = builder.usedQuota != nil
         image = try RequestImage(builder)
     }
 

@@ -74,6 +74,8 @@ public struct JailLimits: Equatable, Sendable {
     public var cpuPercent: UInt64?
     /// MaxCPUTime=, microseconds of a process; rounded up to seconds.
     public var cpuTime: UInt64?
+    /// Files in these bytes: one for each 16 KiB.
+    var inodes: UInt64? { disk.map { max(1024, $0 / 16384) } }
     /// RLIMIT_NOFILE, soft and hard.
     public var openFiles: (soft: UInt64, hard: UInt64) { (1024, 4096) }
 

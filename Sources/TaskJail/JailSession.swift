@@ -189,6 +189,7 @@ public final class JailSession {
     private func finish(_ end: AttemptEnd) -> JailEnd {
         isFinished = true
         slot.isBusy = false
+        slot.giveScratch()
         var breach = slot.cgroups.breach()
         breach.fullDisk = fullDisk
         guard case .initEnded(let ended) = end else { return JailEnd(breach: breach, initEnd: nil) }

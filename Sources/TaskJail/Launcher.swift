@@ -32,6 +32,7 @@ public final class Launcher {
     private var groups: [Int: SlotGroup] = [:]
     /// Every L0 there was: their forks are in the sessions that they lead.
     private var leaders: [Int32] = []
+    private var quotas: QuotaPool?
     private var isOpen = true
 
     /// Forks the launcher, then reads the machine's facts.
@@ -60,6 +61,20 @@ public final class Launcher {
         Glibc.close(launcher.pidfd)
         try Self.fork(&launcher)
         leaders.append(launcher.pid)
+    }
+
+    /// Uses a directory for private files that are more than half of LimitMem=, each under a project
+    /// quota of its own.
+    ///
+    /// - Returns: why it can't be; nil when it can. Nothing changes then.
+    public func useScratch(_ path: String) -> String? {
+        do throws(QuotaPool.Refusal) {
+            quotas = try QuotaPool(path)
+            facts.quota = path
+            return nil
+        } catch {
+            return error.reason
+        }
     }
 
     /// Whether a process belongs to the launcher or to a jail, by its session: a session is entered
@@ -135,10 +150,23 @@ public final class Launcher {
             plan.fault?.write(to: area)
         #endif
         let input = streams[0] < 0 ? slot.null : streams[0]
-        let sent = cl_jail_start(&slot.wire, slot.generation, input, streams[1], streams[2])
+        let scratch = try takeScratch(plan, slot)
+        let sent = cl_jail_start(
+            &slot.wire, slot.generation, input, streams[1], streams[2], scratch)
+        if scratch >= 0 { Glibc.close(scratch) }
         if sent == 0 { return slot }
+        slot.giveScratch()
         drop(index)
         return nil
+    }
+
+    // A detached mount of it, or -1 where the jail has a tmpfs.
+    private func takeScratch(_ plan: JailPlan, _ slot: JailSlot) throws(JailError) -> Int32 {
+        guard plan.usesQuota, let quotas, let bytes = plan.request.limits.disk else { return -1 }
+        let (place, tree) = try quotas.take(
+            bytes: bytes, inodes: plan.request.limits.inodes ?? 0)
+        slot.scratch = (quotas, place)
+        return tree
     }
 
     private func slot(_ index: Int) throws(JailError) -> JailSlot {
@@ -183,6 +211,8 @@ final class JailSlot {
     var generation: UInt32 = 0
     var isBusy = false
     var isLost = false
+    /// The quota directory of the attempt.
+    var scratch: (pool: QuotaPool, place: QuotaPool.Place)?
     /// The launcher's pid, from its first report.
     private(set) var launcherPid: Int32 = 0
 
@@ -220,6 +250,11 @@ final class JailSlot {
         }
     }
 
+    func giveScratch() {
+        if let (pool, place) = scratch { pool.give(place) }
+        scratch = nil
+    }
+
     /// Between attempts: reads what is left, so that a launcher that died meanwhile is noticed.
     func settle() { while receive() != nil {} }
 
@@ -230,6 +265,7 @@ final class JailSlot {
 
     func close() {
         settle()
+        giveScratch()
         cl_jail_slot_close(&wire)
         if launcherPid > 0 { _ = waitpid(launcherPid, nil, 0) }
         launcherPid = 0

@@ -11,19 +11,33 @@ final class JailHouse {
 
     /// Forks the launcher: call it before the heap grows. Where that fails, unjailed tasks still run,
     /// and each jailed one says why it can't.
-    init() {
+    init(scratch: String? = nil) {
         do throws(JailError) {
             let launcher = try Launcher()
             for path in launcher.leftovers {
                 Message.warning(
                     "unable to empty \(path) of a taskrun that was killed: processes hang")
             }
+            Self.use(scratch, launcher)
             self.launcher = launcher
             problem = nil
         } catch {
             launcher = nil
             problem = error
         }
+    }
+
+    /// Where the private files of jails go that are large beside their memory.
+    static let defaultScratch = "/var/lib/task/scratch"
+
+    private static func use(_ path: String?, _ launcher: Launcher) {
+        guard launcher.facts.isRoot else { return }
+        let place = path ?? defaultScratch
+        guard let reason = launcher.useScratch(place), path != nil || Caller.isExecutable(place)
+        else {
+            return
+        }
+        Message.warning("unable to use \(place) for scratch: \(reason), memory is used instead")
     }
 
     /// Ends the launchers and removes their cgroups.

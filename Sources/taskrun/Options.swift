@@ -22,6 +22,8 @@ struct Options {
     var events: String?
     var spool: String?
     var isJSON = false
+    /// A directory under project quotas for private files.
+    var scratch: String?
     /// Without anything to do for that long a pool ends.
     var idle = TimeSpan(microseconds: 60_000_000)
 
@@ -97,6 +99,7 @@ struct Options {
             idle = span
         case "--events": events = value
         case "--spool": spool = value
+        case "--scratch": scratch = value
         case "-o", "--output":
             guard value == "json" || value == "text" else {
                 throw Problem(what: "-o \(value): text or json")
@@ -117,7 +120,9 @@ struct Options {
         of name: String, _ inline: String?, _ rest: inout ArraySlice<String>
     ) throws(Problem) -> String {
         if let inline { return inline }
-        let known = ["--slots", "--id", "--events", "--spool", "--idle", "--output", "-o"]
+        let known = [
+            "--slots", "--id", "--events", "--spool", "--idle", "--output", "-o", "--scratch",
+        ]
         guard known.contains(name) else {
             throw Problem(what: "unknown option \(name): see taskrun --help")
         }
@@ -144,6 +149,8 @@ struct Options {
           --id=RUN         the run's id (a new one)
           --events=FILE    write the event lines there
           --spool=DIR      the spool ($TASK_SPOOL)
+          --scratch=DIR    private files that are large beside LimitMem= go there, under
+                           project quotas (/var/lib/task/scratch)
           --idle=SPAN      without anything to do for that long the pool ends (1min)
           -o FORMAT        of --plan: text or json
 

@@ -30,13 +30,14 @@ import TaskModel
         case .version:
             try File.writeAll(Array("taskrun (taskspool) \(Version.text)\n".utf8), to: 1)
         case .plan:
-            return try PlanCommand.run(options, JailHouse())
+            return try PlanCommand.run(options, JailHouse(scratch: options.scratch))
         case .pool:
-            return try PoolCommand.run(options, JailHouse())
+            return try PoolCommand.run(options, JailHouse(scratch: options.scratch))
         case .unit(let operand, let arguments):
-            return try UnitCommand.run(operand, arguments, options, JailHouse())
+            return try UnitCommand.run(
+                operand, arguments, options, JailHouse(scratch: options.scratch))
         case .show(let operand):
-            return try UnitCommand.show(operand, options, JailHouse())
+            return try UnitCommand.show(operand, options, JailHouse(scratch: options.scratch))
         }
         return 0
     }

@@ -29,7 +29,7 @@ make_kernel() {
 # ---- its first process: loads what finds the disk, and gives way to systemd
 
 mkdir -p "$TMP/ram"/{bin,r,dev,proc,m}
-MODULES='virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay'
+MODULES='virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay quota_tree quota_v2'
 for module in $MODULES; do
     find "$KERNEL/lib/modules" -name "$module.ko" -exec cp {} "$TMP/ram/m/" \;
 done
@@ -49,6 +49,7 @@ chmod 755 "$TMP/ram/init"
 # ---- its disk: the image, our programs, the scenarios, and what to do
 
 mke2fs -q -t ext4 -d "$IMAGE" "$TMP/disk.img" 1200M || bail "no disk"
+mke2fs -q -t ext4 -O quota,project -E quotatype=prjquota "$TMP/quota.img" 256M || bail "no second disk"
 mkdir "$TMP/mnt"
 mount -o loop "$TMP/disk.img" "$TMP/mnt" || skip_all "no loop device can be mounted here"
 unmount() {
@@ -75,7 +76,7 @@ ExecStopPost=/bin/systemctl --no-block poweroff
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
-TimeoutStartSec=500
+TimeoutStartSec=800
 END
 cat >"$TMP/mnt/opt/task/inside" <<'END'
 export PATH=/opt/task/bin:/usr/sbin:/usr/bin:/sbin:/bin TASKSPOOL_BIN=/opt/task/bin HOME=/root
@@ -104,6 +105,9 @@ said nonefail "${alice[@]}" bash Tests/scenarios/failures.t
 said rootlimits bash Tests/scenarios/limits.t
 said userlimits "${alice[@]}" -p Delegate=yes bash Tests/scenarios/limits.t
 said rootbreed bash Tests/scenarios/descendants.t
+mkdir -p /var/lib/task/scratch && mount -o prjquota /dev/vdb /var/lib/task/scratch
+said quota bash Tests/scenarios/vm/quota.sh
+umount /var/lib/task/scratch && rmdir /var/lib/task/scratch
 # The attacks that are quick without a processor of its own; their table goes to the console, too.
 export ATTACKS_OWN_MACHINE=yes ATTACKS_DEADLINE=90
 attacks=(python3 -B Tests/attacks/run.py --taskrun=/opt/task/bin/taskrun --quick
@@ -120,9 +124,10 @@ umount "$TMP/mnt"
 
 # ---- it runs; a processor in software: no KVM is asked for
 
-timeout -s KILL 540 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
+timeout -s KILL 840 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
     -nodefaults -serial stdio -kernel "$KERNEL"/boot/vmlinuz-* -initrd "$TMP/ram.gz" \
-    -drive "file=$TMP/disk.img,if=virtio,format=raw" -append 'console=ttyS0 quiet panic=-1' \
+    -drive "file=$TMP/disk.img,if=virtio,format=raw" \
+    -drive "file=$TMP/quota.img,if=virtio,format=raw" -append 'console=ttyS0 quiet panic=-1' \
     </dev/null >"$TMP/console" 2>"$TMP/qemu.err" || true
 tr -d '\r' <"$TMP/console" | grep -a '^@' >"$TMP/said" ||
     skip_all "the machine does not start: $(tail -n 1 "$TMP/qemu.err")"
@@ -146,6 +151,7 @@ passes nonefail "failures.t as a user without a cgroup"
 passes rootlimits "limits.t as root and as a user without a cgroup"
 passes userlimits "limits.t as a user to whom a cgroup is delegated"
 passes rootbreed "descendants.t as root and as an ordinary user"
+passes quota "a disk with project quotas"
 passes attacks "the attacks, as root and as an ordinary user"
 [ -z "${ATTACKS_TABLE-}" ] || said table >"$ATTACKS_TABLE.vm"
 done_testing

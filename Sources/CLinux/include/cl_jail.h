@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { CL_JAIL_TREES = 32, CL_JAIL_AREA = 2 << 20, CL_JAIL_BASES = 8 };
+enum { CL_JAIL_TREES = 32, CL_JAIL_SCRATCH = CL_JAIL_TREES, CL_JAIL_AREA = 2 << 20, CL_JAIL_BASES = 8 };
 enum { CL_JAIL_SECRETS = 32, CL_JAIL_SECRET_BYTES = 1 << 20 };
 
 /// What one step does. `from`, `to` and `data` are offsets into the area, 0 for none.
@@ -189,8 +189,10 @@ struct cl_jail_slot {
 int cl_jail_slot(const struct cl_launcher *launcher, struct cl_jail_slot *slot, int cgroup,
                  const int *procs, int procs_count);
 void cl_jail_slot_close(struct cl_jail_slot *slot);
-/// Asks L to start the request that lies in the area. The descriptors are copied.
-int cl_jail_start(const struct cl_jail_slot *slot, uint32_t generation, int in, int out, int err);
+/// Asks L to start the request that lies in the area. The descriptors are copied. `scratch`: the
+/// detached mount that is tree CL_JAIL_SCRATCH, or -1.
+int cl_jail_start(const struct cl_jail_slot *slot, uint32_t generation, int in, int out, int err,
+                  int scratch);
 /// 1: a report was read; 0: none waits; -1: errno, EPIPE when launcher and init are gone.
 int cl_jail_receive(const struct cl_jail_slot *slot, struct cl_jail_report *report);
 int cl_jail_order(const struct cl_jail_slot *slot, uint32_t generation, uint32_t kind, int signal);

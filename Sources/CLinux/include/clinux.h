@@ -12,6 +12,7 @@
 #include "cl_loop.h"
 #include "cl_files.h"
 #include "cl_sync.h"
+#include "cl_quota.h"
 #include "cl_socket.h"
 #include "cl_spawn.h"
 #include "cl_checksum.h"
