@@ -5,7 +5,8 @@ retries, checks, a large plan, a bad drop, a hold and a cancel; then taskd start
 
     matrix.py INJECT BIN DIRECTORY [--seconds=S] [--seed=N] [--all] [--case=PROGRAM:DEED:CALLS:N]… [--list] [-v]
 
-Each case is PROGRAM:DEED:CALLS:N, with DEED kill or an errno: taskd:kill:all:117, taskrun:EMFILE:openat:3. Without --all a seeded
+Each case is PROGRAM:DEED:CALLS:N, with DEED kill or an errno: taskd:kill:all:117, taskrun:EMFILE:openat:3; taskd:kill:all:300+90+80
+kills the second and the third start, too, which are in the middle of recovery by then. Without --all a seeded
 choice runs until S seconds are over. The last line says how many cases were tried and how many broke a promise.
 """
 import os
@@ -132,6 +133,8 @@ class Case:
         self.faults, self.starts, self.stage, self.struck = [], 0, 0, False
         self.program, self.deed, self.calls, self.number = (text.split(":") + ["taskd", "watch", "all", "0"])[:4] if text else ("", "", "all", "0")
 
+        self.numbers = self.number.split("+")
+
     def words(self, log=None):
         words = [self.inject]
         if log:
@@ -139,7 +142,7 @@ class Case:
         if self.calls != "all":
             words += ["-c", ",".join(TOUCH) if self.calls == "touch" else self.calls]
         deed = ["-k"] if self.deed == "kill" else [] if self.deed == "watch" else ["-e", self.deed]
-        return words + ["-n", self.number] + deed
+        return words + ["-n", self.numbers[min(self.starts, len(self.numbers) - 1)]] + deed
 
     def start(self, injected, log=None):
         taskrun = f"{self.scenario.bin}/taskrun"
@@ -240,6 +243,10 @@ class Case:
             os.unlink(os.path.join(self.scenario.marks, name))
         open(self.errors, "w").close()
         self.start(bool(self.program), log)
+        for number in self.numbers[1:]:  # kills in recovery
+            until(8, lambda: self.taskd.poll() is not None or self.idle())
+            self.stop()
+            self.start(True)
         for patience in [1.5 if self.deed not in ("kill", "watch") else 8, 12]:
             if until(patience, lambda: self.taskd.poll() is not None or self.idle()) and self.taskd.poll() is None:
                 break
@@ -248,7 +255,7 @@ class Case:
         else:
             until(15, lambda: self.taskd.poll() is not None or self.idle())
         self.fds = self.descriptors()
-        if self.starts == 1 and self.deed == "kill":
+        if self.deed == "kill":
             self.stop()
             if self.taskd.returncode != 0:  # it came to rest, and was killed while it stopped
                 self.start(False)
@@ -370,6 +377,11 @@ def cases(program, calls, dice, everything):
     kills += rest if everything else rest[:max(20, len(rest) // 20)]
     errors = [f"{program}:{error}:{name}:{n}" for name, names in ERRORS.items() for error in names
               for n in range(1, calls.count(name) + 1)]
+    if program == "taskd":  # a kill in the middle of the work, then one or two of the starts after it
+        late = [n for n, name in enumerate(calls, 1) if name in ("renameat", "renameat2", "unlinkat", "pwrite64", "fdatasync")][8:]
+        first = [n for n, name in enumerate(calls, 1) if name in TOUCH and 40 < n < 360]
+        kills += ["taskd:kill:all:" + "+".join([str(dice.choice(late)), *(str(dice.choice(first)) for _ in range(dice.choice([1, 1, 2])))])
+                  for _ in range(len(kills) // 4)]
     return kills, errors
 
 

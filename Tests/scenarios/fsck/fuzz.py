@@ -261,7 +261,7 @@ def one(number):
         way = dice.choice(WAYS)
         try:
             places = way(dice)
-        except (OSError, IndexError):  # an earlier way has taken away what it needs
+        except (OSError, IndexError, ValueError):  # an earlier way has taken away what it needs
             places = None
         if places is not None:
             done.append(way.__name__)
