@@ -125,14 +125,15 @@ final class DirectSession: Session {
             ended = nil
             nextLook = .max
             endingSince = nil
+            remains.release()  // a step may follow, and must not be born where all is held back
             if let failure = owner?.failure(step) {
                 delegate.sessionFailed(failure)
-                remains.release()
+                remains.end()
                 return delegate.sessionFinished()
             }
             delegate.stepEnded(end)
             if child == nil {
-                remains.release()
+                remains.end()
                 delegate.sessionFinished()
             } else {
                 look()

@@ -46,9 +46,12 @@ final class Remains {
 
     func kill() { group?.kill() }
 
-    /// Nothing is left, and no step follows.
-    func release() {
-        group?.release()
+    /// Nothing is left: forks are no longer held back.
+    func release() { group?.release() }
+
+    /// No step follows.
+    func end() {
+        release()
         if let mark { orphans.end(mark) }
     }
 

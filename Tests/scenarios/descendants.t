@@ -59,6 +59,18 @@ unit jailed go Jail=yes
 unit debug wait SystemCallFilter=@debug
 unit direct go Jail=no
 unit waits wait Jail=no
+# A check that leaves the same behind, and a command after it.
+cat >after.task <<END
+[Checks]
+leaves="./breed.py $MARK-after go"
+[Command]
+command="echo"
+[Args]
+args="and on"
+[Jail]
+Jail=no
+END
+chmod 644 after.task
 alive() { grep -lsa -- "[d]${MARK#d}-$1" /proc/[0-9]*/cmdline || true; }
 
 # ends WHO UNIT STATUS COMMAND…: it bred, and none of it is left
@@ -66,7 +78,7 @@ ends() {
     local who=$1 name=$2 status=$3
     shift 3
     exits "$who, $name: status $status" "$status" timeout -s KILL 60 "$@" "$PWD/$name.task"
-    is "$who, $name: it had six descendants" "$(head -n 1 "$TMP/out")" "bred 6"
+    like "$who, $name: it had six descendants" "$(cat "$TMP/out" "$TMP/err")" 'bred 6'
     is "$who, $name: none is left" "$(alive "$name-")" ""
 }
 all() { # all WHO COMMAND…
@@ -74,6 +86,8 @@ all() { # all WHO COMMAND…
     ends "$1" debug 1 "${@:2}"
     ends "$1" direct 0 "${@:2}"
     ends "$1" waits 1 "${@:2}"
+    ends "$1" after 0 "${@:2}"
+    is "$1, after: the command follows" "$(tail -n 1 "$TMP/out")" "and on"
 }
 
 # Two at once: the first ends while the second has a daemon, which must go on until the second ends.
