@@ -55,7 +55,7 @@ extension Directive {
         case .limitCPU: row(.share, "infinity", "share of CPUs: 150% is one and a half")
         case .limitTasks: row(.limit(1...4_194_304), "4096", "processes and threads at once")
         case .maxTime: row(.span, "infinity", "how long one attempt may take")
-        case .maxCPUTime: row(.span, "infinity", "CPU time that one attempt may take")
+        case .maxCPUTime: row(.span, "infinity", "CPU time that each process may take")
         case .timeoutStopSec: row(.span, "10s", "time between KillSignal= and SIGKILL")
         case .killSignal: row(.signal, "SIGTERM", "the signal that asks it to stop")
         case .logLimit: row(.outputSize, "64M", "bytes of output that are kept of one attempt")
