@@ -107,6 +107,7 @@ extension Daemon {
         } catch {
             return sayStays(drop.name, error)
         }
+        incoming.unreadable.remove("take \(drop.name)")
         enter(compiled, taken, drop.identity)
     }
 
@@ -124,9 +125,12 @@ extension Daemon {
         }
     }
 
+    /// The disk is full, or failed: once more in a second; said once.
     private func sayStays(_ name: String, _ error: Errno) {
+        incoming.postpone(Array(name.utf8), at: Clock.boot())
+        guard incoming.unreadable.insert("take \(name)").inserted else { return }
         report.error(
-            "unable to take incoming/\(name): \(error), it stays there until taskd starts again")
+            "unable to take incoming/\(name): \(error), it stays there and is tried each second")
     }
 
     /// Compiles again what an earlier process had taken.

@@ -116,7 +116,11 @@ extension Daemon {
         } catch Errno.noSuchFileOrDirectory {
             return
         } catch {
-            report.error("unable to take incoming/\(taken.name): \(error), it stays there")
+            incoming.postpone(bytes, at: Clock.boot())
+            guard incoming.unreadable.insert("take \(taken.name)").inserted else { return }
+            report.error(
+                "unable to take incoming/\(taken.name): \(error), it stays there and is tried each second"
+            )
             return
         }
         let what =

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // inject - run a program and kill it at its n-th system call, or have that call fail.
-// usage: inject [-l FILE] [-c NAME,…] [-n N] [-k | -e ERRNO] PROGRAM [ARGUMENT…]
+// usage: inject [-l FILE] [-c NAME,…] [-n N] [-m TIMES] [-k | -e ERRNO] PROGRAM [ARGUMENT…]
 //   -c NAME,…  count only these (default: all)      -n N     which call, from 1; 0 only watches
 //   -k         SIGKILL before the call is made      -e NAME  the call is not made and fails with this errno
+//   -m TIMES   so do those after it, so many in all
 //   -l FILE    write the names of the calls, one a line, in order
 // Only the program itself is watched, not its children; after the deed it runs on unwatched. The exit status is its own, 128 + signal
 // when one ended it; 125 when it cannot be watched. strace counts each kind of call by itself: here it is the n-th of all.
@@ -90,12 +91,13 @@ static void fail_call(pid_t child, int error) {
 int main(int argc, char **argv) {
     char wanted[NCALLS] = {0}, any = 1, kill_it = 0;
     const char *log_name = NULL;
-    long n = 0, seen = 0;
+    long n = 0, times = 1, seen = 0;
     int error = 0, option, status, in_call = 0;
-    while ((option = getopt(argc, argv, "+l:c:n:ke:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "+l:c:n:m:ke:")) != -1) switch (option) {
         case 'l': log_name = optarg; break;
         case 'c': choose(optarg, wanted); any = 0; break;
         case 'n': n = atol(optarg); break;
+        case 'm': times = atol(optarg); break;
         case 'k': kill_it = 1; break;
         case 'e': error = error_number(optarg); break;
         default: return 2;
@@ -130,9 +132,11 @@ int main(int argc, char **argv) {
         int index = call_index((long)regs.orig_rax);
         if (log) fprintf(log, index < 0 ? "%s%llu\n" : "%s\n", index < 0 ? "call" : calls[index].name, regs.orig_rax), fflush(log);
         if (!any && (index < 0 || !wanted[index])) continue;
-        if (++seen != n) continue;
+        if (++seen < n || n < 1) continue;
         if (kill_it) { kill(child, SIGKILL); continue; }
         if (error) fail_call(child, error);
+        in_call = 0;
+        if (seen < n + times - 1) continue;
         ptrace(PTRACE_SETOPTIONS, child, 0, 0);
         ptrace(PTRACE_DETACH, child, 0, 0);
         break;

@@ -6,7 +6,7 @@ retries, checks, a large plan, a bad drop, a hold and a cancel; then taskd start
     matrix.py INJECT BIN DIRECTORY [--seconds=S] [--seed=N] [--all] [--case=PROGRAM:DEED:CALLS:N]… [--list] [-v]
 
 Each case is PROGRAM:DEED:CALLS:N, with DEED kill or an errno: taskd:kill:all:117, taskrun:EMFILE:openat:3; taskd:kill:all:300+90+80
-kills the second and the third start, too, which are in the middle of recovery by then. Without --all a seeded
+kills the second and the third start, too, which are in the middle of recovery by then; taskd:EIO:fdatasync:2x3 fails three in a row. Without --all a seeded
 choice runs until S seconds are over. The last line says how many cases were tried and how many broke a promise.
 """
 import os
@@ -32,6 +32,9 @@ ERRORS = {
     "pipe2": ["EMFILE"], "memfd_create": ["EMFILE"], "socket": ["EMFILE"], "socketpair": ["EMFILE"], "accept4": ["EMFILE", "EAGAIN"],
     "connect": ["EAGAIN"], "execve": ["EAGAIN", "ENOMEM"],
 }
+# A disk that fails for good, one that is full for a while, descriptors that are short for a while.
+LONG = [("fdatasync", "EIO", 2), ("fdatasync", "EIO", 3), ("fdatasync", "EIO", 5), ("fsync", "EIO", 3), ("pwrite64", "ENOSPC", 12), ("openat", "ENOSPC", 20),
+        ("openat", "EMFILE", 20), ("renameat", "ENOSPC", 8), ("openat2", "EMFILE", 12), ("write", "ENOSPC", 10), ("unlinkat", "EROFS", 8)]
 STATES = ["ready", "active", "deferred", "hold", "failed"]
 WORK = ["incoming", "tmp", "ready", "active", "deferred", "hold"]
 
@@ -142,7 +145,8 @@ class Case:
         if self.calls != "all":
             words += ["-c", ",".join(TOUCH) if self.calls == "touch" else self.calls]
         deed = ["-k"] if self.deed == "kill" else [] if self.deed == "watch" else ["-e", self.deed]
-        return words + ["-n", self.numbers[min(self.starts, len(self.numbers) - 1)]] + deed
+        number, _, times = self.numbers[min(self.starts, len(self.numbers) - 1)].partition("x")
+        return words + ["-n", number, "-m", times or "1"] + deed
 
     def start(self, injected, log=None):
         taskrun = f"{self.scenario.bin}/taskrun"
@@ -229,9 +233,15 @@ class Case:
                 self.taskd.kill()
                 self.taskd.wait()
 
-    def descriptors(self):
+    def pool(self):
         try:
-            return len(os.listdir(f"/proc/{self.pid()}/fd"))
+            return locks(os.stat(f"{self.spool}/run.lock").st_ino)
+        except FileNotFoundError:
+            return None
+
+    def descriptors(self, pid):
+        try:
+            return len(os.listdir(f"/proc/{pid}/fd"))
         except FileNotFoundError:
             return 0
 
@@ -254,7 +264,8 @@ class Case:
             self.start(False)
         else:
             until(15, lambda: self.taskd.poll() is not None or self.idle())
-        self.fds = self.descriptors()
+        self.fds = self.descriptors(self.pid())
+        self.pool_fds = self.descriptors(self.pool())
         if self.deed == "kill":
             self.stop()
             if self.taskd.returncode != 0:  # it came to rest, and was killed while it stopped
@@ -377,6 +388,8 @@ def cases(program, calls, dice, everything):
     kills += rest if everything else rest[:max(20, len(rest) // 20)]
     errors = [f"{program}:{error}:{name}:{n}" for name, names in ERRORS.items() for error in names
               for n in range(1, calls.count(name) + 1)]
+    for name, error, times in LONG:
+        errors += [f"{program}:{error}:{name}:{n}x{times}" for n in range(1, calls.count(name) + 1, max(1, times // 4))]
     if program == "taskd":  # a kill in the middle of the work, then one or two of the starts after it
         late = [n for n, name in enumerate(calls, 1) if name in ("renameat", "renameat2", "unlinkat", "pwrite64", "fdatasync")][8:]
         first = [n for n, name in enumerate(calls, 1) if name in TOUCH and 40 < n < 360]
@@ -419,7 +432,6 @@ def main(arguments):
     if "list" in options:
         print(*todo, sep="\n")
         return 0
-    leak = plain.fds + 3
     for text in todo:
         if time.monotonic() > end:
             break
@@ -427,8 +439,9 @@ def main(arguments):
         tried += 1
         began = time.monotonic()
         faults = case.run()
-        if case.fds > leak:
-            faults.append(f"{case.fds} descriptors at the end, {plain.fds} without the fault")
+        for who, now, before in [("taskd", case.fds, plain.fds), ("taskrun", case.pool_fds, plain.pool_fds)]:
+            if now > before + 3:
+                faults.append(f"{who} has {now} descriptors at the end, {before} without the fault")
         if "-v" in arguments:
             print(f"# {text}: {case.starts} starts, {time.monotonic() - began:.2f} s", flush=True)
         if faults:
