@@ -50,8 +50,12 @@ final class Orphans {
     /// An attempt begins.
     func begin(_ mark: Mark) {
         if !isAdopting { isAdopting = Caller.adoptOrphans() }
-        live[mark] = Live(began: Self.now)
+        join(mark)
     }
+
+    /// One that a cgroup holds begins: its first process is no orphan, where another attempt could get
+    /// no cgroup and looks for its own.
+    func join(_ mark: Mark) { live[mark] = Live(began: Self.now) }
 
     /// Its step's first process; nil once that was reaped.
     func setMain(_ pid: Int32?, of mark: Mark) { live[mark]?.main = pid }

@@ -13,12 +13,12 @@ final class Remains {
     init(_ job: Job, group: SlotGroup?, orphans: Orphans) throws(JailError) {
         self.group = group
         self.orphans = orphans
+        mark = Orphans.Mark(environment: TaskEnvironment.identifying(job))
         if let group {
-            mark = nil
             try group.begin(JailLimits(job.recipe.spec))
-        } else {
-            mark = Orphans.Mark(environment: TaskEnvironment.identifying(job))
-            if let mark { orphans.begin(mark) }
+            if let mark { orphans.join(mark) }
+        } else if let mark {
+            orphans.begin(mark)
         }
     }
 
@@ -57,7 +57,7 @@ final class Remains {
 
     /// While a step runs: takes the status of orphans that have ended. When to do so again.
     func tidy() -> Int64? {
-        guard mark != nil else { return nil }
+        guard mark != nil, group == nil else { return nil }
         orphans.reap()
         return Clock.boot() + 2_000_000
     }
