@@ -196,6 +196,17 @@ static int run_one(struct jail *j, int64_t *cpu_before) {
 
 static void on_child(int signal) { (void)signal; }
 
+// The null device that came is the host's: root's task would own it and could change its mode, which
+// no read-only mount forbids there. The jail has one of its own.
+static int own_null(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) < 0) _exit(1);
+    if (!S_ISCHR(status.st_mode)) return fd;
+    int own = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (own < 0) _exit(1);
+    return own;
+}
+
 static void prepare(struct jail *j) {
     // The launcher's own setting ended with the clone. A parent that died before this line has
     // closed the other end of the control socket.
@@ -206,8 +217,8 @@ static void prepare(struct jail *j) {
     // /proc/1 is closed to T even with the same uid.
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) _exit(1);
     umask(022);
-    if (dup3(j->streams[0] >= 0 ? j->streams[0] : j->in, FD_IN, 0) < 0 ||
-        dup3(j->streams[1] >= 0 ? j->streams[1] : j->out, FD_OUT, 0) < 0 ||
+    if (dup3(j->streams[0] >= 0 ? j->streams[0] : own_null(j->in), FD_IN, 0) < 0 ||
+        dup3(j->streams[1] >= 0 ? j->streams[1] : own_null(j->out), FD_OUT, 0) < 0 ||
         dup3(j->err, FD_ERR, 0) < 0)
         _exit(1);
     struct sigaction action = {.sa_handler = on_child};

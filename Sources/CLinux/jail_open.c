@@ -119,9 +119,21 @@ static int open_output(struct jail *j, const struct cl_jail_step *s) {
     }
 }
 
+// What the program reads it could open again, through /proc/self/fd, and write or change its mode:
+// not in a mount of its own that is read-only.
+static int read_only(int place) {
+    int error = jail_effective(1);
+    int tree = error ? -error : jail_clone_tree(place, "", CL_STEP_READONLY);
+    close(place);
+    if (!jail_effective(0)) return tree;
+    if (tree >= 0) close(tree);
+    return -EPERM;
+}
+
 int jail_open_stream(struct jail *j, const struct cl_jail_step *s) {
     struct stat status;
     int fd = s->a == 0 ? open_place(j, s, &status) : open_output(j, s);
+    if (fd >= 0 && s->a == 0) fd = read_only(fd);
     if (fd >= 0 && s->a == 0) fd = reopen(fd, O_RDONLY);
     if (fd < 0) return -fd;
     j->streams[s->a] = fd;

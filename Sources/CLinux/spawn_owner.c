@@ -62,6 +62,8 @@ static void become(const struct starting *s) {
     check(s, 'i', syscall(SYS_setgroups, o->group_count, o->groups) < 0);
     check(s, 'i', syscall(SYS_setresgid, o->gid, o->gid, o->gid) < 0);
     check(s, 'i', syscall(SYS_setresuid, o->uid, o->uid, o->uid) < 0);
+    // Until the execve this is root's memory, also where fs.suid_dumpable says that he may look.
+    check(s, 'i', prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0);
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2];
     memset(none, 0, sizeof none);

@@ -33,6 +33,11 @@ extension JailOp {
                 + (keepsIDs
                     ? [] : ["setfsuid 0", "setfsgid 0", "setgroups ", "prctl PR_SET_PDEATHSIG"])
         case CL_OP_OPEN: return ["openat2 \(source)"]
+        case CL_OP_STREAM where a == 0:
+            return [
+                "openat2 \(source)", "capset effective=all", "open_tree ",
+                "mount_setattr nodev,nosuid,rdonly", "capset effective=none", "open /proc/self/fd",
+            ]
         case CL_OP_STREAM, CL_OP_SECRET: return ["openat2 \(source)", "open /proc/self/fd"]
         case CL_OP_TREE: return ["open_tree ", attributes]
         case CL_OP_OOM_ADJUST: return ["pwrite64 200"]

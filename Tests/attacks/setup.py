@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 
-from attack import LIBC, absent, attack
+from attack import LIBC, absent, attack, probe, tried
 
 absent.family = __name__
 NONE = "no jail is built"
@@ -300,3 +300,30 @@ def credential(t):
         "LoadCredential=s:/etc/shadow",)).run()
     return "refused" if end.status == 243 and "root:" not in end.out else \
         "%d %s" % (end.status, end.err)
+
+
+READER = """
+import errno, os
+def t(f, *a):
+    try: f(*a); return 'OK'
+    except OSError as e: return errno.errorcode[e.errno]
+print(t(os.open, '/proc/self/fd/0', os.O_WRONLY), t(os.fchmod, 0, 0o777), os.read(0, 9).decode())
+"""
+
+
+@attack(135, "the file of StandardInput=file: opened again for writing, its mode", wins="OK OK",
+        jail="EROFS EROFS input$")
+def reopened(t):
+    path = t.write(t.base + "/input", "input")
+    if t.is_free:
+        with open(path) as stream:
+            return t.spawn(["python3", "-S", "-c", READER], None, stdin=stream).end().out.strip()
+    return t.unit(python=READER, service=("StandardInput=file:" + path,)).run().out.strip()
+
+
+@probe(136, "the mode of the host's /dev/null, which is standard input", wins="OK", jail="EROFS|EPERM$",
+       modes=("root", "nobody", "user"))
+def null(c):
+    with open("/dev/null") as stream:
+        fd = stream.fileno() if c["free"] else 0
+        return tried(os.fchmod, fd, 0o666)
