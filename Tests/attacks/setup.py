@@ -150,7 +150,7 @@ def by_number(t):
 
 
 absent(103, "a cgroup is used again while something is in it",
-       "TaskJailTests, Resources: an attempt begins when the one before was reaped")
+       "scenarios, cgroups.t: the slot gets another")
 
 
 @attack(104, "60 starts and ends at once: mounts, cgroups, processes before and after", wins="",
@@ -190,7 +190,7 @@ def _parent(pid):
         return 0
 
 
-absent(105, "every step of the set-up fails once", "TaskJailTests, Faults")
+absent(105, "every step of the set-up fails once", "TaskJailTests, FaultTests")
 
 
 @attack(126, "a mount point below another bind by the link /var/tmp: made as root on the host?",
