@@ -103,6 +103,10 @@ int cl_close_range(unsigned first, unsigned last) {
     return (int)syscall(SYS_close_range, first, last, 0);
 }
 
+int cl_cloexec_range(unsigned first) {
+    return (int)syscall(SYS_close_range, first, ~0U, 1U << 2);  // CLOSE_RANGE_CLOEXEC
+}
+
 int cl_setpgid_self(void) { return setpgid(0, 0); }
 
 ssize_t cl_getxattr(const char *path, const char *name, void *value, size_t size)

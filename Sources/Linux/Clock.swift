@@ -20,6 +20,15 @@ public enum Clock {
     public static func boot() -> Int64 { cl_boottime() }
 }
 
+extension Clock {
+    /// CLOCK_MONOTONIC, as the service manager reckons (sd_notify(3), MONOTONIC_USEC=).
+    public static func monotonic() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+    }
+}
+
 /// Random bytes of getrandom(2), fetched 256 at a time: up to that many it never fails or blocks
 /// once the kernel's pool is initialised. A value of its owner; not for a process that forks.
 public struct RandomSource {

@@ -242,6 +242,11 @@ public enum File {
         _ = try checked { cl_set_cloexec(descriptor, isOn ? 0 : 1) }
     }
 
+    /// Every descriptor from this number on (close_range(2), Linux 5.11).
+    public static func setAllInherited(from first: UInt32, _ isOn: Bool) {
+        if !isOn { _ = cl_cloexec_range(first) }
+    }
+
     /// O_NONBLOCK, for descriptors that came from outside.
     public static func setNonBlocking(_ descriptor: Int32) throws(Errno) {
         _ = try checked { cl_set_nonblocking(descriptor) }

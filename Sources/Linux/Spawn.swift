@@ -147,6 +147,12 @@ public struct Child: ~Copyable {
     /// Readable when the process has ended.
     public let pidfd: Descriptor
 
+    /// A child that this process had before it became another program.
+    public init(pid: Int32, pidfd: consuming Descriptor) {
+        self.pid = pid
+        self.pidfd = pidfd
+    }
+
     /// Starts a program by clone3(VM|VFORK|PIDFD|CLEAR_SIGHAND). One thread only.
     public static func start(
         _ program: borrowing Program, _ options: SpawnOptions
@@ -172,6 +178,12 @@ public struct Child: ~Copyable {
         case UInt8(ascii: "x"): .execute
         default: .clone
         }
+    }
+
+    /// SIGKILL to a child by its number, which is ours until it is reaped; then waits for that.
+    public static func killUnreaped(_ pid: Int32) {
+        guard pid > 0, kill(pid, SIGKILL) == 0 else { return }
+        _ = waitpid(pid, nil, 0)
     }
 
     /// The end of the process, without waiting; nil while it runs. Reaps it.

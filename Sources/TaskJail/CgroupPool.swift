@@ -9,7 +9,7 @@ import Linux
 final class CgroupPool {
     /// What pools are called: `taskrun-PID-TIME`.
     static let prefix = "taskrun-"
-    private let name: String
+    private var name: String
     private let controllers: [String: CgroupPlace]
     private let unified: CgroupPlace?
     private let log = KernelLog()
@@ -62,6 +62,35 @@ final class CgroupPool {
         }
         return false
     }
+
+    // MARK: - Another program goes on
+
+    func fill(_ state: inout LauncherHandover) {
+        state.pool = name
+        state.directories = made
+        state.renewals = renewals
+        state.locks = locks
+    }
+
+    func resume(_ state: LauncherHandover) {
+        name = state.pool
+        made = state.directories
+        renewals = state.renewals
+        locks = state.locks
+    }
+
+    func resumed(_ slot: SlotHandover) -> CgroupSlot {
+        let places =
+            slot.v2.map { ($0.key, CgroupPlace(isV2: true, path: $0.value)) }
+            + slot.v1.map { ($0.key, CgroupPlace(isV2: false, path: $0.value)) }
+        let result = CgroupSlot(
+            controllers: Dictionary(places) { first, _ in first }, unified: slot.unified, log: log)
+        result.resume(slot.counters)
+        return result
+    }
+
+    /// Removes directories of slots that nobody is in; rmdir(2) spares the others.
+    func removeIdle() { made.removeAll { $0.contains("/slot-") && rmdir($0) == 0 } }
 
     /// A descriptor of the directory with an exclusive lock; -1 where another holds it.
     static func lock(_ path: String) -> Int32 {

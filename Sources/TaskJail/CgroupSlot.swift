@@ -129,6 +129,36 @@ final class CgroupSlot {
         written[path] = text
     }
 
+    // MARK: - Another program goes on
+
+    func handover(_ index: Int) -> SlotHandover {
+        var state = SlotHandover(index: index)
+        state.v2 = controllers.filter(\.value.isV2).mapValues(\.path)
+        state.v1 = controllers.filter { !$0.value.isV2 }.mapValues(\.path)
+        state.unified = unifiedPath
+        state.counters = [
+            before.oomKills, before.forksRefused, before.throttled, before.throttledTime,
+            before.slowed, memoryBefore, tasksPeakBefore, overhead,
+        ]
+        return state
+    }
+
+    func resume(_ counters: [Int64]) {
+        guard counters.count == 8 else { return }
+        before.oomKills = counters[0]
+        before.forksRefused = counters[1]
+        before.throttled = counters[2]
+        before.throttledTime = counters[3]
+        before.slowed = counters[4]
+        memoryBefore = counters[5]
+        tasksPeakBefore = counters[6]
+        overhead = counters[7]
+        // A peak that was reset is so for the descriptor that is closed by now (Linux 6.12).
+        if let place = controllers["memory"] {
+            peakBefore = place.isV2 ? peakFile(place)?.number(after: "") ?? 0 : 0
+        }
+    }
+
     /// pids.max as the attempt has it.
     func written(_ pids: CgroupPlace) -> String { written[pids.path + "/pids.max"] ?? "max" }
 

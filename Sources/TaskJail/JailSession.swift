@@ -51,7 +51,7 @@ public struct JailEnd: Equatable, Sendable {
 
 /// One attempt in a slot. Not for two threads.
 public final class JailSession {
-    private let slot: JailSlot
+    let slot: JailSlot
     private let plan: JailPlan
     private let generation: UInt32
     private var process: Descriptor?
@@ -66,6 +66,15 @@ public final class JailSession {
         self.slot = slot
         self.plan = plan
         generation = slot.generation
+    }
+
+    /// Goes on with a jail that an earlier program started.
+    init(resuming jail: JailHandover, slot: JailSlot, plan: JailPlan) {
+        self.slot = slot
+        self.plan = plan
+        generation = slot.generation
+        pid = jail.pid
+        process = Descriptor(owning: jail.pidfd)
     }
 
     /// Readable when reports wait. Belongs to the slot: never close it.

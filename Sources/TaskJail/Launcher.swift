@@ -26,14 +26,15 @@ public final class Launcher {
     public private(set) var facts: HostFacts
 
     private var launcher = cl_launcher()
-    private let cgroups: CgroupPool
-    private var slots: [Int: JailSlot] = [:]
-    private var places: [Int: CgroupSlot] = [:]
-    private var groups: [Int: SlotGroup] = [:]
+    let cgroups: CgroupPool
+    var slots: [Int: JailSlot] = [:]
+    var places: [Int: CgroupSlot] = [:]
+    var groups: [Int: SlotGroup] = [:]
     /// Every L0 there was: their forks are in the sessions that they lead.
-    private var leaders: [Int32] = []
+    var leaders: [Int32] = []
     private var quotas: QuotaPool?
     private var isOpen = true
+    var launcherPid: Int32 { launcher.pid }
 
     /// Forks the launcher, then reads the machine's facts.
     public init() throws(JailError) {
@@ -173,7 +174,7 @@ public final class Launcher {
         let place = try place(index)
         if let known = slots[index] {
             known.settle()
-            if !known.isLost, known.cgroups === place { return known }
+            if !known.isLost, !known.isRetired, known.cgroups === place { return known }
             drop(index)
         }
         try replaceIfDead()
@@ -185,6 +186,16 @@ public final class Launcher {
     private func drop(_ index: Int) {
         slots[index]?.close()
         slots[index] = nil
+    }
+
+    /// Ends the launchers of slots without an attempt and removes their cgroups.
+    func retireIdle(_ busy: Set<Int>) {
+        for index in Array(slots.keys) where !busy.contains(index) { drop(index) }
+        for index in Array(places.keys) where !busy.contains(index) {
+            places[index] = nil
+            groups[index] = nil
+        }
+        cgroups.removeIdle()
     }
 
     /// Ends the launchers and removes the cgroups. Attempts that still run are killed with them.
@@ -215,6 +226,20 @@ final class JailSlot {
     var scratch: (pool: QuotaPool, place: QuotaPool.Place)?
     /// The launcher's pid, from its first report.
     private(set) var launcherPid: Int32 = 0
+    /// An earlier program's: it starts no further attempt.
+    private(set) var isRetired = false
+
+    init(resuming jail: JailHandover, _ cgroups: CgroupSlot) {
+        self.cgroups = cgroups
+        null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        wire.launch = jail.launch
+        wire.control = jail.control
+        wire.area = UnsafeMutableRawPointer(bitPattern: -1)  // MAP_FAILED
+        generation = jail.generation
+        launcherPid = jail.launcher
+        isBusy = true
+        isRetired = true
+    }
 
     init(_ launcher: inout cl_launcher, _ cgroups: CgroupSlot) throws(JailError) {
         self.cgroups = cgroups
@@ -267,6 +292,7 @@ final class JailSlot {
         settle()
         giveScratch()
         cl_jail_slot_close(&wire)
+        if isRetired { killLauncher() }
         if launcherPid > 0 { _ = waitpid(launcherPid, nil, 0) }
         launcherPid = 0
     }

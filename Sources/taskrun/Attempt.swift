@@ -12,24 +12,24 @@ final class Attempt: SessionDelegate {
     unowned let executor: Executor
     var session: (any Session)?
 
-    private var step = 0
+    var step = 0
     var hasStarted = false
     private var isPutBack = false
-    let began = Clock.boot()
+    let began: Int64
     var cpu: Int64 = 0
     var memory: Int64 = 0
     /// Output: bytes kept and dropped, and where the log has them.
     var kept = 0
     var dropped = 0
     /// A step runs, or has ended and may have left something in the pipes.
-    private var mayHaveOutput = true
+    var mayHaveOutput = true
     var logPlaces: [LogPlace] = []
 
     /// CLOCK_BOOTTIME at which something has to happen; `.max` for never.
     var deadline = Int64.max
     /// What ended the attempt from outside, before its processes said anything.
     var stopped: Stop?
-    private var isKilled = false
+    var isKilled = false
     var result: AttemptResult?
 
     /// Why taskrun itself ends an attempt.
@@ -40,8 +40,9 @@ final class Attempt: SessionDelegate {
         case cancelled
     }
 
-    init(_ job: Job, slot: Slot, executor: Executor) {
+    init(_ job: Job, slot: Slot, executor: Executor, began: Int64 = Clock.boot()) {
         self.job = job
+        self.began = began
         self.slot = slot
         self.executor = executor
     }

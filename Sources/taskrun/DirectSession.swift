@@ -40,11 +40,53 @@ final class DirectSession: Session {
         let settings = job.recipe.direct
         directory = isOther ? nil : try settings.directory.map(DirectProgram.openDirectory)
         options = settings.options
+        remains = try house.remains(of: job, slot: slot)
+        arrange()
+    }
+
+    func handOver(_ record: inout HandoverTable.Record) -> [Int32]? {
+        guard endingSince == nil, ended == nil, let pid = child?.pid,
+            let pidfd = child?.pidfd.number
+        else { return nil }
+        record.add("jail", "no")
+        record.add("pid", pid)
+        record.add("pidfd", pidfd)
+        guard let report = owner?.reading else { return [pidfd] }
+        record.add("report", report)
+        return [pidfd, report]
+    }
+
+    /// Goes on with a step that an earlier program started.
+    init(
+        resuming record: HandoverTable.Record, _ job: Job, slot: Slot, loop: EventLoop,
+        house: JailHouse, delegate: any SessionDelegate
+    ) throws(SessionFailure) {
+        self.job = job
+        self.loop = loop
+        self.slot = slot
+        self.delegate = delegate
+        let isOther = job.recipe.owner.isOther
+        owner = isOther ? try OwnerStart(job) : nil
+        streams = try Streams(job.recipe, slot, opensFiles: !isOther)
+        let settings = job.recipe.direct
+        directory = isOther ? nil : try settings.directory.map(DirectProgram.openDirectory)
+        options = settings.options
+        remains = house.resumedRemains(of: job, slot: slot)
+        arrange()
+        step = record.number("step") ?? 0
+        guard let pid: Int32 = record.number("pid"), let pidfd: Int32 = record.number("pidfd")
+        else { return }
+        if let report: Int32 = record.number("report") { owner?.resume(report) }
+        child = Child(pid: pid, pidfd: Descriptor(owning: pidfd))
+        token = try? loop.add(pidfd, .readable) { _ in self.childEnded() }
+        remains.setMain(pid)
+    }
+
+    private func arrange() {
         options.directory = directory?.number ?? slot.root
         options.standardInput = streams.input
         options.standardOutput = streams.output
         options.standardError = streams.error
-        remains = try house.remains(of: job, slot: slot)
         options.cgroup = remains.group?.directory ?? -1
         options.procs = remains.group?.procs ?? -1
     }

@@ -10,7 +10,7 @@ final class Executor {
     let loop: EventLoop
     private let null: Descriptor
     private let root: Descriptor
-    private let jails: JailHouse
+    let jails: JailHouse
     private(set) var slots: [Slot] = []
     private var free: [Int] = []
     /// Jobs that wait, by account.
@@ -99,6 +99,20 @@ final class Executor {
         slot.close(in: loop)
         free.append(slot.index)
         share.ended(job.owner.account, at: Clock.boot())
+    }
+
+    // MARK: Another program goes on
+
+    /// Jobs of an owner that wait, in their order.
+    func waiting(of owner: some AttemptOwner) -> [Job] {
+        (queues[owner.account] ?? []).filter { $0.owner === owner }
+    }
+
+    /// A free slot's place is taken by an attempt that an earlier program began.
+    func adopt(_ attempt: Attempt) {
+        free.removeAll { $0 == attempt.slot.index }
+        attempt.slot.attempt = attempt
+        share.started(attempt.job.owner.account, at: Clock.boot())
     }
 
     /// When `tick` has something to do: CLOCK_BOOTTIME in microseconds.

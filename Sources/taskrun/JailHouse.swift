@@ -75,6 +75,25 @@ final class JailHouse {
         }
     }
 
+    // MARK: Another program goes on
+
+    func handOver(busy: Set<Int>) -> (launcher: LauncherHandover, slots: [SlotHandover])? {
+        launcher?.handOver(busy: busy)
+    }
+
+    func resume(_ state: LauncherHandover, _ slots: [SlotHandover]) {
+        launcher?.resume(state, slots)
+    }
+
+    func resume(_ jail: JailHandover, _ plan: JailPlan, slot: Slot) -> JailSession? {
+        launcher?.resumeSession(slot: slot.index, jail, plan)
+    }
+
+    func resumedRemains(of job: Job, slot: Slot) -> Remains {
+        Remains(
+            resuming: job, group: launcher?.resumeGroup(slot: slot.index), orphans: orphans)
+    }
+
     private lazy var orphans = Orphans { [launcher] in launcher?.owns(session: $0) ?? false }
 
     private func theLauncher() throws(JailError) -> Launcher {

@@ -11,7 +11,7 @@ final class JailedSession: Session {
     private let loop: EventLoop
     private let house: JailHouse
     private let slot: Slot
-    private let streams: Streams
+    private let streams: Streams?
     private let plan: JailPlan
     private unowned let delegate: any SessionDelegate
     private var inner: JailSession?
@@ -42,7 +42,49 @@ final class JailedSession: Session {
         return outside.uid == who.uid ? nil : "\(who.user) outside=\(outside.uid)"
     }
 
+    func handOver(_ record: inout HandoverTable.Record) -> [Int32]? {
+        guard endingSince == nil, let jail = inner?.handover else { return nil }
+        record.add("jail", "yes")
+        record.add("pid", jail.pid)
+        record.add("pidfd", jail.pidfd)
+        record.add("launcher", jail.launcher)
+        record.add("launch", jail.launch)
+        record.add("control", jail.control)
+        record.add("generation", jail.generation)
+        return jail.descriptors
+    }
+
+    /// Goes on with a jail that an earlier program started; nil where that can't be.
+    init?(
+        resuming record: HandoverTable.Record, _ job: Job, slot: Slot, loop: EventLoop,
+        house: JailHouse, delegate: any SessionDelegate
+    ) {
+        guard let pid: Int32 = record.number("pid"), let pidfd: Int32 = record.number("pidfd"),
+            let launcher: Int32 = record.number("launcher"),
+            let launch: Int32 = record.number("launch"),
+            let control: Int32 = record.number("control"),
+            let generation: UInt32 = record.number("generation"),
+            let plan = try? house.plan(of: job.recipe)
+        else { return nil }
+        self.job = job
+        self.loop = loop
+        self.house = house
+        self.slot = slot
+        self.delegate = delegate
+        self.plan = plan
+        streams = nil
+        let jail = JailHandover(
+            pid: pid, pidfd: pidfd, launcher: launcher, launch: launch, control: control,
+            generation: generation)
+        guard let inner = house.resume(jail, plan, slot: slot) else { return nil }
+        self.inner = inner
+        self.control = try? loop.add(inner.control, .readable) { _ in self.read() }
+        process = try? loop.add(inner.pidfd, .readable) { _ in self.read() }
+        watchMemory(inner)
+    }
+
     func start() throws(SessionFailure) {
+        guard let streams else { return }
         let inner = try house.start(plan, job, slot: slot, streams: streams)
         self.inner = inner
         watch(inner)

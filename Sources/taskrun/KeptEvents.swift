@@ -43,6 +43,16 @@ struct KeptEvents {
         return isConnected ? sequence : nil
     }
 
+    /// Goes on where an earlier program was.
+    mutating func resume(_ resumed: [Event], sequence: Int) {
+        self.sequence = sequence
+        for event in resumed {
+            if let end = event.end { ends.insert(end) }
+            cost += event.cost
+            events.append(event)
+        }
+    }
+
     /// A new connection: all are numbered from 1.
     mutating func restart() {
         sequence = 0

@@ -5,7 +5,7 @@ import TaskModel
 /// The command line, parsed by hand: taskrun is forked from and started often, and stays small.
 struct Options {
     enum Mode: Equatable {
-        case help, version
+        case help, version, tableVersion
         /// `taskrun UNIT [ARG...]`
         case unit(String, arguments: [String])
         /// `taskrun -`
@@ -24,6 +24,8 @@ struct Options {
     var isJSON = false
     /// A directory under project quotas for private files.
     var scratch: String?
+    /// The table of the program that became this one (`Upgrade`), a descriptor.
+    var resumed: Int32?
     /// Without anything to do for that long a pool ends.
     var idle = TimeSpan(microseconds: 60_000_000)
 
@@ -43,6 +45,7 @@ struct Options {
             switch name {
             case "--help", "-h": mode = .help; return
             case "--version": mode = .version; return
+            case "--table-version": mode = .tableVersion; return
             case "--pool": isPool = true
             case "--plan": showsPlan = true
             default: try set(name, Self.value(of: name, inline, &rest))
@@ -97,6 +100,11 @@ struct Options {
                 throw Problem(what: "--idle=\(value): a span such as 1min, or infinity")
             }
             idle = span
+        case "--resume":
+            guard let number = Int32(value), number > 2 else {
+                throw Problem(what: "--resume=\(value): taskrun gives it to itself")
+            }
+            resumed = number
         case "--events": events = value
         case "--spool": spool = value
         case "--scratch": scratch = value
@@ -122,6 +130,7 @@ struct Options {
         if let inline { return inline }
         let known = [
             "--slots", "--id", "--events", "--spool", "--idle", "--output", "-o", "--scratch",
+            "--resume",
         ]
         guard known.contains(name) else {
             throw Problem(what: "unknown option \(name): see taskrun --help")

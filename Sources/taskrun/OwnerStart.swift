@@ -49,6 +49,11 @@ final class OwnerStart {
             report: writing.number)
     }
 
+    /// Where a failed start is told.
+    var reading: Int32? { report?.number }
+
+    func resume(_ reading: Int32) { report = OpenFile(Descriptor(owning: reading)) }
+
     /// Why the step that has ended was never executed; nil when it was.
     func failure(_ step: Int) -> SessionFailure? {
         guard let failure = report.flatMap({ Child.ownerFailure($0.number) }) else { return nil }

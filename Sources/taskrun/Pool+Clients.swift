@@ -27,7 +27,7 @@ extension Pool {
         }
     }
 
-    private func welcome(_ client: PoolClient) {
+    func welcome(_ client: PoolClient) {
         client.connection.token = try? loop.add(client.connection.number, .readable) {
             [unowned self] _ in read(client)
         }
@@ -101,7 +101,7 @@ extension Pool {
         }
     }
 
-    private func readToEnd(_ old: PoolClient, _ spool: PoolSpool) {
+    func readToEnd(_ old: PoolClient, _ spool: PoolSpool) {
         old.connection.stopPeer()
         var left = Self.mostAtTakeOver
         do throws(PoolFault) {
@@ -122,6 +122,7 @@ extension Pool {
             throw PoolFault(sentence: "more than \(PoolOwner.mostSpools) spools, or a long name")
         }
         let spool = PoolSpool(executor: executor, owner: owner)
+        spool.isRetiring = isRetiring
         owner.spools += 1
         spools[key] = spool
         return spool

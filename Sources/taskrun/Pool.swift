@@ -21,6 +21,9 @@ final class Pool {
     var clients: [ObjectIdentifier: PoolClient] = [:]
     var spools: [SpoolKey: PoolSpool] = [:]
     var owners: [UInt32: PoolOwner] = [:]
+    let upgrade: Upgrade
+    /// Another program follows that cannot go on with what runs: no further jobs.
+    private(set) var isRetiring = false
     private var idleSince: Int64? = Clock.boot()
     /// Microseconds without anything to do after which the pool ends; Int64.max: never.
     private let patience: Int64
@@ -30,20 +33,27 @@ final class Pool {
         executor = try Executor(
             loop: loop, slots: options.slots ?? Machine.defaultSlots, jails: jails)
         self.socket = socket
+        upgrade = try Upgrade(loop)
         patience = options.idle.microseconds
     }
 
     func serve() throws(Errno) {
         _ = try loop.add(socket.number, .readable) { [unowned self] _ in acceptClients() }
+        upgrade.drain = { [unowned self] in
+            isRetiring = true
+            for spool in spools.values { spool.retire() }
+        }
         Caller.notifyManager("READY=1")
         Memory.forgetStart()
         while !isDone {
-            executor.fill()
+            if !upgrade.isSettling { executor.fill() }
             flush()
+            if upgrade.isSettling { tryUpgrade() }
             executor.balanceReading()
             for owner in owners.values { owner.refill() }
             try loop.turn(until: nextDeadline)
             executor.tick()
+            upgrade.tick()
         }
     }
 
@@ -54,6 +64,7 @@ final class Pool {
             idleSince = nil
             return false
         }
+        if isRetiring { return true }
         if socket.isOwn, spools.values.contains(where: { $0.isDraining }) { return true }
         if !clients.isEmpty {
             idleSince = nil
@@ -67,10 +78,7 @@ final class Pool {
 
     private var nextDeadline: Int64? {
         let idle = patience == .max ? nil : idleSince.map { $0 + patience }
-        switch (executor.nextDeadline, idle) {
-        case (let one?, let other?): return min(one, other)
-        case (let one, let other): return one ?? other
-        }
+        return [executor.nextDeadline, upgrade.nextDeadline, idle].compactMap { $0 }.min()
     }
 
     // MARK: Once a turn

@@ -18,7 +18,7 @@ final class PoolConnection {
     var token: WatchToken?
     private(set) var isBlocked = false
     /// The number of the last event that was handed to the kernel.
-    private(set) var sentEvent = 0
+    var sentEvent = 0
 
     init(_ socket: consuming Descriptor, _ buffer: PacketBuffer) {
         self.socket = socket.release()

@@ -2,6 +2,7 @@
 import Glibc
 import Linux
 import SystemPackage
+import TaskModel
 
 /// The socket that the pool listens on: systemd's (sd_listen_fds(3)), or `run.sock` in the spool.
 ///
@@ -17,6 +18,17 @@ final class PoolSocket {
     private init(_ listener: consuming Descriptor, lock: OpenFile?) {
         self.listener = listener
         self.lock = lock
+    }
+
+    /// Those that another program needs to go on: the listener, and the lock where there is one.
+    var descriptors: [Int32] { [listener.number] + (lock.map { [$0.number] } ?? []) }
+
+    /// Of an earlier program.
+    init?(resuming record: HandoverTable.Record) {
+        let numbers = record.texts("descriptor").compactMap { Int32($0) }
+        guard let first = numbers.first else { return nil }
+        listener = Descriptor(owning: first)
+        lock = numbers.count > 1 ? OpenFile(Descriptor(owning: numbers[1])) : nil
     }
 
     /// The socket that was passed, or the spool's own; nil when another pool holds the lock.

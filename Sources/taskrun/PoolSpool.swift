@@ -9,17 +9,19 @@ import TaskModel
 /// that spool has acknowledged it. Outlives any number of taskd's.
 final class PoolSpool: AttemptOwner {
     let owner: PoolOwner
-    private let executor: Executor
-    private let segments: SegmentSink
-    private var connection: PoolConnection?
+    let executor: Executor
+    let segments: SegmentSink
+    var connection: PoolConnection?
     /// Accepted and not ended.
-    private var live: Set<AttemptKey> = []
+    var live: Set<AttemptKey> = []
     /// Jobs that came before there was a log segment.
-    private var waiting: [Job] = []
-    private var kept = KeptEvents()
-    private var recipes: PoolRecipes
-    private var saidFull = false
-    private(set) var isDraining = false
+    var waiting: [Job] = []
+    var kept = KeptEvents()
+    var recipes: PoolRecipes
+    var saidFull = false
+    var isDraining = false
+    /// The pool starts no more than it has: it ends, and another follows.
+    var isRetiring = false
 
     init(executor: Executor, owner: PoolOwner) {
         self.executor = executor
@@ -46,7 +48,13 @@ final class PoolSpool: AttemptOwner {
         for key in live { new.send(.running(key.ref, attempt: key.attempt)) }
         kept.restart()
         for event in kept.events { new.send(.event(event.sequence, line: event.line[...])) }
-        new.send(.slots(executor.slots.count))
+        new.send(.slots(isRetiring ? 0 : executor.slots.count))
+    }
+
+    /// No further jobs: what was accepted is done.
+    func retire() {
+        isRetiring = true
+        connection?.send(.slots(0))
     }
 
     /// A client is gone; nothing happens unless it is the one that is served.
@@ -131,7 +139,7 @@ final class PoolSpool: AttemptOwner {
         if let number { connection?.send(.event(number, line: line[...])) }
     }
 
-    private func change(_ body: (inout KeptEvents) -> Void) {
+    func change(_ body: (inout KeptEvents) -> Void) {
         let before = kept.cost
         body(&kept)
         owner.keptBytes += kept.cost - before

@@ -16,6 +16,8 @@ final class Recipe {
 
     let spec: TaskSpec
     let owner: TaskOwner
+    /// The fields of the job line that it was made from.
+    var source: [UInt8] = []
     /// The carried files that its `file=` values name.
     let files: [JailFile]
     let steps: [Step]

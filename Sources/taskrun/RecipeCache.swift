@@ -41,6 +41,7 @@ struct RecipeCache {
     private static func asksSystemd(_ name: String) -> Bool { name.hasPrefix("systemd:") }
 
     private mutating func remember(_ recipe: Recipe, as key: Key) -> Recipe {
+        recipe.source = key.fields
         // The next job may bring what was missing.
         if recipe.problem != nil { return recipe }
         let bytes = key.fields.count + recipe.files.reduce(0) { $0 + $1.bytes.count }

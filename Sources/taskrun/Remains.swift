@@ -22,6 +22,14 @@ final class Remains {
         }
     }
 
+    /// Of an attempt that an earlier program began.
+    init(resuming job: Job, group: SlotGroup?, orphans: Orphans) {
+        self.group = group
+        self.orphans = orphans
+        mark = group == nil ? Orphans.Mark(environment: TaskEnvironment.identifying(job)) : nil
+        if let mark { orphans.begin(mark) }
+    }
+
     /// Whether a limit holds for all its processes together.
     func holds(_ limit: Directive) -> Bool {
         switch limit {

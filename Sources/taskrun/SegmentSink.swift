@@ -38,6 +38,24 @@ final class SegmentSink: OutputSink {
         self.file = file
     }
 
+    /// For another program that goes on; call it after `flush`. The descriptor that must stay open.
+    func handOver(_ record: inout HandoverTable.Record) -> Int32? {
+        guard let file, let segment else { return nil }
+        record.add("segment", segment.stem)
+        record.add("log", file.number)
+        record.add("offset", offset)
+        return file.number
+    }
+
+    func resume(_ record: HandoverTable.Record) {
+        guard let name = record.text("segment").flatMap({ SegmentName(stem: $0) }),
+            let number: Int32 = record.number("log"), let place: Int64 = record.number("offset")
+        else { return }
+        segment = name
+        file = OpenFile(Descriptor(owning: number))
+        offset = place
+    }
+
     func take(_ bytes: ArraySlice<UInt8>, of attempt: Attempt, step: Int, fd: Int) {
         guard let segment else { return }
         let start = buffer.count

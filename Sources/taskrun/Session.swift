@@ -12,6 +12,8 @@ protocol Session: AnyObject {
     func signal(_ number: Int32)
     /// Ends all that runs, for good.
     func kill()
+    /// What another program needs to go on with it; nil while it is being built, or ends.
+    func handOver(_ record: inout HandoverTable.Record) -> [Int32]?
     /// The limits that the attempt met, once it has finished; what weighs most first.
     func breaches() -> [Breach]
     /// When `look` has something to do: CLOCK_BOOTTIME in microseconds, `.max` for never.

@@ -26,8 +26,12 @@ final class Slot {
 
     /// Makes the pipes of an attempt.
     func open(in loop: EventLoop) throws(Errno) {
+        for capture in [out, err] { try capture.open() }
+        try watch(in: loop)
+    }
+
+    private func watch(in loop: EventLoop) throws(Errno) {
         for capture in [out, err] {
-            try capture.open()
             capture.token = try loop.add(capture.reading, .readable) { _ in
                 capture.drain(to: self.attempt, all: false)
             }
@@ -41,6 +45,16 @@ final class Slot {
             if let token = capture.token { loop.remove(token) }
             capture.close()
         }
+    }
+
+    /// Goes on with pipes of an attempt that an earlier program opened.
+    func resume(
+        out outEnds: (read: Int32, write: Int32), err errEnds: (read: Int32, write: Int32),
+        in loop: EventLoop
+    ) throws(Errno) {
+        out.resume(outEnds)
+        err.resume(errEnds)
+        try watch(in: loop)
     }
 
     private var isReading = true
@@ -82,6 +96,12 @@ final class Capture {
         let pipe = try Pipe.make()
         ends = (
             OpenFile(Descriptor(owning: pipe.read)), OpenFile(Descriptor(owning: pipe.write))
+        )
+    }
+
+    func resume(_ open: (read: Int32, write: Int32)) {
+        ends = (
+            OpenFile(Descriptor(owning: open.read)), OpenFile(Descriptor(owning: open.write))
         )
     }
 

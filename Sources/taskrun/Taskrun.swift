@@ -8,7 +8,10 @@ import TaskModel
 @main struct Taskrun {
     static func main() {
         // A parent may have ignored SIGCHLD: then the ends of children could not be seen.
-        SignalSource.restoreDefaults()
+        // A hang-up that came while this was another program still waits, blocked: it must not end us.
+        if !CommandLine.arguments.contains(where: { $0.hasPrefix("--resume=") }) {
+            SignalSource.restoreDefaults()
+        }
         let options: Options
         do throws(Options.Problem) {
             options = try Options(Array(Caller.arguments.dropFirst()))
@@ -29,6 +32,8 @@ import TaskModel
             try File.writeAll(Array(Options.help.utf8), to: 1)
         case .version:
             try File.writeAll(Array("taskrun (taskspool) \(Version.text)\n".utf8), to: 1)
+        case .tableVersion:
+            try File.writeAll(Array(Upgrade.versionLine.utf8), to: 1)
         case .plan:
             return try PlanCommand.run(options, JailHouse(scratch: options.scratch))
         case .pool:

@@ -252,10 +252,43 @@ sleepers() { [ "$(pgrep -c -f '^sleep 4713')" -ge "$1" ]; }
 ok "tasks without end of one owner" wait_until 20 sleepers 2
 ok "… leave the other a slot" submit "$B" b little '' true
 
-# ---- kill -9 of the service
+# ---- SIGHUP: it becomes its new self, and nothing is interrupted
 
 as "$A" "$BIN/task" list --spool="$TMP/a/spool" --live -o plain --no-headers -n 0 | awk '{ print $1 }' |
     as "$A" xargs -r "$BIN/task" cancel --spool="$TMP/a/spool" >/dev/null
+upgraded() { [ "$(find /proc/"$SERVICE"/fd -lname '*taskrun-table*' | wc -l)" = 0 ] && grep -qz -- --resume= "/proc/$SERVICE/cmdline"; }
+as "$A" "$BIN/task" submit --spool="$TMP/a/spool" \
+    "$(unit "$A" counts '' "sh -c 'for i in \$(seq 1 60); do echo \$i; sleep 0.1; done'")" >/dev/null
+BEFORE_HUP=$SERVICE
+as "$B" "$BIN/task" submit --spool="$TMP/b/spool" "$(unit "$B" limited 'MaxTime=4s' 'sleep 60')" >/dev/null
+tasks "$A" a 250 short true
+tasks "$B" b 250 short true
+for i in 1 2 3; do
+    sleep 0.7
+    kill -s HUP "$SERVICE"
+    ok "SIGHUP $i: the service becomes its next self" wait_until 10 upgraded
+done
+ok "500 short tasks of two owners end" wait_until 90 ended "$A" a short 250
+ok "… all of them" wait_until 60 ended "$B" b short 250
+times() { # times UID SPOOL NAME VERB: how often that is in the history of all runs of a name
+    as "$1" "$BIN/tasklog" query --spool="$TMP/$2/spool" --no-headers -o plain \
+        "select count(*) from event e join task t on e.job_id = t.id where t.name = '$3' and e.verb = '$4'"
+}
+for who in "$A a" "$B b"; do
+    as "${who% *}" "$BIN/task" list --spool="$TMP/${who#* }/spool" --no-headers -n 0 short | awk '{ print $3, $4, $5, $6 }' | sort | uniq -c | diag
+done
+as "$B" "$BIN/task" list --spool="$TMP/b/spool" --no-headers -n 5 -s failure short | diag
+for verb in start end; do
+    is "… each with one $verb" "$(times "$A" a short $verb) $(times "$B" b short $verb)" "250 250"
+done
+ok "a task that counts comes to its end" wait_until 20 ended "$A" a counts 1
+is "… and its output is whole" "$(logs "$A" a counts | tr '\n' ' ')" "$(seq -s ' ' 1 60) "
+like "MaxTime goes on" "$(as "$B" "$BIN/task" status --spool="$TMP/b/spool" limited)" timeout
+service
+is "… all in one process" "$SERVICE" "$BEFORE_HUP"
+
+# ---- kill -9 of the service
+
 as "$B" "$BIN/task" submit --spool="$TMP/b/spool" "$(unit "$B" long '' 'sleep 300')" >/dev/null
 ok "a long task again" wait_until 20 running
 if [ -n "$HAS_RULES" ]; then

@@ -31,6 +31,8 @@ int64_t cl_filesystem_type(int fd);
 /// Free bytes for ordinary users and free inodes of the file system of fd.
 int cl_filesystem_free(int fd, int64_t *bytes, int64_t *inodes, int64_t *total_bytes);
 int cl_close_range(unsigned first, unsigned last);
+/// Close-on-exec for all from `first` on.
+int cl_cloexec_range(unsigned first);
 int cl_setpgid_self(void);
 
 // getxattr(2): bytes of the value, or -errno.

@@ -252,7 +252,7 @@ match what:
                 sent += 1
         except OSError:
             pass
-        print("closed" if closed(sock, 20) else "not closed")
+        print("closed" if closed(sock, 40) else "not closed")
     case "flood":
         # Nonsense as fast as it goes, from one connection after another.
         end = time.monotonic() + float(sys.argv[4])
