@@ -102,7 +102,7 @@ def nested(t):
     return "%s, %s" % (end.said, "gone at once" if took < 20e6 else "%d us" % took)
 
 
-absent(66, "chattr -p 0 leaves a project quota", "quotas are not used; the call is refused: 120")
+absent(66, "chattr -p 0 leaves a project quota", "needs a disk with project quotas: vm/quota.sh; the call: 120")
 
 
 @probe(120, "FS_IOC_FSSETXATTR, FS_IOC_SETFLAGS on an own file in W", wins="(?!EPERM)",
