@@ -89,8 +89,11 @@ final class CgroupPool {
         return result
     }
 
-    /// Removes directories of slots that nobody is in; rmdir(2) spares the others.
-    func removeIdle() { made.removeAll { $0.contains("/slot-") && rmdir($0) == 0 } }
+    /// Removes directories of slots that are not in use. rmdir(2) alone would not spare all that are:
+    /// one whose jail has just ended is empty, and its slot goes on with it.
+    func removeIdle(but used: Set<String>) {
+        made.removeAll { $0.contains("/slot-") && !used.contains($0) && rmdir($0) == 0 }
+    }
 
     /// A descriptor of the directory with an exclusive lock; -1 where another holds it.
     static func lock(_ path: String) -> Int32 {

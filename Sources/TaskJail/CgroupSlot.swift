@@ -52,6 +52,11 @@ final class CgroupSlot {
 
     var hasUnified: Bool { unifiedPath != nil }
 
+    /// Its directories in all hierarchies.
+    var directories: [String] {
+        controllers.values.map(\.path) + (unifiedPath.map { [$0] } ?? [])
+    }
+
     // MARK: - Limits
 
     /// Writes what differs from the attempt before, and remembers the counters.

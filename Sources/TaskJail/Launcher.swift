@@ -195,7 +195,7 @@ public final class Launcher {
             places[index] = nil
             groups[index] = nil
         }
-        cgroups.removeIdle()
+        cgroups.removeIdle(but: Set(places.values.flatMap(\.directories)))
     }
 
     /// Ends the launchers and removes the cgroups. Attempts that still run are killed with them.
@@ -245,6 +245,11 @@ final class JailSlot {
         self.cgroups = cgroups
         let procs = cgroups.openProcs()
         let unified = cgroups.openUnified()
+        if unified < 0, cgroups.hasUnified {
+            let error = String(cString: strerror(errno))
+            for descriptor in procs { Glibc.close(descriptor) }
+            throw JailError(.cgroup, "unable to open the slot's cgroup: \(error)")
+        }
         null = open("/dev/null", O_RDWR | O_CLOEXEC)
         let made = cl_jail_slot(&launcher, &wire, unified, procs, Int32(procs.count))
         let error = errno
