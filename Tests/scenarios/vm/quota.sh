@@ -31,7 +31,7 @@ like "the plan says quota" "$(planned large)" 'quota +/tmp /scratch /dev/shm +si
 like "a small one is memory" "$(planned small)" 'tmpfs +/tmp /scratch /dev/shm'
 like "and one without LimitMem=" "$(planned free)" 'tmpfs +/tmp /scratch /dev/shm'
 run large 1
-like "it ends for its disk, not for its memory, at 48M" "$said" 'reason=disk .*LimitDisk=48M: .* were full \((48M|4[5-7](\.[0-9])?M)\)'
+like "it ends for its disk, not for its memory, at 48M" "$said" 'reason=disk .*LimitDisk=48M: .* were full \((48M|47\.9M)\)'
 unit spread 64M 48M "for i in /tmp/x /dev/shm/x \$TASK_SCRATCH/x; do head -c 20000000 /dev/zero >\$i || exit 5; done"
 run spread 1
 like "three places count together" "$said" 'reason=disk exit=5'
