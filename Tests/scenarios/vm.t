@@ -135,7 +135,7 @@ tr -d '\r' <"$TMP/console" | grep -a '^@' >"$TMP/said" ||
 said() { sed -n "s/^@$1: //p" "$TMP/said"; }
 passes() { # passes NAME TEXT: a scenario inside
     is "$2" "$(sed -n "s/^@$1= //p" "$TMP/said")" 0
-    is "… and all its tests" "$(said "$1" | grep -a '^not ok' || true)" ""
+    is "… and all its tests" "$(said "$1" | grep -a -A3 -B3 '^not ok' || true)" ""
     like "… which are some" "$(said "$1" | grep -c '^ok')" '^[1-9][0-9]'
 }
 ok "the script inside came to its end" grep -q '^@done' "$TMP/said"
