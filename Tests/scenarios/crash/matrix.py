@@ -389,10 +389,6 @@ def cases(program, calls, dice, everything):
     errors = [f"{program}:{error}:{name}:{n}" for name, names in ERRORS.items() for error in names
               for n in range(1, calls.count(name) + 1)]
     for name, error, times in LONG:
-        # A taskrun that for so long can open nothing ends at its start, again and again: after three lost attempts a run is parked in
-        # hold/, as it should be, and does not end.
-        if program == "taskrun" and name in ("openat", "openat2"):
-            continue
         errors += [f"{program}:{error}:{name}:{n}x{times}" for n in range(1, calls.count(name) + 1, max(1, times // 4))]
     if program == "taskd":  # a kill in the middle of the work, then one or two of the starts after it
         late = [n for n, name in enumerate(calls, 1) if name in ("renameat", "renameat2", "unlinkat", "pwrite64", "fdatasync")][8:]
