@@ -190,7 +190,7 @@ wrong "1,000 connections: 16 are kept" connections "kept 16"
 wrong "200 spools one after another: those with ends to tell are kept, 16 at most" spools bounded
 ok "the service lives" alive
 few() { [ "$(descriptors)" -lt $((DESCRIPTORS + 100)) ]; }
-ok "… with few descriptors" wait_until 60 few
+ok "… with few descriptors" wait_until 10 few
 ok "… and serves the second owner" submit "$B" b after '' true
 is "… whose task runs on" "$(pgrep -c -u "$B" -f '^sleep 300')" 1
 
