@@ -78,8 +78,8 @@ extension Attempt {
                 delegate: self)
         } else {
             session = try? DirectSession(
-                resuming: record, job, slot: slot, loop: executor.loop, house: executor.jails,
-                delegate: self)
+                job, slot: slot, loop: executor.loop, house: executor.jails, delegate: self,
+                resuming: record)
         }
         if session != nil { return }
         // Nothing is known of its processes any more but init's number, and that init is ours.

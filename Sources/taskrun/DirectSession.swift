@@ -27,8 +27,10 @@ final class DirectSession: Session {
     private var ended: ProcessEnd?
     private(set) var endingSince: Int64?
 
+    /// - Parameter record: of a step that an earlier program started, to go on with it.
     init(
-        _ job: Job, slot: Slot, loop: EventLoop, house: JailHouse, delegate: any SessionDelegate
+        _ job: Job, slot: Slot, loop: EventLoop, house: JailHouse, delegate: any SessionDelegate,
+        resuming record: HandoverTable.Record? = nil
     ) throws(SessionFailure) {
         self.job = job
         self.loop = loop
@@ -40,8 +42,12 @@ final class DirectSession: Session {
         let settings = job.recipe.direct
         directory = isOther ? nil : try settings.directory.map(DirectProgram.openDirectory)
         options = settings.options
-        remains = try house.remains(of: job, slot: slot)
+        remains =
+            record == nil
+            ? try house.remains(of: job, slot: slot)
+            : house.resumedRemains(of: job, slot: slot)
         arrange()
+        if let record { resume(record) }
     }
 
     func handOver(_ record: inout HandoverTable.Record) -> [Int32]? {
@@ -56,23 +62,7 @@ final class DirectSession: Session {
         return [pidfd, report]
     }
 
-    /// Goes on with a step that an earlier program started.
-    init(
-        resuming record: HandoverTable.Record, _ job: Job, slot: Slot, loop: EventLoop,
-        house: JailHouse, delegate: any SessionDelegate
-    ) throws(SessionFailure) {
-        self.job = job
-        self.loop = loop
-        self.slot = slot
-        self.delegate = delegate
-        let isOther = job.recipe.owner.isOther
-        owner = isOther ? try OwnerStart(job) : nil
-        streams = try Streams(job.recipe, slot, opensFiles: !isOther)
-        let settings = job.recipe.direct
-        directory = isOther ? nil : try settings.directory.map(DirectProgram.openDirectory)
-        options = settings.options
-        remains = house.resumedRemains(of: job, slot: slot)
-        arrange()
+    private func resume(_ record: HandoverTable.Record) {
         step = record.number("step") ?? 0
         guard let pid: Int32 = record.number("pid"), let pidfd: Int32 = record.number("pidfd")
         else { return }

@@ -208,31 +208,16 @@ match what:
                 pass
             sock.close()
         print("bounded" if 0 < served < 16 else f"served {served}")
-    case "deaf":
-        # Sends jobs that end at once, reads nothing, acknowledges nothing.
-        sock = connect("deaf")
+    case "deaf" | "acks":
+        # Sends jobs that end at once, and reads nothing; acks says before each that it has read it all.
+        sock = connect(what)
         send(sock, "log 00000001-taskd-000001\n", [log()])
         sock.setblocking(False)
+        before = f"ack {1 << 40}\n" if what == "acks" else ""
         sent, end = 0, time.monotonic() + float(sys.argv[4])
         while time.monotonic() < end:
             try:
-                send(sock, "".join(f"run 1 {RUN}.{n} a=1 x Nonsense={'y' * 400}\n" for n in range(sent, sent + 20)))
-                sent += 20
-            except BlockingIOError:
-                time.sleep(0.001)
-            except OSError:
-                break
-        print("sent", sent)
-    case "acks":
-        # As the last, and says that it has read it all.
-        sock = connect("acks")
-        send(sock, "log 00000001-taskd-000001\n", [log()])
-        sock.setblocking(False)
-        sent, end = 0, time.monotonic() + float(sys.argv[4])
-        while time.monotonic() < end:
-            try:
-                send(sock, f"ack {1 << 40}\n" + "".join(
-                    f"run 1 {RUN}.{n} a=1 x Nonsense={'y' * 400}\n" for n in range(sent, sent + 20)))
+                send(sock, before + "".join(f"run 1 {RUN}.{n} a=1 x Nonsense={'y' * 400}\n" for n in range(sent, sent + 20)))
                 sent += 20
             except BlockingIOError:
                 time.sleep(0.001)
