@@ -10,7 +10,8 @@ extension CgroupPool {
     /// Only what is provably such: a directory of this user's, with a name that a pool gives, whose
     /// lock nobody holds.
     ///
-    /// - Returns: those that are not empty after two seconds.
+    /// - Returns: those that do not become empty: in which no process ended for a fifth of a second, or
+    ///   that are not empty after two. Each start waits for them, so what hangs must not hold it up.
     static func sweep(_ places: [CgroupPlace]) -> [String] {
         var dead: [(path: String, lock: Int32)] = []
         for place in places { dead += leftovers(place.path) }
@@ -19,12 +20,14 @@ extension CgroupPool {
         let until = Clock.boot() + 2_000_000
         // All hierarchies of v1 together: forks are held back in one of them, numbers are in each.
         var left = paths
+        var (inside, since) = (Int.max, Int64(0))
         repeat {
-            for path in left { for slot in slots(path) { empty(slot) } }
+            let still = left.flatMap(slots).reduce(0) { $0 + empty($1) }
+            if still < inside { (inside, since) = (still, Clock.boot()) }
             left = left.filter { !remove($0) }
             if left.isEmpty { return [] }
             cl_pause(1_000)
-        } while Clock.boot() < until
+        } while Clock.boot() < min(until, since + 200_000)
         return left
     }
 
@@ -64,14 +67,18 @@ extension CgroupPool {
         return names
     }
 
-    private static func empty(_ slot: String) {
+    /// Kills who is inside.
+    ///
+    /// - Returns: how many there were.
+    private static func empty(_ slot: String) -> Int {
         let pids = CgroupSlot.processes(in: slot)
-        if pids.isEmpty { return }
+        if pids.isEmpty { return 0 }
         for (file, text) in [("/pids.max", "0"), ("/cgroup.freeze", "1")]
         where access(slot + file, W_OK) == 0 {
             _ = Text.write(text, to: slot + file)
         }
         for pid in pids { CgroupSlot.kill(pid, ifIn: slot) }
+        return pids.count
     }
 
     private static func remove(_ pool: String) -> Bool {
