@@ -151,8 +151,14 @@ def crash(t):
         end = t.unit(shell=script).run()
         if end.signal != "ABRT":
             return "signal %s" % end.signal
-    time.sleep(0.2)  # a helper would run after the end
-    new = {f for f in os.listdir(t.work) if f not in before} | set(t.core_helper())
+
+    def left():
+        return {f for f in os.listdir(t.work) if f not in before} | set(t.core_helper())
+    # A helper runs after the end, and nothing tells of one that does not come.
+    end = time.monotonic() + (10 if t.is_free else 0.2)
+    while not left() and time.monotonic() < end:
+        time.sleep(0.01)
+    new = left()
     for file in new:
         os.unlink(os.path.join(t.work, file))
     return "SIGABRT, " + ("core: " + " ".join(sorted(new)) if new else "nothing")

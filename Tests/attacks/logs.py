@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import termios
+import threading
 import time
 
 from attack import absent, attack
@@ -82,11 +83,15 @@ def flood(t):
     if t.is_free:
         return str(len(t.free_shell("timeout 1 yes | head -c 2000000 | cat").out))
     running = t.unit(shell=script, service=("LogLimit=256K",)).start("--slots=1")
-    time.sleep(1)
-    with open("/proc/%d/status" % running.process.pid) as file:
-        size = [line.split()[1] for line in file if line.startswith("VmHWM")][0]
-    end = running.end()
-    return "kept %d, taskrun %s" % (len(end.out), "below 64 MB" if int(size) < 65536 else size)
+    # Its output is read meanwhile: a taskrun that can't pass on what it keeps reads no more either.
+    ended = []
+    reader = threading.Thread(target=lambda: ended.append(running.end()))
+    reader.start()
+    pid = running.process.pid
+    t.wait_until(lambda: t.counted(pid, "io", "rchar:") > 256 << 20, "256 MiB were read")
+    size = t.counted(pid, "status", "VmHWM:")
+    reader.join()
+    return "kept %d, taskrun %s" % (len(ended[0].out), "below 64 MB" if size < 65536 else size)
 
 
 @attack(83, "a grandchild keeps the output open after the end", wins="late", jail="at once$")

@@ -136,12 +136,21 @@ class Trial:
     def library(self, name):
         return self.machine.binaries[name]
 
-    def wait_for(self, path, seconds=10):
+    def wait_for(self, path):
+        self.wait_until(lambda: os.path.exists(path), path)
+
+    def wait_until(self, holds, what, seconds=10):
         end = time.monotonic() + seconds
-        while not os.path.exists(path):
+        while not holds():
             if time.monotonic() > end:
-                raise TimeoutError(path)
+                raise TimeoutError(what)
             time.sleep(0.01)
+
+    @staticmethod
+    def counted(pid, file, name):
+        """A number in a file of a process below /proc."""
+        with open("/proc/%d/%s" % (pid, file)) as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
     # ---- units
 
