@@ -84,13 +84,17 @@ struct watch {
     int proceed;
 };
 
+// Space is given and counted by the page: what smaller blocks leave of a quota is no room.
 static void look_at_disk(const struct jail *j, struct watch *watch) {
     struct statfs info;
     if (!j->request->disk_poll) return;
     if (statfs(jail_text(j, j->request->scratch), &info) < 0) return;
-    if (info.f_bavail != 0 && info.f_ffree != 0) return;
-    watch->disk_full |= info.f_bavail == 0 ? CL_REPORT_NO_BLOCK : CL_REPORT_NO_INODE;
-    watch->disk_bytes = (int64_t)(info.f_blocks - info.f_bfree) * (int64_t)info.f_bsize;
+    const uint64_t page = 4096;
+    int no_block = info.f_bavail * (uint64_t)info.f_bsize < page;
+    if (!no_block && info.f_ffree != 0) return;
+    watch->disk_full |= no_block ? CL_REPORT_NO_BLOCK : CL_REPORT_NO_INODE;
+    uint64_t used = (info.f_blocks - info.f_bfree) * (uint64_t)info.f_bsize;
+    watch->disk_bytes = (int64_t)((used + page - 1) / page * page);
     watch->disk_inodes = (int64_t)(info.f_files - info.f_ffree);
 }
 

@@ -31,7 +31,15 @@ like "the plan says quota" "$(planned large)" 'quota +/tmp /scratch /dev/shm +si
 like "a small one is memory" "$(planned small)" 'tmpfs +/tmp /scratch /dev/shm'
 like "and one without LimitMem=" "$(planned free)" 'tmpfs +/tmp /scratch /dev/shm'
 run large 1
-like "it ends for its disk, not for its memory, at 48M" "$said" 'reason=disk .*LimitDisk=48M: .* were full \((48M|47\.9M)\)'
+like "it ends for its disk, not for its memory, at 48M" "$said" 'reason=disk .*LimitDisk=48M: .* were full \(48M\)'
+# Blocks of 1 KiB: with 0 to 3 taken before, at most one of the four leaves no part of a page.
+stat -f -c %S "$PLACE" | grep -qx 1024 || bail "the disk's blocks are not smaller than a page"
+for odd in 0 1 2 3; do
+    unit "odd$odd" 64M 48M "head -c $((odd * 1024)) /dev/zero >\$TASK_SCRATCH/odd
+head -c 100000000 /dev/zero >\$TASK_SCRATCH/x"
+    run "odd$odd" 1
+    like "full with $odd blocks of 1 KiB before" "$said" 'reason=disk .* were full \(48M\)'
+done
 unit spread 64M 48M "for i in /tmp/x /dev/shm/x \$TASK_SCRATCH/x; do head -c 20000000 /dev/zero >\$i || exit 5; done"
 run spread 1
 like "three places count together" "$said" 'reason=disk exit=5'
