@@ -3,24 +3,8 @@ import CLinux
 import Glibc
 import Testing
 
-/// JAIL attacks 52-59 and 92: signals and processes.
+/// Signals and processes; the attacks with them are in Tests/attacks.
 @Suite struct Processes {
-    @Test(arguments: Who.available) func `killing everybody kills only the task`(_ who: Who) {
-        let run = Probe.shell(who, [], "kill -9 1; kill -STOP 1; kill -9 -1; echo alive")
-        #expect(run.field("finished", "init") == "0")
-    }
-
-    @Test(arguments: Who.available) func `what forks and detaches itself does not survive`(
-        _ who: Who
-    ) {
-        let mark = "jailtest-\(getpid())-\(who.rawValue)"
-        let run = Probe.shell(
-            who, ["--deadline", "8000"],
-            "setsid sh -c 'trap \"\" TERM HUP INT; sleep 300 & sleep 301' \(mark) & exit 0")
-        #expect(run.status == 0)
-        #expect(!Processes.isRunning(mark))
-    }
-
     @Test(arguments: Who.available) func `a signal to the own group reaches the task only`(
         _ who: Who
     ) {
@@ -55,12 +39,6 @@ import Testing
         #expect(killed.field("ended", "signal") == "9")
     }
 
-    @Test(arguments: Who.available) func `a stopped task is ended`(_ who: Who) {
-        let run = Probe.shell(who, ["--deadline", "400"], "kill -STOP $$; echo never")
-        #expect(run.output == "")
-        #expect(run.field("finished", "init") == "9")
-    }
-
     @Test(arguments: Who.available) func `a request to stop reaches the program`(_ who: Who) {
         let run = Probe.shell(
             who, ["--term", "300", "--user", "nobody"],
@@ -75,15 +53,6 @@ import Testing
         let run = Probe.shell(who, [], "exit 226")
         #expect(run.field("ended", "exit") == "226")
         #expect(!run.errors.contains("failed "))
-    }
-
-    @Test(arguments: Who.available) func `sixty attempts leave nothing behind`(_ who: Who) {
-        let before = Processes.mounts()
-        let run = Probe.run(
-            who, ["--repeat", "60", "--slots", "4", "--quiet", "--user", "nobody"], ["/bin/true"])
-        #expect(run.status == 0)
-        #expect(Processes.mounts() == before)
-        #expect(!Processes.hasCgroups(of: run.pid))
     }
 
     @Test(arguments: Who.available) func `jails die with the program that runs them`(_ who: Who)
@@ -128,20 +97,5 @@ import Testing
         kill(pid, SIGKILL)
         var watch = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&watch, 1, 5000) == 1
-    }
-
-    static func isRunning(_ mark: String) -> Bool {
-        for name in names("/proc") where Int(name) != nil {
-            if text("/proc/\(name)/cmdline").contains(mark) { return true }
-        }
-        return false
-    }
-
-    static func mounts() -> Int { text("/proc/self/mountinfo").split(separator: "\n").count }
-
-    /// Are there cgroups of this probe's pool?
-    static func hasCgroups(of pid: Int32) -> Bool {
-        (names("/sys/fs/cgroup/unified") + names("/sys/fs/cgroup/pids") + names("/sys/fs/cgroup"))
-            .contains { $0.hasPrefix("taskrun-\(pid)-") }
     }
 }

@@ -2,7 +2,7 @@
 import Glibc
 import Testing
 
-/// JAIL attacks 60-71: limits.
+/// Limits; the attacks on them are in Tests/attacks.
 @Suite struct Resources {
     @Test(arguments: Who.available) func `a fork bomb stays in its jail`(_ who: Who) {
         let run = Probe.python(
@@ -37,15 +37,6 @@ import Testing
         #expect(calm.field("finished", "oom") == "0")
     }
 
-    @Test(.needsRoot, arguments: Who.onlyRoot) func `shared memory counts, and is gone afterwards`(
-        _ who: Who
-    ) {
-        let run = Probe.python(
-            who, ["--mem", "67108864", "--user", "nobody"],
-            "f = os.memfd_create('x'); [os.write(f, b'x' * (1 << 20)) for _ in range(200)]")
-        #expect((Int(run.field("finished", "oom") ?? "") ?? 0) >= 1)
-    }
-
     @Test(arguments: Who.available) func `an ordinary user's memory limit is named weak`(
         _ who: Who
     ) {
@@ -67,18 +58,6 @@ import Testing
             who, ["--disk", "4194304"], "dd if=/dev/zero of=\(place)/x bs=1M count=8 2>&1")
         #expect(run.output.contains("No space left"))
         #expect(run.field("finished", "disk") == "true")
-    }
-
-    @Test(arguments: Who.available) func `files without content are bounded too`(_ who: Who) {
-        let run = Probe.python(
-            who, ["--disk", "4194304"],
-            """
-            n = 0
-            try:
-                while n < 100000: open('/tmp/%d' % n, 'w').close(); n += 1
-            except OSError as e: print(name(e.errno), n < 2000)
-            """)
-        #expect(run.output == "ENOSPC True\n", "\(run.errors)")
     }
 
     @Test(arguments: Who.available) func `deep trees are torn down at once`(_ who: Who) {
@@ -105,18 +84,6 @@ import Testing
     @Test(arguments: Who.available) func `CPU time ends in SIGXCPU`(_ who: Who) {
         let run = Probe.shell(who, ["--cputime", "500000"], "while :; do :; done")
         #expect(run.field("ended", "signal") == String(SIGXCPU))
-    }
-
-    @Test(arguments: Who.available) func `descriptors stop at the limit`(_ who: Who) {
-        let run = Probe.python(
-            who, [],
-            """
-            f = []
-            try:
-                while True: f.append(os.open('/dev/null', 0))
-            except OSError as e: print(name(e.errno), len(f) < 1024)
-            """)
-        #expect(run.output == "EMFILE True\n")
     }
 
     static func hasV1(_ controller: String) -> Bool {

@@ -2,7 +2,7 @@
 import Glibc
 import Testing
 
-/// Failures of the set-up, programs one after another, and JAIL attacks 96-101.
+/// Failures of the set-up, programs one after another, paths.
 @Suite struct Setup {
     @Test(arguments: Who.available) func `a missing command is told apart`(_ who: Who) {
         let run = Probe.run(who, [], ["no-such-command"])
