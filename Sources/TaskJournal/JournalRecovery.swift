@@ -45,6 +45,8 @@ public struct JournalRecovery: Sendable {
             return try setAside(name, at: directory)
         }
         guard let cursor else { return }
+        // The lock is held by `descriptor`: to the cursor that looks like a writer's.
+        cursor.isOwn = isDead
         try cut(cursor, number, at: directory)
     }
 

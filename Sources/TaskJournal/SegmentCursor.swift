@@ -38,6 +38,8 @@ public final class SegmentCursor {
     public private(set) var sequence: UInt64
     /// Records from this number on are written again in the segment that follows: left out here.
     public var supersededFrom: UInt64?
+    /// Whoever reads holds the segment's lock: nobody else writes it.
+    var isOwn = false
 
     private let descriptor: Descriptor
     private let seed: UInt32
@@ -194,7 +196,7 @@ extension SegmentCursor {
         // What was read beyond the end is stale by the next call.
         buffer = []
         base = offset
-        if isZero, !isAbandoned() { return .end }
+        if isZero, !isOwn, !isAbandoned() { return .end }
         let rest = try remaining()
         guard let (place, found) = find(in: rest, hint: hint) else { return .end }
         let next = found.sequence

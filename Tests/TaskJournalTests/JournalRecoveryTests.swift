@@ -70,6 +70,21 @@ import Testing
         #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
     }
 
+    /// The same where the zeros begin with a record: recovery keeps what a reader saw.
+    @Test func zerosInsteadOfARecordAreCorruptionWhenSomethingFollows() throws {
+        let fixture = try JournalFixture()
+        let (name, bytes, ends) = try sample(fixture)
+        var zeroed = bytes
+        for at in ends[1]..<ends[3] { zeroed[at] = 0 }
+        try fixture.replace(name, with: zeroed)
+        #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        #expect(recovery.damages.map(\.kind) == [.corrupt])
+        #expect(recovery.damages.first?.sequences == 2...3)
+        #expect(recovery.end?.sequence == 6)
+        #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
+    }
+
     @Test func zerosAreTheEnd() throws {
         let fixture = try JournalFixture()
         _ = try fixture.crashed(records: 6)
