@@ -161,6 +161,11 @@ public struct PlanCompiler {
         _ severity: Diagnostic.Severity, _ place: Place, _ what: String, _ allowed: String
     ) {
         let diagnostic = Diagnostic(severity, place, what, allowed)
-        if diagnostics.count < 1000 { diagnostics.append(diagnostic) }
+        // One error counts always: without any there would be a plan.
+        if diagnostics.count < 1000
+            || severity == .error && !diagnostics.contains(where: { $0.severity == .error })
+        {
+            diagnostics.append(diagnostic)
+        }
     }
 }

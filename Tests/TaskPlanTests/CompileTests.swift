@@ -42,6 +42,26 @@ struct World {
 }
 
 @Suite struct CompileTests {
+    /// An error that comes after many warnings counts.
+    @Test func anErrorBehindAThousandWarnings() {
+        let names = (0..<1500).map { "absent\($0)" }.joined(separator: " ")
+        let world = World(
+            units: [
+                "a.task": """
+                [Dependencies]
+                After=\(names)
+                [Service]
+                Dir=/d
+                Files=absent
+                [Command]
+                command=true
+                """
+            ])
+        let compiled = world.compile("a.task")
+        #expect(compiled.plan == nil)
+        #expect(compiled.hasErrors)
+    }
+
     @Test func theMissionsSite() {
         let world = World(
             units: [
