@@ -20,6 +20,30 @@ struct YAMLPair {
     let value: Int
 }
 
+/// Where libyaml's marks are. It counts characters, has more line ends than a line feed, and one
+/// line more at the end.
+private struct Places {
+    private let source: UnitFile
+    private var characters = 0
+    private var at = 0
+    private var line = 1
+    private var lineStart = 0
+
+    init(_ source: UnitFile) { self.source = source }
+
+    /// Marks come in order, but for that of an error: all of them together cost one walk or two.
+    mutating func of(_ mark: yaml_mark_t) -> Place {
+        if mark.index < characters { self = Places(source) }
+        while characters < mark.index, at < source.bytes.count {
+            let byte = source.bytes[at]
+            at += byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4
+            characters += 1
+            if byte == 0x0a { (line, lineStart) = (line + 1, at) }
+        }
+        return Place(file: source.file, line: line, column: at - lineStart + 1)
+    }
+}
+
 /// Reads YAML by libyaml's events into a flat list of nodes.
 ///
 /// No aliases, anchors, tags or second document; keys are scalars and stand once; depth and number
@@ -30,6 +54,7 @@ struct YAMLReader {
     private let file: String
     private var open: [Frame] = []
     private var documents = 0
+    private var places: Places
 
     private struct Frame {
         let node: Int
@@ -43,6 +68,7 @@ struct YAMLReader {
     /// Reads all of it; with problems the nodes are not to be used.
     init(_ source: UnitFile, problems: DiagnosticList) {
         file = source.file
+        places = Places(source)
         self.problems = problems
         let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
         defer { parser.deallocate() }
@@ -67,8 +93,7 @@ struct YAMLReader {
             return false
         }
         defer { yaml_event_delete(&event) }
-        let place = Place(
-            file: file, line: event.start_mark.line + 1, column: event.start_mark.column + 1)
+        let place = places.of(event.start_mark)
         switch event.type {
         case YAML_STREAM_END_EVENT: return false
         case YAML_DOCUMENT_START_EVENT: return document(event, place)
@@ -93,7 +118,7 @@ struct YAMLReader {
         let mark = parser.problem_mark
         let what = parser.problem.map { String(cString: $0) } ?? "not YAML"
         problems.error(
-            Place(file: file, line: mark.line + 1, column: mark.column + 1), what,
+            places.of(mark), what,
             "YAML as task.pipeline(5) has it; indent with spaces")
     }
 

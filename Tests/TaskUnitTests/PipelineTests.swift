@@ -70,6 +70,17 @@ import Testing
         #expect(problems.first?.text.hasPrefix(message) == true, "\(problems.map(\.text))")
     }
 
+    /// A place is one of the file, its column in bytes.
+    @Test(arguments: [
+        ("[", "1:2"), ("- a\n- [", "2:4"), ("é: [", "1:6"), ("- 'é' x", "1:8"),
+        ("- a\r- &b", "1:7"),
+        ("# é\n- éé: *a", "2:9"),
+    ])
+    func aProblemsPlaceIsInTheFile(text: String, place: String) throws {
+        let first = try #require(parse(text).problems.first)
+        #expect("\(first.place.line):\(first.place.column)" == place, "\(first.text)")
+    }
+
     @Test func depthAndSizeHaveLimits() {
         let deep = String(repeating: "[", count: 100) + "a" + String(repeating: "]", count: 100)
         #expect(parse(deep).problems.first?.what == "nested too deep")
