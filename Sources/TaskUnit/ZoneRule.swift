@@ -2,7 +2,8 @@
 import TaskModel
 
 /// A rule for all years, as at the end of a TZif file and in TZ: `CET-1CEST,M3.5.0,M10.5.0/3`
-/// (POSIX.1, "Other Environment Variables"; RFC 8536 allows hours from -167 to 167).
+/// (POSIX.1, "Other Environment Variables": a zone is at most 24 hours from UTC; RFC 8536 allows
+/// changes at hours from -167 to 167).
 struct ZoneRule: Equatable, Sendable {
     /// Seconds east of UTC.
     let standard: Int64
@@ -77,7 +78,7 @@ extension ZoneRule {
     /// Parses a rule; nil for what is none.
     init?(_ text: String) {
         var rest = Array(text.utf8)[...]
-        guard Self.name(&rest), let west = Self.time(&rest) else { return nil }
+        guard Self.name(&rest), let west = Self.time(&rest, hours: 24) else { return nil }
         standard = -west
         if rest.isEmpty {
             summer = nil
@@ -86,7 +87,7 @@ extension ZoneRule {
         guard Self.name(&rest) else { return nil }
         var offset = standard + 3600
         if rest.first != UInt8(ascii: ",") {
-            guard let west = Self.time(&rest) else { return nil }
+            guard let west = Self.time(&rest, hours: 24) else { return nil }
             offset = -west
         }
         guard let begin = Self.day(&rest), let end = Self.day(&rest), rest.isEmpty else {
@@ -108,13 +109,13 @@ extension ZoneRule {
     }
 
     /// `[+-]HH[:MM[:SS]]`, in seconds.
-    private static func time(_ rest: inout ArraySlice<UInt8>) -> Int64? {
+    private static func time(_ rest: inout ArraySlice<UInt8>, hours most: Int64 = 167) -> Int64? {
         var sign: Int64 = 1
         if let first = rest.first, first == UInt8(ascii: "-") || first == UInt8(ascii: "+") {
             sign = first == UInt8(ascii: "-") ? -1 : 1
             rest = rest.dropFirst()
         }
-        guard let hours = number(&rest), hours <= 167 else { return nil }
+        guard let hours = number(&rest), hours <= most else { return nil }
         var total = hours * 3600
         for scale in [60, 1] as [Int64] where rest.first == UInt8(ascii: ":") {
             rest = rest.dropFirst()

@@ -27,7 +27,8 @@ import Testing
         "", "X-1", "CET", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0",
         "CET-1CEST,M3.6.0,M10.5.0",
         "CET-1CEST,M3.5.7,M10.5.0", "CET-168", "CET-1:60", "CET-1CEST,J0,J300", "CET-1CEST,0,366",
-        "<CET-1", "CET-1CEST,M3.5.0,M10.5.0x", "CET-9999999999999999999",
+        "<CET-1", "CET-1CEST,M3.5.0,M10.5.0x", "CET-25", "CET-1CEST25,M3.5.0,M10.5.0",
+        "CET-9999999999999999999",
     ])
     func `what is no rule is refused`(_ text: String) { #expect(ZoneRule(text) == nil) }
 
