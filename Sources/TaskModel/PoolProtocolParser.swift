@@ -108,7 +108,11 @@ extension PoolMessage {
             }
         }
 
-        mutating func text() -> String? { next().flatMap { PercentCoding.decodeText($0) } }
+        /// A word that is not empty.
+        mutating func text() -> String? {
+            guard let word = next(), !word.isEmpty else { return nil }
+            return PercentCoding.decodeText(word)
+        }
 
         mutating func attempt() -> (TaskRef, Int)? {
             guard let ref = next().flatMap({ TaskRef(bytes: $0) }), ref.task != nil,

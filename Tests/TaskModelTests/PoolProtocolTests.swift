@@ -55,7 +55,8 @@ import Testing
     @Test(arguments: [
         "ack 1", "run", "ack\n", "ack x\n", "ack 1 2\n", "ack -1\n", "drain now\n", "slots\n",
         "kill x a=1 grace=0\n", "kill 0000000000000000000000000a.0 grace=0\n", "hello\n",
-        "hello x\n", "hello 1 a b\n", "log\n", "nonsense 1\n", "\n", " ack 1\n", "sealed\n",
+        "hello x\n", "hello 1 a b\n", "hello 1  \n", "log\n", "log  \n", "nonsense 1\n", "\n",
+        " ack 1\n", "sealed\n",
         "event 1\n", "running 0000000000000000000000000a a=1\n",
         "running 0000000000000000000000000a.0 a=0\n",
         "run 1 0000000000000000000000000a.0 a=1\n",
