@@ -12,6 +12,16 @@ extension UInt8 {
     }
 }
 
+extension StringProtocol where SubSequence == Substring {
+    /// What stands before and behind the first such byte; nil where there is none.
+    ///
+    /// By the byte: as a Character a mark that joins what stands before it would hide it.
+    package func divided(at byte: Unicode.Scalar) -> (before: Substring, behind: Substring)? {
+        guard let at = utf8.firstIndex(of: UInt8(ascii: byte)) else { return nil }
+        return (self[..<at], self[utf8.index(after: at)...])
+    }
+}
+
 extension ArraySlice<UInt8> {
     /// The bytes without blanks at either end.
     package func trimmingBlanks() -> ArraySlice<UInt8> {

@@ -78,6 +78,16 @@ extension DirectiveType {
         .joined(separator: " ")
     }
 
+    /// Whether no mark joins a `/` or `:`: what a file system takes for a separator is one here as well,
+    /// where text is split by Characters.
+    static func isPlainlyDivided(_ text: String) -> Bool {
+        let isASCII = text.utf8.allSatisfy { $0 < 0x80 }
+        return isASCII
+            || (["/", ":"] as [Character]).allSatisfy { mark in
+                text.count { $0 == mark } == text.unicodeScalars.count { Character($0) == mark }
+            }
+    }
+
     /// A path without doubled, trailing and `.` parts.
     static func cleaned(_ path: String) -> String {
         let parts = path.split(separator: "/").filter { $0 != "." }

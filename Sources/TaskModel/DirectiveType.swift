@@ -113,7 +113,8 @@ extension DirectiveType {
     }
 
     private func canonicalName(_ text: String) -> String? {
-        switch self {
+        guard Self.isPlainlyDivided(text) else { return nil }
+        return switch self {
         case .path: text.hasPrefix("/") && text.utf8.count < 4096 ? Self.cleaned(text) : nil
         case .relativePath: Self.relative(text)
         case .bind: Self.bind(text)
@@ -126,7 +127,7 @@ extension DirectiveType {
         case .credential: Self.credential(text)
         case .semaphore: Self.semaphore(text)
         case .systemCall: Self.systemCall(text)
-        case .cron: text.isEmpty ? nil : Self.collapsed(text)
+        case .cron: Self.collapsed(text).isEmpty ? nil : Self.collapsed(text)
         default: text.isEmpty || Self.hasBlank(text) ? nil : text
         }
     }

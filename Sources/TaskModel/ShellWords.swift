@@ -28,9 +28,10 @@ public enum ShellWords {
             $0.isNameByte || $0 >= 0x80 || "/=+,%^~*?[]{}!".utf8.contains($0)
         }
         if plain && !word.isEmpty { return word }
-        return "'"
-            + word.split(separator: "'", omittingEmptySubsequences: false)
-            .joined(separator: "'\\''") + "'"
+        // By the byte: a mark that joins a quote makes another Character of it.
+        let parts = word.utf8.split(
+            separator: UInt8(ascii: "'"), omittingEmptySubsequences: false)
+        return "'" + parts.map { String(Substring($0)) }.joined(separator: "'\\''") + "'"
     }
 
     private struct Splitter {

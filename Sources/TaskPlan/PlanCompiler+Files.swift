@@ -29,7 +29,9 @@ extension PlanCompiler {
         for setting in unit.settings
         where setting.directive == .command || setting.directive == .check {
             var line = setting.value
-            if setting.directive == .check { line = String(line.drop { $0 != "=" }.dropFirst()) }
+            if setting.directive == .check {
+                line = line.divided(at: "=").map { String($0.behind) } ?? ""
+            }
             guard let program = (try? ShellWords.split(line))?.first, program.contains("/"),
                 !program.hasPrefix("/")
             else { continue }

@@ -67,7 +67,8 @@ public struct UnitDefinition: Equatable, Sendable {
     mutating func reset(_ directive: Directive, name: String? = nil) {
         settings.removeAll {
             $0.directive == directive
-                && (name == nil || $0.value.prefix { $0 != "=" } == name ?? "")
+                && (name == nil
+                    || ($0.value.divided(at: "=")?.before ?? $0.value[...]) == name ?? "")
         }
         slots = [:]
         for (index, setting) in settings.enumerated() {
@@ -84,7 +85,7 @@ public struct UnitDefinition: Equatable, Sendable {
             let isNamed = directive == .check || directive == .env
             guard isNamed || !directive.traits.isList else { return nil }
             self.directive = directive
-            name = isNamed ? value.prefix { $0 != "=" } : ""
+            name = isNamed ? value.divided(at: "=")?.before ?? value[...] : ""
         }
     }
 

@@ -71,7 +71,7 @@ enum UnitRules {
             switch setting.directive {
             case .command: words = (try? ShellWords.split(setting.value)) ?? []
             case .check:
-                let line = setting.value.drop { $0 != "=" }.dropFirst()
+                let line = setting.value.divided(at: "=")?.behind ?? ""
                 words = (try? ShellWords.split(String(line))) ?? []
             case .arg: words = [setting.value]
             default: continue

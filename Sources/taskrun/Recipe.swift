@@ -113,9 +113,10 @@ final class Recipe {
         var steps: [Step] = []
         var problem = unsupported(spec)
         for line in spec[.check] {
-            let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts.count == 2, let argv = try? ShellWords.split(String(parts[1])), !argv.isEmpty {
-                steps.append(Step(check: String(parts[0]), argv: argv))
+            if let (name, command) = line.divided(at: "="),
+                let argv = try? ShellWords.split(String(command)), !argv.isEmpty
+            {
+                steps.append(Step(check: String(name), argv: argv))
             } else {
                 problem = SessionFailure(
                     reason: .check, exit: 127,

@@ -13,8 +13,9 @@ enum TaskEnvironment {
     /// a program reads the last.
     static func shared(_ spec: TaskSpec, of owner: TaskOwner) -> [String] {
         let set = spec[.env]
+        let names = Set(set.compactMap { $0.divided(at: "=")?.before })
         let base = (owner.isOther ? owner.environment : own).filter { variable in
-            !set.contains { $0.hasPrefix(variable.prefix { $0 != "=" } + "=") }
+            variable.divided(at: "=").map { !names.contains($0.before) } ?? true
         }
         return base + set + bus(spec)
     }

@@ -45,13 +45,32 @@ import Testing
             (.nice, "20"),
             (.requires, "a/b"), (.requires, ".hidden"), (.type, "simple"), (.file, "a:644:00"),
             (.successExitStatus, "256"), (.description, "a\nb"), (.description, "a\0b"),
-            (.packages, "requests"), (.user, "a b"), (.user, ""), (.semaphore, "x:0"),
+            (.packages, "requests"), (.cron, " "), (.user, "a b"), (.user, ""), (.semaphore, "x:0"),
         ] as [(Directive, String)])
     func wrongValuesSayWhatIsAllowed(directive: Directive, text: String) {
         let error = #expect(throws: ValueProblem.self) {
             try directive.traits.type.canonical(text)
         }
         #expect(error?.what.isEmpty == false && error?.allowed.isEmpty == false)
+    }
+}
+
+/// A mark joins the Character before it: bytes are what a file system divides a path by.
+@Suite struct JoinedSeparatorTests {
+    @Test(
+        arguments: [
+            (.files, "..\u{2f}\u{301}x/../../etc"), (.files, "/\u{301}etc"), (.files, "a/\u{301}b"),
+            (.workingDirectory, "/a/\u{301}../b"), (.bindPaths, "/a:\u{301}/b"),
+            (.bindPaths, "/a:/\u{301}b"), (.loadCredential, "a:/x/\u{301}../y"),
+            (.file, "../\u{301}x:755:" + String(repeating: "0", count: 64)),
+        ] as [(Directive, String)])
+    func isRefused(directive: Directive, text: String) {
+        #expect(throws: ValueProblem.self) { try directive.traits.type.canonical(text) }
+    }
+
+    @Test func isNoneInOtherText() throws {
+        #expect(try DirectiveType.path.canonical("/e\u{301}/\u{e9}") == "/e\u{301}/\u{e9}")
+        #expect(try DirectiveType.assignment.canonical("A=\u{301}") == "A=\u{301}")
     }
 }
 

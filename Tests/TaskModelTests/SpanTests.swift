@@ -61,7 +61,8 @@ import Testing
         ),
         ("", []), ("   ", []), ("''", [""]), ("a'b c'd", ["ab cd"]), (#"a\ b"#, ["a b"]),
         (#""a \"b\" \x""#, [#"a "b" \x"#]), ("$HOME *.c ~ ; |", ["$HOME", "*.c", "~", ";", "|"]),
-        ("'it'\\''s'", ["it's"]), ("a\tb\nc", ["a", "b", "c"]), ("é 'ü'", ["é", "ü"]),
+        ("'it'\\''s'", ["it's"]), ("\\'\u{301}\\;x", ["'\u{301};x"]), ("a\tb\nc", ["a", "b", "c"]),
+        ("é 'ü'", ["é", "ü"]),
     ])
     func splits(line: String, words: [String]) throws {
         #expect(try ShellWords.split(line) == words)
