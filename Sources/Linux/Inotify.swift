@@ -34,6 +34,7 @@ public final class Inotify {
         public static let created = Mask(rawValue: UInt32(CL_IN_CREATE))
         public static let deleted = Mask(rawValue: UInt32(CL_IN_DELETE))
         public static let modified = Mask(rawValue: UInt32(CL_IN_MODIFY))
+        public static let attributes = Mask(rawValue: UInt32(CL_IN_ATTRIB))
         public static let selfGone = Mask(
             rawValue: UInt32(CL_IN_DELETE_SELF) | UInt32(CL_IN_MOVE_SELF))
     }

@@ -92,6 +92,13 @@ struct LiveRun {
         return low < tasks.count && tasks[low].input.number == number ? low : nil
     }
 
+    /// Microseconds from the last failure of the task at a place to its next attempt.
+    func interval(_ place: Int) -> Int64 {
+        let task = tasks[place]
+        let seed = id.low &+ UInt64(place) &* 31 &+ UInt64(task.attempt)
+        return task.input.policy.delay(failures: max(1, task.failures), seed: seed)
+    }
+
     /// How event lines name the task at a place.
     func ref(_ place: Int) -> TaskRef { TaskRef(run: id, task: tasks[place].input.number) }
 

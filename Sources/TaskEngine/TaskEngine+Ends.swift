@@ -36,14 +36,12 @@ extension TaskEngine {
     ) {
         let attempt = run.tasks[task].attempt
         run.tasks[task].failures += 1
-        let failures = run.tasks[task].failures
-        let policy = run.tasks[task].input.policy
-        guard policy.allowsRetry(after: outcome, failures: failures) else {
+        let input = run.tasks[task].input
+        guard input.policy.allowsRetry(after: outcome, failures: run.tasks[task].failures) else {
             actions.append(.attemptEnded(ref, attempt: attempt, .final))
             return conclude(task, .failure, reason, in: &run, slot: slot)
         }
-        let seed = run.id.low &+ UInt64(task) &* 31 &+ UInt64(attempt)
-        let time = now + policy.delay(failures: failures, seed: seed)
+        let time = now + run.interval(task)
         actions.append(.attemptEnded(ref, attempt: attempt, .retried))
         actions.append(.retry(ref, attempt: attempt + 1, due: time))
         waitUntil(time, task, in: &run, slot: slot)

@@ -12,7 +12,7 @@ extension TaskEngine {
         var run = LiveRun(input)
         run.isHeld = input.isHeld
         var settled: [Int] = []
-        for past in input.progress { restore(past, in: &run, slot: slot, &settled) }
+        for past in input.progress { restore(past, in: &run, slot: slot, at: now, &settled) }
         if run.isHeld {
             run.placement = .hold
             killAll(in: run)
@@ -26,7 +26,8 @@ extension TaskEngine {
     }
 
     mutating func restore(
-        _ past: RunInput.Progress, in run: inout LiveRun, slot: Int, _ settled: inout [Int]
+        _ past: RunInput.Progress, in run: inout LiveRun, slot: Int, at now: Int64,
+        _ settled: inout [Int]
     ) {
         guard let task = run.place(of: past.task) else { return }
         run.tasks[task].attempt = past.attempt
@@ -43,7 +44,9 @@ extension TaskEngine {
             promise(run.tasks[task].input)
             run.placement = .active
         case .due(let time):
-            waitUntil(time, task, in: &run, slot: slot)
+            // The interval from now on: a later time was read from a clock that has been set back since.
+            let latest = now &+ run.interval(task)
+            waitUntil(latest < now ? time : min(time, latest), task, in: &run, slot: slot)
         case .open:
             break
         }

@@ -50,6 +50,7 @@ public struct PlanCompiler {
             addRootPipeline(root)
         } else {
             unit = addRoot(root)
+            checkZone(unit)
         }
         drain()
         addOrders()
@@ -60,6 +61,14 @@ public struct PlanCompiler {
         return CompiledPlan(
             name: rootName, plan: failed ? nil : plan, diagnostics: diagnostics,
             isInstallation: unit?.isInstallation ?? false, unit: unit)
+    }
+
+    // Never UTC instead: a unit whose times nobody knows would fire at the wrong ones.
+    private mutating func checkZone(_ unit: UnitDefinition?) {
+        guard let zone = unit?.settings(.timeZone).last, !inputs.hasZone(zone.value) else { return }
+        error(
+            zone.place, "there is no time zone \(zone.value)",
+            "a file's name below /usr/share/zoneinfo, as Europe/Berlin, or UTC")
     }
 
     private mutating func checkName(_ root: UnitText) {

@@ -26,6 +26,8 @@ public struct PlanInputs {
     public var unit: (_ name: String) -> UnitLookup
     /// A file by the directory that it is relative to and its path, up to a number of bytes.
     public var file: (_ directory: String, _ path: String, _ limit: Int) -> FileLookup
+    /// Whether the machine knows a time zone; without a look: any.
+    public var hasZone: (_ name: String) -> Bool = { _ in true }
     /// Where units are looked for, for messages: `/etc/task/units, …`.
     public var places: String
 

@@ -64,15 +64,12 @@ public final class Spool {
                 let descriptor = try File.openBeneath(
                     directory.rawValue, at: root, flags: .directory)
                 let found = try File.status(of: descriptor.number)
-                if found.device != status.device {
+                if found.device != status.device || isMounted(descriptor.number, root) {
                     throw SpoolError(
                         "use \(name)",
                         "it is on another file system than the spool, and runs move by rename")
                 }
-                if found.uid != status.uid || found.mode & 0o022 != 0 && directory != .incoming {
-                    throw SpoolError(
-                        "use \(name)", "it must belong to uid \(status.uid) and to nobody else")
-                }
+                try check(found, directory, name, owner: status.uid)
                 handles.append(Handle(descriptor))
             } catch let error as Errno {
                 throw SpoolError("open \(name)", error)
@@ -196,6 +193,16 @@ extension Spool {
 
     public func exists(_ name: String, _ directory: SpoolDirectory) -> Bool {
         (try? File.status(name, at: number(directory))) != nil
+    }
+
+    /// As `exists`, and tells a name that is not there from one that can't be seen.
+    public func has(_ name: String, _ directory: SpoolDirectory) throws(Errno) -> Bool {
+        do {
+            _ = try File.status(name, at: number(directory))
+            return true
+        } catch Errno.noSuchFileOrDirectory {
+            return false
+        }
     }
 
     /// Renames and unlinks in the directory before this call survive a power failure.

@@ -46,9 +46,11 @@ public struct UnitSearch {
 
     /// The closures for `PlanCompiler`.
     public var inputs: PlanInputs {
-        PlanInputs(
+        var inputs = PlanInputs(
             unit: { find($0) }, file: { Self.file($1, in: $0, limit: $2) },
             places: directories.joined(separator: ", "))
+        inputs.hasZone = { ZoneSearch.rules(of: $0) != nil }
+        return inputs
     }
 
     /// A unit by its exact file name, with its drop-ins: the first directory's that has it.

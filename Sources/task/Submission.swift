@@ -55,11 +55,11 @@ struct Submission {
                 numbers.append(number)
                 try File.writeAll(drop.bytes, to: number)
             } catch {
-                throw Self.failure(drop, error)
+                throw failure(drop, error)
             }
         }
         if let (index, error) = File.syncAll(numbers) {
-            throw Self.failure(drops[drops.startIndex + index], error)
+            throw failure(drops[drops.startIndex + index], error)
         }
     }
 
@@ -71,7 +71,7 @@ struct Submission {
             } catch {
                 for id in ids[index...] { try? spool.remove(Self.temporary(id), .tmp) }
                 takeBack(drops[..<index], ids[..<index])
-                throw Self.failure(drop, error)
+                throw failure(drop, error)
             }
         }
         do {
@@ -98,8 +98,11 @@ struct Submission {
     // Begins with a dot: recovery takes `ID@NAME` in tmp/ for a drop that was taken.
     private static func temporary(_ id: TaskID) -> String { ".\(id)" }
 
-    private static func failure(_ drop: Drop, _ error: Errno) -> ToolError {
-        ToolError(unableTo: "write", "the drop of \(drop.name)", error, "nothing was submitted")
+    private func failure(_ drop: Drop, _ error: Errno) -> ToolError {
+        let free = error == .noSpace ? try? File.freeSpace(spool.rootNumber) : nil
+        let hint = free?.inodes == 0 ? " (no inodes are free: df -i)" : ""
+        return ToolError(
+            unableTo: "write", "the drop of \(drop.name)", error, "nothing was submitted\(hint)")
     }
 
     /// New ids that sort in the order in which they were asked for.

@@ -15,7 +15,7 @@ extension Daemon {
     /// Takes what lies in incoming/, a bounded number a turn.
     func acceptDrops() {
         let boot = Clock.boot()
-        guard pausedUntil <= boot, !isStopping else { return }
+        guard !isPaused, closedUntil <= boot, !isStopping else { return }
         guard incoming.hasWork(runs.count < options.window, at: boot), hasSpace() else { return }
         compiler.lookAgain()
         for _ in 0..<Self.mostPerTurn where runs.count < options.window {
@@ -26,7 +26,7 @@ extension Daemon {
                 report.error(
                     "unable to read \(spool.path)/incoming: \(error), looking again in 1 s")
                 incoming.isScanWanted = true
-                pausedUntil = boot + 1_000_000
+                closedUntil = boot + 1_000_000
                 return
             }
         }
@@ -47,7 +47,7 @@ extension Daemon {
                     + "at \(spool.path), they wait in incoming/ until there is more")
         }
         isShortOfSpace = true
-        pausedUntil = Clock.boot() + 1_000_000
+        closedUntil = Clock.boot() + 1_000_000
         return false
     }
 
@@ -67,7 +67,7 @@ extension Daemon {
         case .gone: return
         case .beingWritten: incoming.postpone(Array(name.utf8), at: Clock.boot())
         case .unchanged(let since):
-            if Clock.real() - since < 2_000_000 {
+            if !incoming.isStill(name, since: since) {
                 incoming.postpone(Array(name.utf8), at: Clock.boot())
             } else {
                 takeLooked(spool.lookWithoutLease(at: name), name, unit: unit, id: id)
@@ -166,8 +166,18 @@ extension Daemon {
         let sequence = recordAccept(
             taken.id, name: taken.name, plan, encoded, identity, isRecovered: false)
         after(sequence, .removeTaken(taken))
+        noteLinks(taken)
         if !isLarge { checkpoint.unsynced.append(taken.id) }
         enter(taken.id, plan, name: UnitName.of(taken.name), .ready, RunFileName(run: taken.id))
+    }
+
+    // Its content was copied; whoever has the other name still has the file.
+    private func noteLinks(_ taken: TakenName) {
+        guard let status = try? File.status(taken.text, at: spool.number(.tmp)), status.links > 1
+        else { return }
+        record(
+            .note, taken.id.description,
+            [.init("what", "links"), .init("links", String(status.links))])
     }
 
     /// Rule 5 for a plan that is in ready/: one that may not be there after a power failure is taken out
@@ -235,7 +245,7 @@ extension Daemon {
             report.error(
                 "unable to put \(taken.text) back into incoming/: \(error), start taskd again")
         }
-        pausedUntil = Clock.boot() + 1_000_000
+        closedUntil = Clock.boot() + 1_000_000
     }
 
     /// The same id a second time: the same plan is one run, another is refused.

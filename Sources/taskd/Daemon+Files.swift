@@ -79,7 +79,7 @@ extension Daemon {
 
     /// The owner moved the file while its end was written: the end wins.
     private func finishElsewhere(_ id: TaskID, _ run: RunRecord, _ state: TaskState) {
-        guard let place = find(id) else {
+        guard let place = (try? find(id)) ?? nil else {
             elsewhere[id] = (run, state)
             return
         }
@@ -95,10 +95,10 @@ extension Daemon {
     }
 
     /// Where a run's file is, whatever memory says.
-    func find(_ id: TaskID) -> (SpoolDirectory, RunFileName)? {
+    func find(_ id: TaskID) throws(Errno) -> (SpoolDirectory, RunFileName)? {
         for directory in SpoolDirectory.states {
             var found: RunFileName?
-            try? spool.names(in: directory) { name in
+            try spool.names(in: directory) { name in
                 if let file = RunFileName(bytes: name[...]), file.run == id { found = file }
             }
             if let found { return (directory, found) }

@@ -10,7 +10,7 @@ import TaskSpool
 extension Daemon {
     func readWatcher() {
         do {
-            for hint in try watcher.read() { handle(hint) }
+            for hint in try watch.watcher?.read() ?? [] { handle(hint) }
         } catch {
             report.error("unable to read directory events: \(error), scanning instead")
             incoming.isScanWanted = true
@@ -30,12 +30,7 @@ extension Daemon {
         case .overflow:
             incoming.isScanWanted = true
             rescanStates()
-        case .gone(let directory):
-            report.error(
-                "\(spool.path)/\(directory.rawValue) was moved or deleted under taskd: it stops, the "
-                    + "spool is never built anew")
-            exitStatus = 69
-            isStopping = true
+        case .touched(let isMoved): checkSpool(isMoved: isMoved)
         }
     }
 
@@ -185,27 +180,39 @@ extension Daemon {
 
     /// Files that left a directory: moved elsewhere by their owner, or removed, which cancels.
     func lookForVanished() {
-        if vanished.isEmpty { return }
+        if vanished.isEmpty || Clock.boot() < lookAgain { return }
         let ids = vanished
         vanished.removeAll()
         for id in ids {
-            guard let run = runs[id], !run.isEnded, !run.isRemoved else { continue }
-            if spool.exists(run.file.description, run.directory) { continue }
-            if let (directory, file) = find(id) {
-                obey(id, run, directory, file)
-            } else {
-                runs[id]?.isRemoved = true
-                record(
-                    .cancel, id.description,
-                    [.init("by", String(spool.owner)), .init("what", "rm")])
-                engine.handle(.cancel(TaskRef(run: id)), at: now())
-                perform(engine.takeActions())
+            do {
+                try lookFor(id)
+                lookAgain = 0
+            } catch {
+                // Nothing is known of it: what is there and can't be seen must not count as removed.
+                vanished.insert(id)
+                if lookAgain == 0 {
+                    report.error(
+                        "unable to look for run \(id): \(error), it is looked for each second")
+                }
+                lookAgain = Clock.boot() + 1_000_000
             }
         }
     }
 
+    private func lookFor(_ id: TaskID) throws(Errno) {
+        guard let run = runs[id], !run.isEnded, !run.isRemoved else { return }
+        if try spool.has(run.file.description, run.directory) { return }
+        if let (directory, file) = try find(id) { return obey(id, run, directory, file) }
+        runs[id]?.isRemoved = true
+        record(
+            .cancel, id.description,
+            [.init("by", String(spool.owner)), .init("what", "rm")])
+        engine.handle(.cancel(TaskRef(run: id)), at: now())
+        perform(engine.takeActions())
+    }
+
     /// After lost events: what lies in the state directories is compared with memory.
-    private func rescanStates() {
+    func rescanStates() {
         vanished.formUnion(runs.keys)
         for directory in SpoolDirectory.live {
             var names: [[UInt8]] = []

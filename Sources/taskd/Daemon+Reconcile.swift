@@ -50,8 +50,15 @@ extension Daemon {
     /// What its owner did with the file since it was seen.
     private func lookAgain(_ old: Reconciliation.Suspect) -> Reconciliation.Suspect {
         var suspect = old
-        if spool.exists(old.place.file.description, old.place.directory) { return suspect }
-        if let (directory, file) = find(old.id) {
+        let place: (SpoolDirectory, RunFileName)?
+        do {
+            if try spool.has(old.place.file.description, old.place.directory) { return suspect }
+            place = try find(old.id)
+        } catch {
+            vanished.insert(old.id)  // it can't be seen: looked for again
+            return suspect
+        }
+        if let (directory, file) = place {
             suspect.place = PlanPlace(directory, file)
             recordMove(&suspect)
         } else {

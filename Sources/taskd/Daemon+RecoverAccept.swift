@@ -68,7 +68,7 @@ extension Daemon {
                 } catch {
                     // Its owner moved it meanwhile.
                     guard error == .noSuchFileOrDirectory,
-                        let (directory, file) = find(place.file.run)
+                        let (directory, file) = try find(place.file.run)
                     else { throw error }
                     there = PlanPlace(directory, file)
                 }

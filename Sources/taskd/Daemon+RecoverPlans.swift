@@ -47,7 +47,13 @@ extension Daemon {
 
     /// Its owner moved or removed it while the directories were read.
     func recoverMoved(_ id: TaskID, _ past: RunPast, _ taken: TakenName?) {
-        if let (directory, file) = find(id) {
+        let place: (SpoolDirectory, RunFileName)?
+        do {
+            place = try find(id)
+        } catch {
+            return report.error("unable to look for run \(id): \(error), it does not run")
+        }
+        if let (directory, file) = place {
             recoverPlan(id, PlanPlace(directory, file), past, taken)
         } else {
             if let taken { after(journal.lastSequence, .removeTaken(taken)) }

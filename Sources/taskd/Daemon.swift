@@ -16,7 +16,7 @@ final class Daemon {
     let journal: JournalWriter
     let reserve: SpaceReserve?
     let loop: EventLoop
-    let watcher: Watcher
+    var watch: SpoolWatch
     let report: Report
     let compiler: DropCompiler
     var engine = TaskEngine(lookAhead: 16)
@@ -27,6 +27,8 @@ final class Daemon {
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
+    /// Not before then (CLOCK_BOOTTIME): the directories could not be read.
+    var lookAgain: Int64 = 0
     /// Runs that ended and whose file was in no directory then: its owner removed it, or moves it.
     /// Until the next checkpoint.
     var elsewhere: [TaskID: (run: RunRecord, state: TaskState)] = [:]
@@ -43,8 +45,10 @@ final class Daemon {
     var cautiousUntil: Int64 = 0
     var isStopping = false
     var exitStatus: Int32 = 0
-    /// Nothing is accepted or started until then: the disk is full, or failed.
-    var pausedUntil: Int64 = 0
+    /// Nothing is written until then (CLOCK_BOOTTIME): the journal has no space.
+    private var pausedUntil: Int64 = 0
+    /// Nothing is accepted until then: the disk is short, or failed.
+    var closedUntil: Int64 = 0
     /// A start-up has ended since the machine started: the page cache is whole.
     var isCleanBoot = false
     /// The last taskd ended in order, and nothing was written after that.
@@ -62,7 +66,10 @@ final class Daemon {
     var mostRuns = 0
     /// Said once, until there is space again.
     var isShortOfSpace = false
+    /// Said once, until a record can be written again.
+    private var isJournalFull = false
     private var highWater: Int64 = 0
+    private var lastNow = Clock.boot()
 
     init(
         options: Options, spool: Spool, owner: SpoolOwner, journal: JournalWriter,
@@ -78,12 +85,15 @@ final class Daemon {
         journald = JournaldSender(path: options.journald)
         loop = try EventLoop()
         incoming = IncomingQueue()
-        watcher = try Watcher(spool)
+        watch = SpoolWatch(spool)
     }
 
-    /// Microseconds of the engine's clock: the real time, that never goes back.
+    /// Microseconds of the engine's clock: the real time, that never goes back; while that was set back
+    /// it goes on by CLOCK_BOOTTIME.
     func now() -> Int64 {
-        highWater = max(highWater, Clock.real())
+        let boot = Clock.boot()
+        highWater = max(highWater + boot - lastNow, Clock.real())
+        lastNow = boot
         return highWater
     }
 
@@ -91,7 +101,8 @@ final class Daemon {
     func run() throws(Errno) -> Int32 {
         let signals = try SignalSource([15, 2])  // TERM, INT
         _ = try loop.add(signals.descriptor.number, .readable) { [self] _ in isStopping = true }
-        _ = try loop.add(watcher.number, .readable) { [self] _ in readWatcher() }
+        try followWatcher()
+        checkSpool(isMoved: isElsewhere)  // while there were no watches
         incoming.isScanWanted = true
         checkpoint.writtenAt = Clock.boot()
         report.ready()
@@ -107,6 +118,7 @@ final class Daemon {
     private func turn() throws(Errno) {
         let events = try loop.turn(until: deadline())
         maintainPool()
+        lookWithoutEvents()
         acceptDrops()
         lookForVanished()
         admitStrangers()
@@ -121,16 +133,23 @@ final class Daemon {
     /// When the next turn is due though nothing happens, in CLOCK_BOOTTIME; nil: never.
     private func deadline() -> Int64? {
         let boot = Clock.boot()
-        if journal.needsSync && isIdle || incoming.hasWork(runs.count < options.window, at: boot) {
+        let hasDrops = incoming.hasWork(runs.count < options.window, at: boot)
+        if journal.needsSync && isIdle || hasDrops && closedUntil <= boot {
             if pausedUntil <= boot { return boot }
         }
-        var next = min(incoming.nextLook, pool.nextAttempt ?? .max)
+        var next = min(max(incoming.nextLook, closedUntil), pool.nextAttempt ?? .max)
+        if hasDrops { next = min(next, max(closedUntil, pausedUntil)) }
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
+        if !vanished.isEmpty { next = min(next, lookAgain) }
+        next = min(next, watch.nextLook)
         if let due = engine.nextDeadline { next = min(next, boot + max(0, due - now())) }
         if pausedUntil > boot { next = max(pausedUntil, boot) }
         return next == .max ? nil : next
     }
+
+    /// The journal has no space.
+    var isPaused: Bool { pausedUntil > Clock.boot() }
 
     /// Nothing runs and nothing waits to be taken: a record that waits would only cost time.
     private var isIdle: Bool { engine.running == 0 && incoming.names.isEmpty }
@@ -145,6 +164,7 @@ final class Daemon {
                 try journal.sync()
             }
             pausedUntil = 0
+            isJournalFull = false
         } catch {
             journalFailed(error)
         }
@@ -156,11 +176,12 @@ final class Daemon {
 
     private func journalFailed(_ error: JournalError) {
         if case .full = error {
-            if pausedUntil == 0 {
+            if !isJournalFull {
                 report.error(
                     "unable to \(error.sentence), nothing is accepted or started until there is space"
                 )
             }
+            isJournalFull = true
             pausedUntil = Clock.boot() + 1_000_000
             return
         }

@@ -12,6 +12,8 @@ struct IncomingQueue {
     private var waiting: Set<[UInt8]> = []
     /// Names that could not be read, of which that has been said.
     var unreadable: Set<String> = []
+    /// Files whose change time lies ahead, and since when that is known (CLOCK_BOOTTIME).
+    private var unsettled: [String: (since: Int64, boot: Int64)] = [:]
     /// A scan is due: at start-up, after an overflow, and every 300 s.
     var isScanWanted = false
     private var scan: DirectoryStream?
@@ -28,6 +30,7 @@ struct IncomingQueue {
     private static let grace: Int64 = 60
     private static let mostNames = 4096
     private static let scanEvery: Int64 = 300_000_000
+    private static let stillness: Int64 = 2_000_000
     private static let waitingEvery: Int64 = 1_000_000
 
     /// When something must be looked at though no hint comes, in CLOCK_BOOTTIME.
@@ -61,6 +64,24 @@ struct IncomingQueue {
     mutating func postpone(_ name: [UInt8], at boot: Int64) {
         waiting.insert(name)
         nextWaitingLook = min(nextWaitingLook, boot + Self.waitingEvery)
+    }
+
+    /// Whether a file without a lease has been so for two seconds: by the clock of its change time, or by
+    /// this process's where that time lies ahead (the clock was set back).
+    mutating func isStill(_ name: String, since: Int64) -> Bool {
+        let age = Clock.real() - since
+        if age >= Self.stillness {
+            unsettled[name] = nil
+            return true
+        }
+        let boot = Clock.boot()
+        guard age < 0, let first = unsettled[name], first.since == since else {
+            unsettled[name] = age < 0 ? (since, boot) : nil
+            return false
+        }
+        guard boot - first.boot >= Self.stillness else { return false }
+        unsettled[name] = nil
+        return true
     }
 
     /// The next name to look at; nil when there is none for now.

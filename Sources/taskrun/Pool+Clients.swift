@@ -16,7 +16,7 @@ extension Pool {
 
     func acceptClients() {
         for _ in 0..<Self.acceptsATurn {
-            guard let descriptor = (try? MessageSocket.accept(socket.number)) ?? nil else { return }
+            guard let descriptor = nextClient() else { return }
             guard let owner = owner(of: descriptor.number),
                 owner.connections < PoolOwner.mostConnections, clients.count < Self.mostClients
             else {
@@ -25,6 +25,31 @@ extension Pool {
             }
             welcome(PoolClient(PoolConnection(descriptor, packets), owner))
         }
+    }
+
+    // Without a descriptor for whoever waits, the loop would turn for nothing: he waits a moment longer.
+    private func nextClient() -> Descriptor? {
+        do {
+            return try MessageSocket.accept(socket.number)
+        } catch {
+            listenAgain = Clock.boot() + Self.pause
+            watchListener()
+            if !saidDeaf {
+                Message.error(
+                    "unable to accept a client: \(error), it waits until that can be done")
+            }
+            saidDeaf = true
+            return nil
+        }
+    }
+
+    private static let pause: Int64 = 100_000
+
+    /// Listens, or does so again in a moment.
+    func watchListener() {
+        guard let listener else { return }
+        if listenAgain != .max, listenAgain <= Clock.boot() { listenAgain = .max }
+        try? loop.modify(listener, listenAgain == .max ? .readable : [])
     }
 
     func welcome(_ client: PoolClient) {

@@ -24,6 +24,11 @@ final class Pool {
     let upgrade: Upgrade
     /// Another program follows that cannot go on with what runs: no further jobs.
     private(set) var isRetiring = false
+    var listener: WatchToken?
+    /// When clients are accepted again, in CLOCK_BOOTTIME; `.max`: they are.
+    var listenAgain = Int64.max
+    /// Said once.
+    var saidDeaf = false
     private var idleSince: Int64? = Clock.boot()
     /// Microseconds without anything to do after which the pool ends; Int64.max: never.
     private let patience: Int64
@@ -38,7 +43,7 @@ final class Pool {
     }
 
     func serve() throws(Errno) {
-        _ = try loop.add(socket.number, .readable) { [unowned self] _ in acceptClients() }
+        listener = try loop.add(socket.number, .readable) { [unowned self] _ in acceptClients() }
         upgrade.drain = { [unowned self] in
             isRetiring = true
             for spool in spools.values { spool.retire() }
@@ -53,6 +58,7 @@ final class Pool {
             for owner in owners.values { owner.refill() }
             try loop.turn(until: nextDeadline)
             executor.tick()
+            if listenAgain <= Clock.boot() { watchListener() }
             upgrade.tick()
         }
     }
@@ -78,7 +84,8 @@ final class Pool {
 
     private var nextDeadline: Int64? {
         let idle = patience == .max ? nil : idleSince.map { $0 + patience }
-        return [executor.nextDeadline, upgrade.nextDeadline, idle].compactMap { $0 }.min()
+        let listen = listenAgain == .max ? nil : listenAgain
+        return [executor.nextDeadline, upgrade.nextDeadline, idle, listen].compactMap { $0 }.min()
     }
 
     // MARK: Once a turn

@@ -45,6 +45,7 @@ int cl_timerfd_set(int fd, int64_t microseconds);
 
 enum {
     CL_IN_CLOSE_WRITE = 0x8,
+    CL_IN_ATTRIB = 0x4,
     CL_IN_MOVED_FROM = 0x40,
     CL_IN_MOVED_TO = 0x80,
     CL_IN_CREATE = 0x100,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // inject - run a program and kill it at its n-th system call, or have that call fail.
-// usage: inject [-l FILE] [-c NAME,…] [-n N] [-m TIMES] [-k | -e ERRNO] PROGRAM [ARGUMENT…]
+// usage: inject [-l FILE] [-c NAME,…] [-n N] [-m TIMES] [-k | -e ERRNO | -d MILLISECONDS] PROGRAM [ARGUMENT…]
 //   -c NAME,…  count only these (default: all)      -n N     which call, from 1; 0 only watches
 //   -k         SIGKILL before the call is made      -e NAME  the call is not made and fails with this errno
-//   -m TIMES   so do those after it, so many in all
+//   -m TIMES   so do those after it, so many in all  -d MS    the call is made so much later
 //   -l FILE    write the names of the calls, one a line, in order
 // Only the program itself is watched, not its children; after the deed it runs on unwatched. The exit status is its own, 128 + signal
 // when one ended it; 125 when it cannot be watched. strace counts each kind of call by itself: here it is the n-th of all.
@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct { const char *name; long number; } calls[] = {
@@ -67,6 +68,10 @@ static int error_number(const char *name) {
     fprintf(stderr, "inject: error: no error %s in its table\n", name);
     exit(2);
 }
+static void wait_for(long milliseconds) {
+    struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    while (nanosleep(&left, &left) && errno == EINTR) {}
+}
 static pid_t child;
 static void pass_on(int number) { if (child > 0) kill(child, number); }
 static int finish(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
@@ -91,15 +96,16 @@ static void fail_call(pid_t child, int error) {
 int main(int argc, char **argv) {
     char wanted[NCALLS] = {0}, any = 1, kill_it = 0;
     const char *log_name = NULL;
-    long n = 0, times = 1, seen = 0;
+    long n = 0, times = 1, seen = 0, delay = 0;
     int error = 0, option, status, in_call = 0;
-    while ((option = getopt(argc, argv, "+l:c:n:m:ke:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "+l:c:n:m:ke:d:")) != -1) switch (option) {
         case 'l': log_name = optarg; break;
         case 'c': choose(optarg, wanted); any = 0; break;
         case 'n': n = atol(optarg); break;
         case 'm': times = atol(optarg); break;
         case 'k': kill_it = 1; break;
         case 'e': error = error_number(optarg); break;
+        case 'd': delay = atol(optarg); break;
         default: return 2;
     }
     if (optind >= argc) return 2;
@@ -134,6 +140,7 @@ int main(int argc, char **argv) {
         if (!any && (index < 0 || !wanted[index])) continue;
         if (++seen < n || n < 1) continue;
         if (kill_it) { kill(child, SIGKILL); continue; }
+        if (delay) { wait_for(delay); if (seen < n + times - 1) continue; }
         if (error) fail_call(child, error);
         in_call = 0;
         if (seen < n + times - 1) continue;
