@@ -19,33 +19,24 @@
 #define STATX_MNT_ID 0x1000U
 #endif
 
-enum { HELPERS = 32 };
-
-// Their numbers are ours until they are reaped. 0: a free place.
-static pid_t helpers[HELPERS];
-
-static int free_place(void) {
-    int found = -1;
-    for (int i = 0; i < HELPERS; i++) {
-        if (helpers[i] && waitpid(helpers[i], NULL, WNOHANG | __WALL) != 0) helpers[i] = 0;
-        if (!helpers[i]) found = i;
-    }
-    return found;
-}
-
-void cl_close_aside(int fd) {
-    int place = free_place();
-    if (place < 0) return;
+int cl_close_aside(const int *fds, int count, pid_t *pid) {
     pid_t parent = getpid();
-    struct clone_args args = {.flags = CLONE_FILES};
-    long pid = syscall(SYS_clone3, &args, sizeof args);
-    if (pid == 0) {
+    int pidfd = -1;
+    struct clone_args args = {.flags = CLONE_FILES | CLONE_PIDFD,
+                              .pidfd = (uint64_t)(uintptr_t)&pidfd};
+    long made = syscall(SYS_clone3, &args, sizeof args);
+    if (made < 0) return -1;
+    if (made == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() == parent) close(fd);
+        if (getppid() == parent)
+            for (int i = 0; i < count; i++) close(fds[i]);
         _exit(0);
     }
-    if (pid > 0) helpers[place] = (pid_t)pid;
+    *pid = (pid_t)made;
+    return pidfd;
 }
+
+int cl_has_ended(pid_t pid) { return waitpid(pid, NULL, WNOHANG | __WALL) != 0; }
 
 void cl_access_as(uid_t uid, gid_t gid) {
     setfsgid(gid);

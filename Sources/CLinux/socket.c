@@ -93,13 +93,14 @@ ssize_t cl_send(int socket, const void *bytes, size_t count, int fd) {
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-ssize_t cl_receive(int socket, void *bytes, size_t count, int *fd) {
-    *fd = -1;
+ssize_t cl_receive(int socket, void *bytes, size_t count, int *fds, int *passed) {
+    *passed = 0;
     struct iovec part = {.iov_base = bytes, .iov_len = count};
-    // With room for one descriptor alignment makes room for two.
+    // Room for all that a message may bring (SCM_MAX_FD): what has none is closed in here, and close
+    // may wait.
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(2 * sizeof(int))];
+        char space[CMSG_SPACE(CL_MOST_PASSED * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control.space};
@@ -110,25 +111,19 @@ ssize_t cl_receive(int socket, void *bytes, size_t count, int *fd) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < count; i++) {
-            int given;
-            memcpy(&given, CMSG_DATA(header) + i * sizeof given, sizeof given);
-            if (*fd < 0) *fd = given;
-            else cl_close_aside(given);
+            memcpy(&fds[(*passed)++], CMSG_DATA(header) + i * sizeof *fds, sizeof *fds);
         }
     }
     if (!(message.msg_flags & MSG_TRUNC)) return got;
-    if (*fd >= 0) cl_close_aside(*fd);
-    *fd = -1;
     errno = EMSGSIZE;
     return -1;
 }
 
-void cl_seqpacket_close(int fd) {
+int cl_seqpacket_end(int fd) {
     char byte;
-    // After the shutdown nothing more arrives; a descriptor in an unread message would be closed here.
+    // After the shutdown nothing more arrives.
     shutdown(fd, SHUT_RDWR);
-    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) cl_close_aside(fd);
-    else close(fd);
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 int cl_set_buffers(int socket, int bytes) {

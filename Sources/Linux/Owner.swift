@@ -35,10 +35,14 @@ public enum ForOwner {
 /// aside unless it was found to be harmless.
 public final class PassedDescriptor {
     public let number: Int32
+    private let aside: AsideCloser
     private var isHarmless = false
 
     /// Takes over an open descriptor.
-    public init(owning number: Int32) { self.number = number }
+    public init(owning number: Int32, _ aside: AsideCloser) {
+        self.number = number
+        self.aside = aside
+    }
 
     /// It is memory, or a file of a local disk: an ordinary close(2) will do.
     public func trust() { isHarmless = true }
@@ -62,6 +66,6 @@ public final class PassedDescriptor {
     }
 
     deinit {
-        if isHarmless { _ = Descriptor(owning: number) } else { cl_close_aside(number) }
+        if isHarmless { _ = Descriptor(owning: number) } else { aside.close([number]) }
     }
 }

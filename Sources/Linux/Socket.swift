@@ -3,7 +3,7 @@ import CLinux
 import Glibc
 public import SystemPackage
 
-/// Unix sockets of type SEQPACKET: whole messages, one descriptor a message at most. Non-blocking.
+/// Unix sockets of type SEQPACKET: whole messages, which may carry descriptors. Non-blocking.
 public enum MessageSocket {
     /// The largest message of the protocol, in bytes.
     public static let largestMessage = 64 * 1024
@@ -76,36 +76,51 @@ public enum MessageSocket {
         _ = shutdown(socket, Int32(SHUT_RD))
     }
 
-    /// Ends a connection. Descriptors in messages that were not received are closed aside.
-    public static func close(_ socket: consuming Descriptor) {
-        cl_seqpacket_close(socket.release())
+    /// Ends a connection. Where messages were not received, it is closed aside.
+    public static func close(_ socket: consuming Descriptor, _ aside: AsideCloser) {
+        let number = socket.release()
+        if cl_seqpacket_end(number) == 1 {
+            aside.close([number])
+        } else {
+            _ = Descriptor(owning: number)
+        }
     }
 
-    /// What one receive brought.
-    public enum Received: ~Copyable {
-        /// A message in the first `count` bytes of the buffer and the descriptor that came with it.
-        case message(count: Int, descriptor: Int32?)
+    /// What one receive brought. The caller owns the descriptors, of which a stranger may send as many
+    /// as 253 (SCM_MAX_FD).
+    public enum Received {
+        /// A message in the first `count` bytes of the buffer, and what came with it.
+        case message(count: Int, descriptors: [Int32])
+        /// A message that the buffer does not hold.
+        case tooLong(descriptors: [Int32])
         case nothing
         case closed
     }
 
-    /// Receives one message into the buffer. The caller owns the descriptor that may come with it.
+    /// Receives one message into the buffer.
     public static func receive(
         from socket: Int32, into bytes: inout [UInt8]
     ) throws(Errno) -> Received {
-        var fd: Int32 = -1
-        do {
-            let count = try checkedCount {
-                bytes.withUnsafeMutableBytes {
-                    cl_receive(socket, $0.baseAddress, $0.count, &fd)
-                }
+        var count = 0
+        var error: Int32 = 0
+        let descriptors = withUnsafeTemporaryAllocation(
+            of: Int32.self, capacity: Int(CL_MOST_PASSED)
+        ) { room in
+            var passed: Int32 = 0
+            count = bytes.withUnsafeMutableBytes {
+                cl_receive(socket, $0.baseAddress, $0.count, room.baseAddress, &passed)
             }
-            if count == 0, fd < 0 { return .closed }
-            return .message(count: count, descriptor: fd < 0 ? nil : fd)
-        } catch Errno.wouldBlock {
-            return .nothing
-        } catch Errno.connectionReset {
-            return .closed
+            if count < 0 { error = errno }
+            return passed == 0 ? [] : Array(room.prefix(Int(passed)))
+        }
+        if count > 0 || count == 0 && !descriptors.isEmpty {
+            return .message(count: count, descriptors: descriptors)
+        }
+        switch error {
+        case 0, ECONNRESET: return .closed
+        case EMSGSIZE: return .tooLong(descriptors: descriptors)
+        case EAGAIN, EINTR: return .nothing
+        default: throw Errno(rawValue: error)
         }
     }
 

@@ -104,8 +104,11 @@ final class PoolConnection {
         switch received {
         case .nothing: return .nothing
         case .closed: return .closed
-        case .message(let count, let descriptor):
-            let holder = descriptor.map { DescriptorHolder(Descriptor(owning: $0)) }
+        case .tooLong(let descriptors):
+            for number in descriptors { _ = Descriptor(owning: number) }
+            throw .grammar("a message above \(buffer.count) bytes")
+        case .message(let count, let descriptors):
+            let holder = descriptors.map { DescriptorHolder(Descriptor(owning: $0)) }.first
             var packet = buffer[..<count]
             do {
                 while let message = try PoolMessage.next(from: &packet) {

@@ -17,13 +17,18 @@ extension Pool {
     func acceptClients() {
         for _ in 0..<Self.acceptsATurn {
             guard let descriptor = nextClient() else { return }
-            guard let owner = owner(of: descriptor.number),
-                owner.connections < PoolOwner.mostConnections, clients.count < Self.mostClients
-            else {
-                MessageSocket.close(descriptor)
+            guard let owner = owner(of: descriptor.number) else {
+                MessageSocket.close(descriptor, strangers)
                 continue
             }
-            welcome(PoolClient(PoolConnection(descriptor, packets), owner))
+            guard owner.connections < PoolOwner.mostConnections, !owner.aside.isBehind,
+                clients.count < Self.mostClients
+            else {
+                MessageSocket.close(descriptor, owner.aside)
+                owners[owner.task.uid] = owner.isGone ? nil : owner
+                continue
+            }
+            welcome(PoolClient(PoolConnection(descriptor, packets, owner.aside), owner))
         }
     }
 
@@ -73,7 +78,7 @@ extension Pool {
         // A uid that is not mapped here (user_namespaces(7)) could be anybody's.
         if peer.uid == 65534, peer.uid != geteuid() { return nil }
         let task = servesAll ? TaskOwner(uid: peer.uid, gid: peer.gid) : .caller
-        return owners[task.uid] ?? PoolOwner(task)
+        return owners[task.uid] ?? PoolOwner(task, loop)
     }
 
     private func read(_ client: PoolClient) {
@@ -86,6 +91,9 @@ extension Pool {
                 case .messages(let bytes): client.owner.hasRead(bytes)
                 case .nothing: return
                 case .closed: return close(client)
+                }
+                if client.owner.aside.isBehind {
+                    throw PoolFault(sentence: "closing what it passed takes too long")
                 }
             }
         } catch {

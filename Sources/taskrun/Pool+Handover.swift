@@ -80,14 +80,14 @@ extension Pool {
     private func resumeSpool(_ record: HandoverTable.Record, _ own: [HandoverTable.Record]) {
         guard let uid: UInt32 = record.number("uid"), let gid: UInt32 = record.number("gid")
         else { return }
-        let owner = owners[uid] ?? PoolOwner(TaskOwner(uid: uid, gid: gid))
+        let owner = owners[uid] ?? PoolOwner(TaskOwner(uid: uid, gid: gid), loop)
         owners[uid] = owner
         let spool = PoolSpool(executor: executor, owner: owner)
         owner.spools += 1
         spools[SpoolKey(uid: uid, name: record.text("name") ?? "")] = spool
         spool.resume(record, own.filter { $0.kind == "event" })
         if let number: Int32 = record.number("client") {
-            let connection = PoolConnection(Descriptor(owning: number), packets)
+            let connection = PoolConnection(Descriptor(owning: number), packets, owner.aside)
             connection.sentEvent = record.number("sent") ?? 0
             spool.connection = connection
             let client = PoolClient(connection, owner)

@@ -21,6 +21,8 @@ final class Pool {
     var clients: [ObjectIdentifier: PoolClient] = [:]
     var spools: [SpoolKey: PoolSpool] = [:]
     var owners: [UInt32: PoolOwner] = [:]
+    /// Closes connections of those who are nobody's owner.
+    let strangers: AsideCloser
     let upgrade: Upgrade
     /// Another program follows that cannot go on with what runs: no further jobs.
     private(set) var isRetiring = false
@@ -35,6 +37,7 @@ final class Pool {
 
     init(_ options: Options, _ jails: JailHouse, _ socket: PoolSocket) throws(Errno) {
         loop = try EventLoop()
+        strangers = AsideCloser(loop)
         executor = try Executor(
             loop: loop, slots: options.slots ?? Machine.defaultSlots, jails: jails)
         self.socket = socket
@@ -55,7 +58,10 @@ final class Pool {
             flush()
             if upgrade.isSettling { tryUpgrade() }
             executor.balanceReading()
-            for owner in owners.values { owner.refill() }
+            for owner in Array(owners.values) {
+                owner.refill()
+                if owner.isGone { forget(owner) }
+            }
             try loop.turn(until: nextDeadline)
             executor.tick()
             if listenAgain <= Clock.boot() { watchListener() }

@@ -13,6 +13,7 @@ final class PoolConnection {
     }
 
     private let socket: Int32
+    private let aside: AsideCloser
     private var outgoing: Deque<Packet> = []
     private let buffer: PacketBuffer
     var token: WatchToken?
@@ -20,13 +21,14 @@ final class PoolConnection {
     /// The number of the last event that was handed to the kernel.
     var sentEvent = 0
 
-    init(_ socket: consuming Descriptor, _ buffer: PacketBuffer) {
+    init(_ socket: consuming Descriptor, _ buffer: PacketBuffer, _ aside: AsideCloser) {
         self.socket = socket.release()
+        self.aside = aside
         self.buffer = buffer
     }
 
     // What a stranger left unread may hold descriptors.
-    deinit { MessageSocket.close(Descriptor(owning: socket)) }
+    deinit { MessageSocket.close(Descriptor(owning: socket), aside) }
 
     var number: Int32 { socket }
 
@@ -69,7 +71,8 @@ final class PoolConnection {
         case nothing, closed
     }
 
-    /// Receives one packet and hands over its messages in order, with the descriptor that came.
+    /// Receives one packet and hands over its messages in order, with the descriptor that came. Two
+    /// have no meaning.
     func receive(
         _ handle: (PoolMessage, PassedDescriptor?) throws(PoolFault) -> Void
     ) throws(PoolFault) -> Received {
@@ -82,8 +85,15 @@ final class PoolConnection {
         switch received {
         case .nothing: return .nothing
         case .closed: return .closed
-        case .message(let count, let descriptor):
-            let file = descriptor.map { PassedDescriptor(owning: $0) }
+        case .tooLong(let descriptors):
+            aside.close(descriptors)
+            throw PoolFault(sentence: "a message above \(PoolMessage.largestPacket) bytes")
+        case .message(let count, let descriptors):
+            guard descriptors.count < 2 else {
+                aside.close(descriptors)
+                throw PoolFault(sentence: "\(descriptors.count) descriptors in a message")
+            }
+            let file = descriptors.first.map { PassedDescriptor(owning: $0, aside) }
             return .messages(try Self.handOver(buffer.bytes[..<count], file, handle))
         }
     }

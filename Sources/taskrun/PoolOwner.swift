@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Linux
 
 /// What one owner has in the pool, and how much he may have: all of it is taskrun's memory.
 final class PoolOwner {
     let task: TaskOwner
+    /// Closes what he passed.
+    let aside: AsideCloser
     /// Connections, whether they serve a spool or not.
     var connections = 0
     var spools = 0
@@ -26,16 +29,20 @@ final class PoolOwner {
     private static let bytesATurn = 256 << 10
     private static let packetsATurn = 32
 
-    init(_ task: TaskOwner) { self.task = task }
+    init(_ task: TaskOwner, _ loop: EventLoop) {
+        self.task = task
+        aside = AsideCloser(loop)
+    }
 
     /// Nothing of his starts until his taskd has acknowledged what ended.
     var isBlocked: Bool { keptBytes >= Self.mostKeptBytes }
-    var isGone: Bool { connections == 0 && spools == 0 }
+    var isGone: Bool { connections == 0 && spools == 0 && aside.isIdle }
 
     /// A new turn of the loop.
     func refill() {
         budget = Self.bytesATurn
         packets = Self.packetsATurn
+        aside.advance()
     }
 
     /// Whether another packet of his is read this turn.

@@ -115,6 +115,28 @@ import Testing
         return line.flatMap { Int($0.dropFirst(8).filter(\.isNumber)) }
     }
 
+    @Test func whatIsClosedAsideIsClosed() throws {
+        let loop = try EventLoop()
+        let aside = AsideCloser(loop)
+        var peers: [Int32] = []
+        for _ in 0..<100 {
+            let pair = try MessageSocket.pair()
+            peers.append(pair.first)
+            aside.close([pair.second])
+        }
+        let end = Clock.boot() + 20_000_000
+        while !aside.isIdle, Clock.boot() < end { try loop.turn(until: end) }
+        #expect(aside.isIdle)
+        var buffer = [UInt8](repeating: 0, count: 1)
+        for number in peers {
+            let peer = Descriptor(owning: number)
+            guard case .closed = try MessageSocket.receive(from: peer.number, into: &buffer) else {
+                Issue.record("\(number) is not closed")
+                continue
+            }
+        }
+    }
+
     @Test func messagesCarryOneDescriptor() throws {
         let pair = try MessageSocket.pair()
         let first = Descriptor(owning: pair.first)
@@ -124,15 +146,15 @@ import Testing
             try MessageSocket.send([1, 2, 3], to: first.number, passing: memory.number))
         var buffer = [UInt8](repeating: 0, count: 64)
         switch try MessageSocket.receive(from: second.number, into: &buffer) {
-        case .message(let count, let descriptor):
+        case .message(let count, let descriptors):
             #expect(count == 3)
-            let received = Descriptor(owning: try #require(descriptor))
+            let received = Descriptor(owning: try #require(descriptors.first))
             let bytes = try #require(try SealedMemory.read(received.number, limit: 100))
             #expect(String(decoding: bytes, as: UTF8.self) == "sealed")
             #expect(try SealedMemory.read(received.number, limit: 3) == nil)
         case .nothing:
             Issue.record("no message came")
-        case .closed:
+        case .tooLong, .closed:
             Issue.record("the socket was closed")
         }
     }

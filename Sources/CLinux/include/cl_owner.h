@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/// Closes a descriptor that a stranger passed, in a process of its own that shares the table of
-/// descriptors: close(2) may wait for as long as he likes (SO_LINGER, a file system that he serves).
-/// Where that can't be had, or 32 such processes wait, the descriptor stays open.
-void cl_close_aside(int fd);
+/// Closes descriptors in a process of its own that shares the table of descriptors (CLONE_FILES), and
+/// ends without a signal. Returns its pidfd, -1 with errno: then they are still open.
+int cl_close_aside(const int *fds, int count, pid_t *pid);
+
+/// Whether such a process has ended; it is reaped by that.
+int cl_has_ended(pid_t pid);
 
 /// File access as this user (setfsuid(2), setfsgid(2)), without root's capabilities for it; 0 and 0:
 /// as root again. For a caller whose effective uid is 0.

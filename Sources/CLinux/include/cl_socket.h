@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unix sockets of type SEQPACKET that carry one descriptor a message at most.
+// Unix sockets of type SEQPACKET whose messages may carry descriptors.
 #ifndef CL_SOCKET_H
 #define CL_SOCKET_H
 
@@ -19,11 +19,13 @@ int cl_accept(int listener);
 int cl_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
 /// Sends one message, with a descriptor when fd >= 0. MSG_NOSIGNAL|MSG_DONTWAIT.
 ssize_t cl_send(int socket, const void *bytes, size_t count, int fd);
-/// Receives one message; *fd is the descriptor that came with it (close-on-exec) or -1.
-/// A message that was longer than the buffer fails with EMSGSIZE. Further descriptors are closed.
-ssize_t cl_receive(int socket, void *bytes, size_t count, int *fd);
-/// Ends a connection; descriptors in messages that were not received are closed aside.
-void cl_seqpacket_close(int fd);
+/// As many descriptors come with a message at most (SCM_MAX_FD of the kernel).
+enum { CL_MOST_PASSED = 253 };
+/// Receives one message and the descriptors that came with it (close-on-exec), into room for
+/// CL_MOST_PASSED; also when it fails with EMSGSIZE, for a message longer than the buffer.
+ssize_t cl_receive(int socket, void *bytes, size_t count, int *fds, int *passed);
+/// Ends a connection, without closing: 1 if messages that were not received hold descriptors, or may.
+int cl_seqpacket_end(int fd);
 int cl_set_buffers(int socket, int bytes);
 /// A datagram to a socket in the file system (journald, notify); never blocks.
 ssize_t cl_datagram_send(const char *path, const void *bytes, size_t count);
