@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A child of root that becomes another user. A fork of its own memory, and nobody waits for its exec:
-// what it looks up as that user may hang (a file system that he serves).
+// A child of root that becomes another user, or one of the caller's own. A fork of its own memory, and
+// nobody waits for its exec: what it looks up may hang (a file system that somebody serves).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +107,11 @@ __attribute__((noreturn)) static void child(const struct starting *s) {
     if (r->nice) check(s, 'r', setpriority(PRIO_PROCESS, 0, r->nice) < 0);
     limit(s, RLIMIT_DATA, r->memory_limit, 0);
     limit(s, RLIMIT_CPU, r->cpu_limit, 5);  // SIGXCPU, and 5 seconds later SIGKILL
-    become(s);
+    if (!s->owner->is_caller) become(s);
+    else if (r->death_signal) {
+        check(s, 's', prctl(PR_SET_PDEATHSIG, r->death_signal) < 0);
+        if (getppid() != s->parent) _exit(127);
+    }
     check(s, 'd', s->owner->directory ? chdir(s->owner->directory) < 0
                                       : fchdir(r->directory) < 0);
     file(s, 'n', s->owner->input, O_RDONLY, 0);

@@ -5,6 +5,8 @@ import SystemPackage
 
 /// Another user that a child of root becomes, and what is looked up with his rights alone.
 public struct SpawnOwner: Sendable {
+    /// The caller himself, with all that he has.
+    public var isCaller = false
     public var uid: UInt32
     public var gid: UInt32
     /// Supplementary groups.
@@ -26,7 +28,8 @@ public struct SpawnOwner: Sendable {
 }
 
 extension Child {
-    /// Starts a program as another user: no capability, an empty bounding set, no_new_privs. Does not
+    /// Starts a program as another user: no capability, an empty bounding set, no_new_privs; or as the
+    /// caller himself. Does not
     /// wait for its exec, because a path of his may hang; what went wrong is in `report` at its end.
     ///
     /// - Parameter report: the writing end of a pipe (`ownerFailure`).
@@ -41,6 +44,7 @@ extension Child {
         let pid = owner.groups.withUnsafeBufferPointer { groups in
             paths.pointers.withMemoryRebound(to: UnsafePointer<CChar>?.self, capacity: 1) {
                 var identity = cl_spawn_owner()
+                identity.is_caller = owner.isCaller ? 1 : 0
                 identity.uid = owner.uid
                 identity.gid = owner.gid
                 identity.groups = groups.baseAddress

@@ -16,7 +16,7 @@ final class DirectSession: Session {
     private let streams: Streams
     private let directory: OpenFile?
     private let remains: Remains
-    /// Of another owner than taskrun's user.
+    /// Of another owner than taskrun's user, or with a path that may hang.
     private let owner: OwnerStart?
     private unowned let delegate: any SessionDelegate
     private var options: SpawnOptions
@@ -36,11 +36,12 @@ final class DirectSession: Session {
         self.loop = loop
         self.slot = slot
         self.delegate = delegate
-        let isOther = job.recipe.owner.isOther
-        owner = isOther ? try OwnerStart(job) : nil
-        streams = try Streams(job.recipe, slot, opensFiles: !isOther)
+        let report: Int32? = record?.number("report")
+        let isApart = job.recipe.owner.isOther || report != nil || house.mounts.mayHang(job.recipe)
+        owner = isApart ? try OwnerStart(job) : nil
+        streams = try Streams(job.recipe, slot, opensFiles: !isApart)
         let settings = job.recipe.direct
-        directory = isOther ? nil : try settings.directory.map(DirectProgram.openDirectory)
+        directory = isApart ? nil : try settings.directory.map(DirectProgram.openDirectory)
         options = settings.options
         remains =
             record == nil

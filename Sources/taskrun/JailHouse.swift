@@ -8,6 +8,7 @@ import TaskModel
 final class JailHouse {
     private let launcher: Launcher?
     private let problem: JailError?
+    let mounts = ServedMounts()
 
     /// Forks the launcher: call it before the heap grows. Where that fails, unjailed tasks still run,
     /// and each jailed one says why it can't.

@@ -5,7 +5,7 @@ import TaskModel
 
 /// Starts the steps of an unjailed attempt of another owner than taskrun's user: each becomes the
 /// owner, without capabilities and without a way to more (no_new_privs), and looks up its directory,
-/// files and program with his rights.
+/// files and program with his rights. So are those of taskrun's user started whose paths may hang.
 ///
 /// Nothing waits for it; why a step was not executed is known when it has ended.
 final class OwnerStart {
@@ -16,9 +16,14 @@ final class OwnerStart {
     /// - Throws: root does not permit it.
     init(_ job: Job) throws(SessionFailure) {
         let recipe = job.recipe
-        if let refusal = recipe.owner.refusalOfUnjailed(recipe.spec) { throw refusal }
         self.job = job
-        rights = recipe.owner.rights
+        if recipe.owner.isOther {
+            if let refusal = recipe.owner.refusalOfUnjailed(recipe.spec) { throw refusal }
+            rights = recipe.owner.rights
+        } else {
+            rights = SpawnOwner(uid: recipe.owner.uid, gid: recipe.owner.gid, groups: [])
+            rights.isCaller = true
+        }
         rights.directory = recipe.direct.directory
         rights.input = Self.file(recipe.input)
         rights.output = Self.file(recipe.output)
@@ -31,12 +36,13 @@ final class OwnerStart {
     func start(_ step: Int, _ options: SpawnOptions) throws(SpawnError) -> Child {
         let recipe = job.recipe
         let argv = recipe.steps[step].argv
+        // One that was found by name already is not looked up anew.
         let shared =
             recipe.programs[step]
             ?? Program(
                 path: argv[0], arguments: argv,
                 environment: TaskEnvironment.shared(recipe.spec, of: recipe.owner))
-        recipe.programs[step] = shared
+        if !rights.isCaller { recipe.programs[step] = shared }
         rights.paths = DirectProgram.candidates(argv[0], recipe.spec)
         let pipe: (read: Int32, write: Int32)
         do throws(Errno) { pipe = try Pipe.make() } catch {

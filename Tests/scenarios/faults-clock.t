@@ -101,6 +101,6 @@ jump() {
     holds "$n"
     stop_shifted TERM
 }
-jump 20 $((365 * 86400))
-jump 21 -86400
+jump 20 $((365 * 86400)) # "FAULT 20: …"
+jump 21 -86400           # "FAULT 21: …"
 done_testing

@@ -143,6 +143,40 @@ else
     skip "FAULT 40: a disk with a second for each sync" "nothing can be traced here (ptrace)"
 fi
 
+# ---- a mount that hangs
+
+hang() { # hang DIRECTORY
+    mkdir "$1"
+    python3 "$HERE/hung.py" "$1" >"$TMP/hung.out" 2>&1 &
+    HUNG=$!
+    TEST_PIDS+=("$HUNG")
+    wait_until 10 grep -q ready "$TMP/hung.out"
+}
+fresh 41
+if [ -c /dev/fuse ] && command -v python3 >/dev/null && hang "$TMP/hung"; then
+    start_taskd "$SPOOL" --slots=8
+    unit hung1 "cat $TMP/hung/x" MaxTime=60s
+    unit hung2 true "WorkingDirectory=$TMP/hung/w"
+    unit hung3 true "StandardOutput=file:$TMP/hung/o"
+    printf '[Jail]\nJail=no\n[Command]\ncommand="%s"\n' "$TMP/hung/p" >"$TMP/hung4.task"
+    printf '[Service]\nWorkingDirectory=%s\n[Command]\ncommand="true"\n' "$TMP/hung/v" >"$TMP/hung5.task"
+    printf '[Jail]\nBindPaths=%s\n[Command]\ncommand="true"\n' "$TMP/hung/b" >"$TMP/hung6.task"
+    for i in 1 2 3 4 5 6; do drop "$TMP/hung$i.task" "hung$i.task"; done
+    active() { [ "$(find "$SPOOL/active" -type f | wc -l)" -ge 6 ]; }
+    ok "FAULT 41: tasks hang" wait_until 20 active
+    for i in 1 2 3; do
+        exits "FAULT 41: others go on ($i)" 0 timeout 20 task submit --wait "$TMP/quick.task"
+    done
+    exits "FAULT 41: task status answers" 0 timeout 10 task status
+    kill "$HUNG"
+    ok "FAULT 41: when the mount comes to its end, so do they" wait_until 40 at_rest
+    holds 41
+    stop_taskd
+    umount -l "$TMP/hung" 2>/dev/null || true
+else
+    skip "FAULT 41: a mount that hangs" "no FUSE here: $(head -n 1 "$TMP/hung.out" 2>/dev/null)"
+fi
+
 # ---- a disk that turns read-only
 
 readonly_disk() {

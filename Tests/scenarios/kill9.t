@@ -32,9 +32,9 @@ long=$("$BIN/task" submit "$TMP/long.task")
 ok "a long task runs" wait_until 20 started "$long"
 stop_taskd KILL
 start_taskd "$SPOOL"
-exits "it succeeds" 0 task wait --timeout=30s "$long"
-is "it was started once" "$(journal | awk -v id="$long" '$5 == "start" && index($6, id) == 1' | wc -l)" 1
-is "nothing was lost" "$(journal | awk '$5 == "lost"' | wc -l)" 0
+exits "FAULT 16: it succeeds" 0 task wait --timeout=30s "$long"
+is "FAULT 16: it was started once" "$(journal | awk -v id="$long" '$5 == "start" && index($6, id) == 1' | wc -l)" 1
+is "FAULT 16: nothing was lost" "$(journal | awk '$5 == "lost"' | wc -l)" 0
 
 # ---- taskd in the middle of many
 
@@ -52,12 +52,12 @@ done
 pool=$(pool_pid "$SPOOL" || true)
 like "the pool has a pid" "$pool" '^[0-9]+$'
 [ -z "$pool" ] || kill -s KILL "$pool"
-ok "all end after taskrun was killed" wait_until 200 empty
+ok "FAULT 16: all end after taskrun was killed" wait_until 200 empty
 
 sed 's/$/.0/' "$TMP/ids" | sort >"$TMP/tasks"
 finals | grep -v "^$long" >"$TMP/finals"
 is "each ended" "$(sort -u "$TMP/finals" | comm -23 "$TMP/tasks" - | wc -l)" 0
-is "each ended once" "$(grep '\.0$' "$TMP/finals" | uniq -d | head -n 3)" ""
+is "FAULT 16: each ended once" "$(grep '\.0$' "$TMP/finals" | uniq -d | head -n 3)" ""
 is "all succeeded" "$(journal | awk '$5 == "end" && / final=yes/ && !/ state=success/' | head -n 3)" ""
 is "nothing is left in failed, hold or rejected" "$(find "$SPOOL"/{failed,hold,rejected} -type f)" ""
 done_testing

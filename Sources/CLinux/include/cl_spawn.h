@@ -27,6 +27,7 @@ struct cl_spawn {
 
 /// Who a child of root becomes, and what it then looks up with his rights alone.
 struct cl_spawn_owner {
+    int is_caller;              // the caller himself: all below but the paths is nothing
     uid_t uid;
     gid_t gid;
     const gid_t *groups;        // supplementary ones
@@ -52,7 +53,8 @@ struct cl_spawn_failure {
 /// still be held by the child for microseconds (remove it from epoll before close).
 pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step);
 
-/// Starts a program as another user, with no capability, an empty bounding set and no_new_privs.
+/// Starts a program as another user, with no capability, an empty bounding set and no_new_privs; or as
+/// the caller, with all that he has.
 /// By fork, and without waiting: a path of his may hang. `report` is a pipe, close-on-exec at both
 /// ends: at the child's end it holds a cl_spawn_failure if the program was never executed.
 pid_t cl_spawn_owner(const struct cl_spawn *request, const struct cl_spawn_owner *owner, int report,
