@@ -9,6 +9,7 @@ needs task taskd taskrun tasklog unshare cc
 . "$ROOT/Tests/scenarios/faults/common.sh"
 
 if [ -z "${FAULTS_INSIDE-}" ]; then
+    is_root || skip_all "not root: the disks of rows 5 to 7, 12 and 40 to 43 are mounted (full.t tries 5 and 6 as any user)"
     "${IN_NAMESPACE[@]}" true 2>/dev/null || skip_all "no mount namespace can be had here"
     status=0
     FAULTS_INSIDE=$(id -u) "${IN_NAMESPACE[@]}" bash "$0" || status=$?

@@ -131,7 +131,8 @@ if [ $traced ]; then
         holds 14
         stop_taskd
     done
-    ok "FAULT 14: what was begun and never ran is lost, and followed by another" has_event ' lost '
+    # An ordinary user's pool makes other processes first.
+    ! is_root || ok "FAULT 14: what was begun and never ran is lost, and followed by another" has_event ' lost '
     is "FAULT 14: all succeeded" "$(events | awk '$5 == "end" && / final=yes/ && !/state=success/')" ""
 
     fresh 45
