@@ -99,7 +99,10 @@ extension Daemon {
     private func accept(_ drop: Drop, _ given: TaskID?) {
         incoming.unreadable.remove(drop.name)
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
-        if runs[taken.id] != nil { return acceptAgain(drop, taken) }
+        // Its run may still wait for the pool's table.
+        if let plan = runs[taken.id]?.plan ?? reconcile?.suspects[taken.id]?.plan {
+            return acceptAgain(drop, taken, plan)
+        }
         let compiled = compiler.compile(name: taken.name, drop.bytes)
         incoming.letDropperFinish()
         do {
@@ -249,12 +252,10 @@ extension Daemon {
     }
 
     /// The same id a second time: the same plan is one run, another is refused.
-    private func acceptAgain(_ drop: Drop, _ taken: TakenName) {
+    private func acceptAgain(_ drop: Drop, _ taken: TakenName, _ known: Plan) {
         let other = TakenName(id: newID(), name: drop.name)
         guard (try? spool.take(drop.name, as: other, drop.identity)) == true else { return }
-        if case .plan(let plan, _) = compiler.compile(name: taken.name, drop.bytes),
-            plan == runs[taken.id]?.plan
-        {
+        if case .plan(let plan, _) = compiler.compile(name: taken.name, drop.bytes), plan == known {
             let sequence = record(.note, taken.id.description, [.init("what", "dup")])
             after(sequence, .removeTaken(other))
         } else {

@@ -51,6 +51,7 @@ extension Daemon {
         for id in inventory.building { removeQuietly(id.description, .tmp) }
         for (id, past) in fold.runs where !inventory.hasRun(id) { recoverLost(id, past) }
         recoverIncoming(inventory, fold)
+        if !isNotedBoot { recoverReasons() }
         removeStale()
         sayRecovered(inventory, fold)
         try concludeRecovery()

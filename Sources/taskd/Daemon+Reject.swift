@@ -31,14 +31,20 @@ extension Daemon {
     }
 
     /// False when it could not be written: the file stays in tmp/ until it can.
+    ///
+    /// - Parameter durable: its bytes and its name are on disk then. A bad drop's need not be: after a
+    ///   power failure it is written again from the journal.
     @discardableResult
-    func writeReason(_ taken: TakenName, _ name: String, _ text: String) -> Bool {
+    func writeReason(
+        _ taken: TakenName, _ name: String, _ text: String, durable: Bool = false
+    ) -> Bool {
         let temporary = "\(taken.id).reason"
         do {
             try spool.write(
                 Array((text.hasSuffix("\n") ? text : text + "\n").utf8), to: temporary, .tmp,
-                durable: false)
+                durable: durable)
             try spool.move(temporary, .tmp, to: "\(name).reason", .rejected)
+            if durable { try spool.sync(.rejected) }
             return true
         } catch {
             try? spool.remove(temporary, .tmp)
@@ -89,7 +95,7 @@ extension Daemon {
         let own = newID()
         let name = freeName(file, own)
         let text = "\(directory.rawValue)/\(file): \(why): it does not run and may be removed"
-        writeReason(TakenName(id: own, name: name), name, text)
+        writeReason(TakenName(id: own, name: name), name, text, durable: true)
         record(
             .note, id.description,
             [

@@ -123,3 +123,19 @@ case_undone() {
     go one
     ok "the other ends" wait_until 20 ended "$id"
 }
+
+case_reason_lost() {
+    begin "a rejected drop's reason did not reach the disk, though taskd ended in order (rule 6)"
+    echo x >"$TMP/bad.task" && cp "$TMP/bad.task" "$SPOOL/tmp/.bad"
+    mv "$SPOOL/tmp/.bad" "$SPOOL/incoming/bad.task"
+    ok "it is rejected" wait_until 20 test -e "$SPOOL/rejected/bad.task"
+    stop_taskd
+    crash
+    : >"$SPOOL/rejected/bad.task.reason"
+    echo x >"$SPOOL/rejected/older.task"
+    reboot
+    ok "its reason is written again" wait_until 10 test -s "$SPOOL/rejected/bad.task.reason"
+    like "from the journal" "$(cat "$SPOOL/rejected/bad.task.reason")" '^bad.task:1:1: '
+    like "one that the journal does not know says so" "$(cat "$SPOOL/rejected/older.task.reason")" 'not known any more'
+    ok "fsck has nothing to say" task fsck
+}

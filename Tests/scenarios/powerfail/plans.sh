@@ -244,3 +244,16 @@ case_retry_killed() {
     go one
     ok "it ends" wait_until 20 ended "$id" 1
 }
+
+case_two_places() {
+    begin "a drop is back in incoming/ beside its plan, its accept did not reach the disk"
+    one_active
+    crash
+    disk cut " accept $id"
+    cp "$TMP/one.task" "$SPOOL/incoming/$id@one.task"
+    reboot
+    go one
+    ok "it ends" wait_until 20 ended "$id"
+    is "well, accepted once" "$(end_of "$id") $(count " accept $id")" "success 1"
+    ok "nothing is left" wait_until 10 empty
+}
