@@ -58,7 +58,9 @@ holds() { # holds KIND
     local status=0 count
     result_of "$1" || status=$?
     count=$(sed -nE 's/^# [a-z0-9]+: ([0-9]+) cuts.*/\1/p' "$TMP/$1.out")
-    is "all promises hold after power failures of $1 (seed $SEED)" $status 0
+    local todo=
+    [ "$1" != btrfs ] || todo=" # TODO Btrfs does not keep the order of renames (Tests/power/README.md)"
+    is "all promises hold after power failures of $1 (seed $SEED)$todo" $status 0
     ok "enough of them were tried" test "${count:-0}" -ge 10
 }
 is_caught() { # is_caught NAME WORDS
