@@ -103,7 +103,7 @@ class Soak:
             except FileNotFoundError:
                 pass
         elif how == "drop":
-            open("%s/incoming/%s.cancel" % (self.spool, run), "xb").close()
+            open("%s/incoming/%s.cancel" % (self.spool, run), "ab").close()
         else:
             self.client([how, run])
 
