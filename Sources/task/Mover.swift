@@ -113,9 +113,11 @@ struct Mover {
             status: ExitStatus.tryLater)
     }
 
-    // False when the file had moved before.
+    // False when the file had moved before. The plan is synced first: a power failure may keep the move
+    // and lose the bytes of a plan whose accept was not durable, which then would run.
     private func rename(_ place: RunPlace, to target: SpoolDirectory) throws(ToolError) -> Bool {
         do {
+            try runs.spool.syncFile(place.file.description, place.directory)
             try runs.spool.moveNew(place.file, place.directory, to: place.file, target)
             try runs.spool.sync(target)
             try runs.spool.sync(place.directory)

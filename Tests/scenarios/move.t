@@ -36,6 +36,20 @@ ok "a release lets it go on" wait_until 20 at active "$long"
 exits "cancel" 0 task cancel "$long"
 exits "a cancelled run has ended" 130 timeout 20 task wait "$long"
 
+# What a power failure leaves of a command that was answered: the plan, in its new place. Its bytes may be in no
+# journal yet.
+if strace -D -qq -o /dev/null true 2>/dev/null; then
+    synced=$("$BIN/task" submit "$TMP/long.task")
+    wait_until 20 at active "$synced"
+    strace -y -o "$TMP/trace" -e trace=fsync,fdatasync,renameat2 "$BIN/task" hold "$synced"
+    like "task hold syncs the plan, moves it, syncs both directories" \
+        "$(sed -nE "s/^(fsync|fdatasync|renameat2)\(.*(active|hold)(\/$synced)?>.*= 0\$/\1 \2\3/p" "$TMP/trace" | paste -sd' ')" \
+        "^f(data)?sync active/$synced renameat2 [a-z]* f(data)?sync hold f(data)?sync active\$"
+    "$BIN/task" cancel "$synced"
+else
+    skip "task hold syncs the plan, moves it, syncs both directories" "strace cannot trace here"
+fi
+
 # Moves faster than starts and ends: a kill may come before the pool knows the attempt, a release
 # before the end of what the hold killed.
 quick=()
