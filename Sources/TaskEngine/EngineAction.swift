@@ -35,6 +35,8 @@ public enum Placement: Equatable, Sendable {
 public enum Verdict: Equatable, Sendable {
     /// It is the task's end.
     case final
+    /// It is a condition that said no: the task's end, in the state skipped.
+    case skipped
     /// Another attempt follows after a while.
     case retried
     /// The task was cancelled meanwhile: its end, in that state.

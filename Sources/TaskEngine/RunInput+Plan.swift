@@ -32,6 +32,7 @@ extension TaskInput {
             priority: spec.number(.priority),
             memory: spec.size(.limitMem).isInfinite ? 0 : spec.size(.limitMem).bytes,
             semaphore: spec.text(.semaphore).flatMap { Semaphore(parsing: $0) })
+        isCondition = spec.flag(.condition)
     }
 }
 

@@ -20,6 +20,8 @@ public struct TaskInput: Equatable, Sendable {
     public var isOptional: Bool
     /// Without command and checks: succeeds when its dependencies have, uses no slot.
     public var isGroup: Bool
+    /// Exit status 1 is no failure: it is skipped, and so is what follows it.
+    public var isCondition = false
     public var policy: RetryPolicy
     /// Higher starts first.
     public var priority: Int

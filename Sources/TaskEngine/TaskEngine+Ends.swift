@@ -20,6 +20,11 @@ extension TaskEngine {
             if run.tasks[task].isCancelled {
                 actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
                 conclude(task, .cancelled, nil, in: &run, slot: slot)
+            } else if case .failure(.exit, exit: .some(1)) = outcome,
+                run.tasks[task].input.isCondition
+            {
+                actions.append(.attemptEnded(ref, attempt: attempt, .skipped))
+                conclude(task, .skipped, nil, in: &run, slot: slot)
             } else if case .failure(let reason, _) = outcome, !run.isHeld {
                 fail(task, ref, outcome, reason, in: &run, slot: slot, at: now)
             } else {  // by a hold: not counted
@@ -125,7 +130,11 @@ extension TaskEngine {
                 // What a failure may not fail hangs on this one's success: OnSuccess=.
                 let isFollower =
                     run.tasks[next].input.isOptional && !run.tasks[task].input.isOptional
-                switch Self.verdict(edge.kind, after: state, isFollower: isFollower) {
+                var verdict = Self.verdict(edge.kind, after: state, isFollower: isFollower)
+                if state == .skipped, run.tasks[task].input.isCondition {
+                    verdict = .refused(.skipped, nil)
+                }
+                switch verdict {
                 case .refused(let state, let reason):
                     let ref = run.ref(next)
                     actions.append(.taskEnded(ref, state, reason, because: name))

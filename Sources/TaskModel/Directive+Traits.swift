@@ -17,7 +17,7 @@ extension Directive {
         case .jail, .privateNetwork, .bindPaths, .bindReadOnlyPaths, .systemCallFilter,
             .systemCallArchitectures, .procSubset:
             jailRow
-        case .check, .env, .arg, .command, .file, .optional: commandRow
+        case .check, .env, .arg, .command, .file, .optional, .condition: commandRow
         case .cron, .timeZone, .misfire, .overlap, .runIfRequires, .every, .items, .count,
             .maxParallel, .thenCommand:
             triggerRow
@@ -119,6 +119,8 @@ extension Directive {
         case .file:
             one(.plan, .file, "a file that the plan carries: PATH:MODE:SHA256", arity: .lines)
         case .optional: one(.plan, .flag, "no", "yes: its failure does not fail the run")
+        case .condition:
+            one(.plan, .flag, "no", "yes: exit status 1 is no failure, what follows is skipped")
         default: one(.command, .text, "the program: a path, or a name found on PATH")
         }
     }

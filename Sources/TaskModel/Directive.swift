@@ -77,6 +77,7 @@ public enum Directive: String, CaseIterable, Sendable {
     // Only in a plan.
     case file = "file"
     case optional = "optional"
+    case condition = "condition"
 }
 
 /// The sections of a unit file, in the order in which task.unit(5) describes them.

@@ -37,12 +37,18 @@ public struct PlanCompiler {
     /// - Returns: a plan, or the diagnostics that say why there is none.
     public static func compile(_ root: UnitText, inputs: PlanInputs) -> CompiledPlan {
         var compiler = PlanCompiler(inputs: inputs)
-        return compiler.compile(root)
+        return compiler.compile(root, isConditional: false)
+    }
+
+    /// Compiles what [RunIf] fires: where it has Requires=, the task NAME.check comes before all else.
+    public static func compile(firing root: UnitText, inputs: PlanInputs) -> CompiledPlan {
+        var compiler = PlanCompiler(inputs: inputs)
+        return compiler.compile(root, isConditional: true)
     }
 
     private init(inputs: PlanInputs) { self.inputs = inputs }
 
-    private mutating func compile(_ root: UnitText) -> CompiledPlan {
+    private mutating func compile(_ root: UnitText, isConditional: Bool) -> CompiledPlan {
         rootName = UnitText.taskName(root.name)
         var unit: UnitDefinition?
         checkName(root)
@@ -54,6 +60,7 @@ public struct PlanCompiler {
         }
         drain()
         addOrders()
+        if isConditional, let unit { addCondition(of: unit, root.directory) }
         for index in nodes.indices { carry(index) }
         let errors = diagnostics.contains { $0.severity == .error }
         let plan = errors ? nil : finish()
@@ -86,6 +93,25 @@ public struct PlanCompiler {
         let index = add(PlanNode(spec: unit.spec, unit: unit, directory: root.directory))
         if index >= 0 { roots.append(index) }
         return unit
+    }
+
+    /// What the condition decides hangs on it: all but what a failure leads to.
+    private mutating func addCondition(of unit: UnitDefinition, _ directory: String?) {
+        guard let check = unit.condition else { return }
+        if nodeByName[check.name] != nil {
+            return error(
+                check.place, "\(check.name) is a unit beside this condition", "another name for it")
+        }
+        let handlers = Set(edges.filter { $0.kind == .fail }.map(\.to))
+        let others = nodes.indices.filter { !handlers.contains($0) }
+        let index = add(PlanNode(spec: check.spec, unit: check, directory: directory))
+        guard index >= 0 else { return }
+        for other in others {
+            edges.append(
+                NodeEdge(
+                    from: index, to: other, kind: .ok, isRequirement: true, place: check.place,
+                    words: "Requires= in [RunIf]"))
+        }
     }
 
     /// Adds a node, to be read later; -1 where there are too many.

@@ -93,6 +93,11 @@ enum UnitRules {
                 setting.place, "\(key.traits.name)= without \(base.traits.name)=",
                 "both, or neither, in [RunIf]")
         }
+        if let setting = unit.settings(.every).last, let every = TimeSpan(setting.value),
+            every.microseconds < 1_000_000 || every.microseconds > 366 * 86_400_000_000
+        {
+            problems.error(setting.place, "Every=\(setting.value)", "1s to 366d")
+        }
     }
 
     private static func array(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {

@@ -88,13 +88,17 @@ extension Daemon {
         case .cancelled:
             line.set("state", TaskState.cancelled.word)
             line.set("final", "yes")
+        case .skipped:
+            line.fields.removeAll { $0.key == "reason" }
+            line.set("state", TaskState.skipped.word)
+            line.set("final", "yes")
         case .retried, .parked: break
         }
         if let generation = runs[ref.run]?.file.generation, generation > 0 {
             line.set("g", String(generation))
         }
         append(line)
-        if verdict == .final || verdict == .cancelled {
+        if verdict != .retried && verdict != .parked {
             note(ref, line["state"].flatMap { TaskState(word: $0) } ?? .failure)
         }
     }
@@ -104,8 +108,7 @@ extension Daemon {
     ) {
         var fields: [EventLine.Field] = [.init("state", state.word)]
         if let because, state == .skipped {
-            let what = reason == .dependency ? "did not succeed" : "did not fail"
-            fields.append(.init("what", "\(because) \(what)"))
+            fields.append(.init("what", "\(because) \(what(because, ref, reason))"))
         } else if let reason {
             fields.append(.init("reason", reason.rawValue))
             if let because, reason == .dependency {
@@ -115,6 +118,16 @@ extension Daemon {
         fields.append(.init("final", "yes"))
         record(.end, ref.description, named(ref, fields))
         note(ref, state)
+    }
+
+    // Why a task is skipped, behind the name of the one that decided.
+    private func what(_ because: String, _ ref: TaskRef, _ reason: FailureReason?) -> String {
+        let isCondition =
+            runs[ref.run]?.plan.tasks.contains {
+                $0.spec.name == because && $0.spec.flag(.condition)
+            } ?? false
+        if isCondition { return "says no" }
+        return reason == .dependency ? "did not succeed" : "did not fail"
     }
 
     /// Remembers a task's result for the reduced plan.

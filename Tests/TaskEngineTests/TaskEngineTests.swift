@@ -55,6 +55,44 @@ private func run(
         #expect(bench.engine.runs == 0 && bench.engine.running == 0)
     }
 
+    private static func conditional(_ names: [String]) -> EngineEvent {
+        var tasks = names.enumerated().map { TaskInput(number: $0, name: $1) }
+        tasks[0].isCondition = true
+        let edges = tasks.indices.dropFirst().map { RunInput.Edge(from: 0, to: $0, kind: .ok) }
+        return .accepted(RunInput(id: id(1), tasks: tasks, edges: edges))
+    }
+
+    @Test func aConditionThatSaysNoSkipsAll() {
+        var bench = Bench()
+        _ = bench.tell(Self.conditional(["a.check", "lib", "a"]))
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: 1))) == [
+                .attemptEnded(ref(1), attempt: 1, .skipped),
+                .taskEnded(ref(1, 1), .skipped, nil, because: "a.check"),
+                .taskEnded(ref(1, 2), .skipped, nil, because: "a.check"),
+                .runEnded(id(1), .skipped, nil, because: nil),
+            ])
+    }
+
+    @Test func aConditionThatFailsFailsTheRun() {
+        var bench = Bench()
+        _ = bench.tell(Self.conditional(["a.check", "a"]))
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: 2))) == [
+                .attemptEnded(ref(1), attempt: 1, .final),
+                .taskEnded(ref(1, 1), .failure, .dependency, because: "a.check"),
+                .runEnded(id(1), .failure, .exit, because: "a.check"),
+            ])
+    }
+
+    @Test func aConditionThatSaysYesLetsItRun() {
+        var bench = Bench()
+        _ = bench.tell(Self.conditional(["a.check", "a"]))
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .success)).contains(
+                .start(ref(1, 1), attempt: 1)))
+    }
+
     @Test func slotsLimitAndOrderIsByAge() {
         var bench = Bench(slots: 1)
         _ = bench.tell(run(3))

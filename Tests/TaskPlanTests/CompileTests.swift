@@ -28,6 +28,10 @@ struct World {
         PlanCompiler.compile(text(name, units[name] ?? ""), inputs: inputs)
     }
 
+    func compile(firing name: String) -> CompiledPlan {
+        PlanCompiler.compile(firing: text(name, units[name] ?? ""), inputs: inputs)
+    }
+
     /// The lines of the plan without blobs and digest.
     func lines(_ name: String) -> [String] {
         let compiled = compile(name)
@@ -294,6 +298,47 @@ struct World {
         let world = World(units: ["h.task": "[RunIf]\ncron=@daily\n[Command]\ncommand=x\n"])
         #expect(world.compile("h.task").isInstallation)
         #expect(world.lines("h.task") == ["task 0 h command=x"])
+    }
+
+    @Test func aConditionComesBeforeAllThatItDecides() {
+        let unit = """
+            [Dependencies]
+            Requires=lib.task
+            OnFailure=alarm.task
+            [Service]
+            MaxTime=5s
+            Restart=3
+            [RunIf]
+            Requires=./ask.sh --all
+            Every=1h
+            [Checks]
+            one=true
+            [Environment]
+            WHO=me
+            [Command]
+            command=x
+            """
+        let world = World(
+            units: [
+                "h.task": unit, "lib.task": "[Command]\ncommand=l\n",
+                "alarm.task": "[Command]\ncommand=m\n",
+            ])
+        let plan = world.compile(firing: "h.task").plan
+        let lines = (plan?.encode()).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let own = lines.split(separator: "\n").filter {
+            $0.hasPrefix("task") || $0.hasPrefix("edge")
+        }
+        #expect(
+            own.map(String.init) == [
+                "taskplan 1",
+                "task 0 h.check Dir=/d MaxTime=5s env=WHO%3Dme arg=--all command=./ask.sh"
+                    + " condition=yes",
+                "task 1 lib command=l",
+                "task 2 h Restart=3 MaxTime=5s check=one%3Dtrue env=WHO%3Dme command=x",
+                "task 3 alarm:h command=m optional=yes",
+                "edge 0 1 ok", "edge 0 2 ok", "edge 1 2 ok", "edge 2 3 fail",
+            ])
+        #expect(world.lines("h.task").allSatisfy { !$0.contains("condition") })
     }
 
     @Test func thePlanParses() throws {
