@@ -4,6 +4,7 @@ import SystemPackage
 import TaskEngine
 import TaskModel
 import TaskSpool
+import TaskUnit
 
 /// Carries out what the engine decides, in order.
 extension Daemon {
@@ -149,6 +150,7 @@ extension Daemon {
         let sequence = record(.end, id.description, fields)
         runs[id]?.isEnded = true
         announceEnd(id, run, state, reason)
+        firing.table.ended(run.name)
         after(sequence, .finish(id, state))
     }
 
