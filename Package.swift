@@ -125,8 +125,8 @@ let package = Package(
         .target(
             name: "TaskOptions",
             dependencies: [
-                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskSpool", "TaskTool",
-                "TaskUnit",
+                "Linux", "TaskHistory", "TaskJournal", "TaskModel", "TaskPlan", "TaskSpool",
+                "TaskTool", "TaskUnit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

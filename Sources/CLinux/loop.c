@@ -80,6 +80,21 @@ void cl_signals_default(void) {
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+int cl_walltimer(void) { return timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK); }
+
+int cl_walltimer_set(int fd, int64_t microseconds) {
+    if (microseconds < 1) microseconds = 1;
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(microseconds / 1000000),
+                                           .tv_nsec = (long)(microseconds % 1000000) * 1000}};
+    return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
+}
+
+void cl_walltimer_read(int fd) {
+    uint64_t count;
+    // ECANCELED: the clock was set, which is what one wanted to know.
+    if (read(fd, &count, sizeof count) < 0) return;
+}
+
 int cl_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int cl_timerfd(void) { return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK); }

@@ -167,7 +167,8 @@ final class EventIndexer {
     ) throws(HistoryError) -> TaskState? {
         if event.isVerb("accept") { return try accept(event, run) }
         if event.isVerb("end") { return try endOfRun(event, run) }
-        if event.isVerb("reject") { return try reject(event, run) }
+        if event.isVerb("reject") { return try refuse(event, run, .rejected) }
+        if event.isVerb("skip") { return try refuse(event, run, .skipped) }
         if event.isVerb("hold") { return try set(run: run, .pending, message: event.text("what")) }
         if event.isVerb("release") { return try set(run: run, .ready, message: nil) }
         if event.isVerb("retry") { return try retry(event, run) }
@@ -232,15 +233,16 @@ extension EventIndexer {
         addRun.bind(11, event.text("digest"))
         addRun.bind(12, root)
         addRun.bind(13, Self.tail(run))
-        addRun.bind(14, state == .rejected ? event.text("what") : nil)
+        addRun.bind(14, state == .rejected || state == .skipped ? event.text("what") : nil)
         try addRun.run()
     }
 
-    private func reject(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>
+    /// A drop that is bad, a time at which a unit was due and did not run.
+    private func refuse(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ state: TaskState
     ) throws(HistoryError) -> TaskState {
-        try add(event, run, .rejected, nil, nil)
-        return .rejected
+        try add(event, run, state, nil, nil)
+        return state
     }
 
     private func set(

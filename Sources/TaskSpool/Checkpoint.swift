@@ -9,6 +9,7 @@ public import TaskModel
 ///     stop
 ///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes
 ///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US state=WORD reason=WORD
+///     cron UNIT slots=FROM-THROUGH,… boot=BOOT
 ///     digest SHA256
 ///
 /// Every live run has a line: one whose file is gone was removed. A bad checkpoint is ignored: the
@@ -21,6 +22,8 @@ public struct Checkpoint: Equatable, Sendable {
     public var runs: [TaskID: RunPast]
     /// Starts are durable before they run, until then (microseconds since 1970); 0: they need not.
     public var cautiousUntil: Int64 = 0
+    /// What is accounted for of units that run by themselves.
+    public var firings: [String: FiringPast] = [:]
     /// It was written when taskd ended: where no record follows, nothing was lost since.
     public var isStop = false
 
@@ -50,6 +53,9 @@ public struct Checkpoint: Equatable, Sendable {
             for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
                 attempts.append(TaskRef(run: id, task: task), to: &bytes)
             }
+        }
+        for (unit, past) in firings.sorted(by: { $0.key < $1.key }) {
+            past.append(unit, to: &bytes)
         }
         let digest = SHA256.hex(bytes)
         bytes.append(contentsOf: "digest \(digest)\n".utf8)
@@ -108,6 +114,11 @@ public struct Checkpoint: Equatable, Sendable {
                     fields[key].map { EventLine.Field(key, $0) }
                 })
             runs[id] = past
+        case "cron":
+            guard let unit = words.first.flatMap({ PercentCoding.decodeText(Array($0.utf8)[...]) }),
+                let past = FiringPast(Self.fields(words.dropFirst()))
+            else { return false }
+            firings[unit] = past
         case "att":
             guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task else {
                 return false

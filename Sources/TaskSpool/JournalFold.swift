@@ -11,6 +11,9 @@ public struct JournalFold {
     /// A start-up of this boot got to its end: what a power failure did is mended.
     public private(set) var recovery: EventLine?
 
+    /// What is accounted for of units that run by themselves, by the unit's name.
+    public private(set) var firings: [String: FiringPast]
+
     private let interesting: Set<TaskID>
     private let inodes: Set<UInt64>
 
@@ -18,9 +21,12 @@ public struct JournalFold {
     ///   - interesting: ids that have files in the spool: their ends are kept.
     ///   - inodes: inodes of the files in incoming/, for drops that a power failure brought back.
     ///   - runs: what a checkpoint says of the time before the first record.
+    ///   - firings: the same of units that run by themselves.
     public init(
-        interesting: Set<TaskID>, inodes: Set<UInt64>, runs: [TaskID: RunPast] = [:]
+        interesting: Set<TaskID>, inodes: Set<UInt64>, runs: [TaskID: RunPast] = [:],
+        firings: [String: FiringPast] = [:]
     ) {
+        self.firings = firings
         self.interesting = interesting
         self.inodes = inodes
         self.runs = runs
@@ -28,6 +34,9 @@ public struct JournalFold {
 
     /// - Parameter isThisBoot: whether the record's segment was written since the machine started.
     public mutating func add(_ line: EventLine, isThisBoot: Bool) {
+        if let unit = line["unit"], line["cron"] != nil || line["boot"] != nil {
+            firings[unit, default: FiringPast()].add(line)
+        }
         guard let ref = line.ref else {
             if line.verb == .note, line["what"] == Self.recovered, isThisBoot { recovery = line }
             return

@@ -65,6 +65,27 @@ public struct UnitSearch {
         return .absent
     }
 
+    /// A unit that is installed in units/, with its drop-ins; an empty `NAME@INST.task` is that
+    /// instance of its template.
+    ///
+    /// - Parameter units: the spool's units/.
+    public func installed(_ name: String, in units: String) -> PlanInputs.UnitLookup {
+        switch read("\(units)/\(name)", in: units) {
+        case .absent: return .absent
+        case .refused(let what, let allowed): return .refused(what: what, allowed: allowed)
+        case .file(let file):
+            guard file.bytes.isEmpty, let template = UnitText.template(of: name) else {
+                return text(name, file, units)
+            }
+            guard case .found(var text) = find(template) else {
+                return .refused(
+                    what: "\(template) is nowhere", allowed: "a template in the search path")
+            }
+            text.name = name
+            return .found(text)
+        }
+    }
+
     /// The text of a root: bytes that were read already, with the drop-ins for its name.
     public func text(
         _ name: String, _ file: UnitFile, _ directory: String?

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Linux
+public import Linux
 import SystemPackage
 import TaskModel
 public import TaskUnit
@@ -23,6 +23,12 @@ public enum ZoneSearch {
         if name == "UTC" { return .utc }
         guard isName(name), let bytes = bytes(directory + "/" + name) else { return nil }
         return ZoneRules(parsing: bytes)
+    }
+
+    /// What a zone's file is now, by which a change of tzdata is seen; nil where there is none.
+    public static func status(of name: String?) -> File.Status? {
+        let path = name.map { "\(directory)/\($0)" } ?? "/etc/localtime"
+        return try? File.status(path, following: true)
     }
 
     /// Letters, digits and `+-_`, parts between slashes: no name leads out of the directory.

@@ -41,8 +41,71 @@ struct DropCompiler {
         guard let plan = result.plan, !result.hasErrors else {
             return .bad(result.diagnostics.map(\.text).joined(separator: "\n"))
         }
-        if result.isInstallation { return .definition(name) }
+        if result.isInstallation {
+            return result.unit.flatMap(Self.zoneProblem).map { Compiled.bad($0) }
+                ?? .definition(name)
+        }
         return accepted(plan, plan.encode())
+    }
+
+    // MARK: What is installed
+
+    /// A unit of units/ as it stands, to be armed.
+    enum Installed {
+        case unit(UnitDefinition)
+        /// Nothing in it says when it runs.
+        case dependency
+        case absent
+        /// Lines that say what is wrong.
+        case bad(String)
+    }
+
+    func installed(_ file: String) -> Installed {
+        switch search.installed(file, in: units) {
+        case .absent: return .absent
+        case .refused(let what, let allowed): return .bad("\(what): \(allowed)")
+        case .found(let text):
+            guard text.kind != .pipeline, !UnitText.isTemplate(file) else { return .dependency }
+            let (unit, problems) = UnitParser.parse(text)
+            let errors = problems.filter { $0.severity == .error }.map(\.text)
+            // Of a wrong cron= nothing is left in the unit.
+            let isMeant = unit.isInstallation || !errors.isEmpty && Self.mentionsRunIf(text)
+            guard isMeant else { return .dependency }
+            if !errors.isEmpty { return .bad(errors.joined(separator: "\n")) }
+            return Self.zoneProblem(unit).map { Installed.bad($0) } ?? .unit(unit)
+        }
+    }
+
+    /// The plan of a unit of units/ as it stands; nil where it is no longer there.
+    func compile(installed file: String) -> Compiled? {
+        switch search.installed(file, in: units) {
+        case .absent: return nil
+        case .refused(let what, let allowed): return .bad("\(what): \(allowed)")
+        case .found(let text):
+            let result = PlanCompiler.compile(firing: text, inputs: inputs)
+            guard let plan = result.plan, !result.hasErrors else {
+                return .bad(result.diagnostics.map(\.text).joined(separator: "\n"))
+            }
+            return accepted(plan, plan.encode())
+        }
+    }
+
+    private static func mentionsRunIf(_ text: UnitText) -> Bool {
+        ([text.main] + text.dropIns).contains { file in
+            file.bytes.split(separator: UInt8(ascii: "\n")).contains {
+                $0.trimmingBlanks().starts(with: "[RunIf]".utf8)
+            }
+        }
+    }
+
+    private static func zoneProblem(_ unit: UnitDefinition) -> String? {
+        guard let setting = unit.settings(.timeZone).last,
+            ZoneSearch.rules(of: setting.value) == nil
+        else { return nil }
+        return Diagnostic(
+            .error, setting.place, "TimeZone=\(setting.value): no such zone on this machine",
+            "a file below /usr/share/zoneinfo, as Europe/Berlin"
+        ).text
     }
 
     private func parsePlan(_ name: String, _ bytes: [UInt8]) -> Compiled {

@@ -33,7 +33,7 @@ extension Daemon {
     }
 
     /// Below a reserve of space or inodes nothing is accepted; what runs still ends.
-    private func hasSpace() -> Bool {
+    func hasSpace() -> Bool {
         guard let free = try? File.freeSpace(spool.rootNumber) else { return true }
         let least = max(1 << 20, min(64 << 20, free.total / 100))
         let isShort = reserve.map { $0.isShort && !$0.refill() } ?? false
@@ -185,7 +185,7 @@ extension Daemon {
 
     /// Rule 5 for a plan that is in ready/: one that may not be there after a power failure is taken out
     /// again, or its drop would run a second time (models/spool.c, `undo`).
-    private func syncReady(_ file: String) throws(Errno) {
+    func syncReady(_ file: String) throws(Errno) {
         do {
             try spool.sync(.ready)
         } catch {
@@ -197,7 +197,7 @@ extension Daemon {
     /// Journals an accept; its plan once a digest and segment.
     func recordAccept(
         _ id: TaskID, name: String, _ plan: Plan, _ encoded: [UInt8], _ identity: DropIdentity?,
-        isRecovered: Bool
+        isRecovered: Bool, firing fired: [EventLine.Field] = []
     ) -> UInt64 {
         let digest = Plan.digest(ofEncoded: encoded) ?? ""
         var fields: [EventLine.Field] = [
@@ -208,7 +208,11 @@ extension Daemon {
             fields.append(.init("root", String(root.number)))
         }
         if let identity { fields.append(contentsOf: Self.fields(of: identity)) }
-        if isRecovered { fields.append(.init("recovered", "yes")) }
+        fields += fired
+        if isRecovered {
+            fields += recoveredFiring(id, UnitName.of(name))
+            fields.append(.init("recovered", "yes"))
+        }
         if encoded.count <= Self.longestCarriedPlan, carried.isNew(digest, in: journal.segment) {
             fields.append(.init("plan", String(decoding: encoded, as: UTF8.self)))
         }

@@ -85,6 +85,7 @@ extension Daemon {
             sequence: journal.lastSequence, runs: pasts())
         content.cautiousUntil = cautiousUntilReal ?? 0
         content.isStop = isStop
+        content.firings = firingPasts()
         try spool.publish(content.encode(), as: "checkpoint")
         elsewhere = [:]
         checkpoint.sequence = journal.lastSequence

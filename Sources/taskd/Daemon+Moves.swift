@@ -14,12 +14,15 @@ extension Daemon {
         } catch {
             report.error("unable to read directory events: \(error), scanning instead")
             incoming.isScanWanted = true
+            firing.isScanWanted = true
         }
     }
 
     private func handle(_ hint: Watcher.Hint) {
         switch hint {
         case .came(.incoming, let name): incoming.add(name)
+        case .came(.units, let name), .left(.units, let name):
+            firing.changed.insert(String(decoding: name, as: UTF8.self))
         case .came(let directory, let name): handleArrival(directory, name)
         case .left(let directory, let name):
             guard let file = RunFileName(bytes: name[...]), let run = runs[file.run] else { return }
@@ -29,6 +32,7 @@ extension Daemon {
             }
         case .overflow:
             incoming.isScanWanted = true
+            firing.isScanWanted = true
             rescanStates()
         case .touched(let isMoved): checkSpool(isMoved: isMoved)
         }

@@ -31,6 +31,7 @@ extension Daemon {
             if inventory.ids != seen { fold = try replay(inventory) }
         }
         wanted = WantedPlans(fold)
+        firing.pasts = fold.firings
         reconcile = Reconciliation()
         for (id, taken) in inventory.taken {
             if let rejection = fold.runs[id]?.rejection {
@@ -82,7 +83,7 @@ extension Daemon {
         var isQuiet = start?.content.isStop ?? false
         var fold = JournalFold(
             interesting: inventory.ids, inodes: Set(inventory.incoming.map(\.identity.inode)),
-            runs: start?.content.runs ?? [:])
+            runs: start?.content.runs ?? [:], firings: start?.content.firings ?? [:])
         do {
             let reader = try JournalReader(at: spool.number(.journal), after: start?.position)
             while let event = try reader.nextEvent() {

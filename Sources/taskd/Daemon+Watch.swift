@@ -25,6 +25,7 @@ extension Daemon {
         watch.tryAgain(spool)
         checkSpool(isMoved: isElsewhere)
         incoming.isScanWanted = true
+        firing.isScanWanted = true
         rescanStates()
         guard watch.watcher != nil else { return }
         do {

@@ -62,6 +62,8 @@ final class Daemon {
     var journald: JournaldSender
     var random = RandomSource()
     var checkpoint = CheckpointState()
+    var firing = FiringState()
+    let wallTimer: WallTimer
     /// The most runs at once since there were none.
     var mostRuns = 0
     /// Said once, until there is space again.
@@ -86,6 +88,7 @@ final class Daemon {
         loop = try EventLoop()
         incoming = IncomingQueue()
         watch = SpoolWatch(spool)
+        wallTimer = try WallTimer()
     }
 
     /// Microseconds of the engine's clock: the real time, that never goes back; while that was set back
@@ -103,7 +106,9 @@ final class Daemon {
         _ = try loop.add(signals.descriptor.number, .readable) { [self] _ in isStopping = true }
         try followWatcher()
         checkSpool(isMoved: isElsewhere)  // while there were no watches
+        _ = try loop.add(wallTimer.number, .readable) { [self] _ in wallTimer.clear() }
         incoming.isScanWanted = true
+        lookAtUnits()
         checkpoint.writtenAt = Clock.boot()
         report.ready()
         Memory.forgetStart()
@@ -120,6 +125,8 @@ final class Daemon {
         maintainPool()
         lookWithoutEvents()
         acceptDrops()
+        lookAtUnits()
+        fireDue()
         lookForVanished()
         admitStrangers()
         engine.advance(to: now())
@@ -139,6 +146,7 @@ final class Daemon {
         }
         var next = min(max(incoming.nextLook, closedUntil), pool.nextAttempt ?? .max)
         if hasDrops { next = min(next, max(closedUntil, pausedUntil)) }
+        next = min(next, firingDeadline(at: boot))
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
         if !vanished.isEmpty { next = min(next, lookAgain) }

@@ -16,6 +16,8 @@ struct IncomingQueue {
     private var unsettled: [String: (since: Int64, boot: Int64)] = [:]
     /// A scan is due: at start-up, after an overflow, and every 300 s.
     var isScanWanted = false
+    /// Scans that have begun: what else is looked at as rarely goes with them.
+    private(set) var scans = 0
     private var scan: DirectoryStream?
     private var nextScan: Int64 = .max
     private var nextWaitingLook: Int64 = .max
@@ -89,6 +91,7 @@ struct IncomingQueue {
         if let name = names.popFirst() { return name }
         if scan == nil, isScanWanted || nextScan <= boot {
             isScanWanted = false
+            scans += 1
             nextScan = boot + Self.scanEvery
             scan = try DirectoryStream(".", at: spool.number(.incoming))
         }

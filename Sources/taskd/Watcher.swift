@@ -30,6 +30,11 @@ struct Watcher {
         let arrivals: Inotify.Mask = [.movedTo, .closedAfterWriting, .created]
         let incoming = try inotify.watch(directory: spool.number(.incoming), for: arrivals)
         directories[incoming] = .incoming
+        let edits: Inotify.Mask = [
+            .movedTo, .closedAfterWriting, .movedFrom, .deleted, .attributes,
+        ]
+        let units = try inotify.watch(directory: spool.number(.units), for: edits)
+        directories[units] = .units
         for directory in SpoolDirectory.states {
             let mask: Inotify.Mask = [.movedTo, .movedFrom, .deleted]
             directories[try inotify.watch(directory: spool.number(directory), for: mask)] =

@@ -14,6 +14,26 @@ import Testing
         #expect(Checksum.crc32c(rising[7...], continuing: first) == 0x46dd_794e)
     }
 
+    @Test func aWallTimerFiresAtItsTimeAndNotBefore() throws {
+        let timer = try WallTimer()
+        let loop = try EventLoop()
+        var fired: Int64?
+        _ = try loop.add(timer.number, .readable) { _ in
+            timer.clear()
+            fired = Clock.real()
+        }
+        try timer.set(nil)
+        #expect(try loop.turn(until: Clock.boot()) == 0)
+        let due = Clock.real() + 20_000
+        try timer.set(due)
+        let end = Clock.boot() + 5_000_000
+        while fired == nil, Clock.boot() < end { try loop.turn(until: end) }
+        #expect(fired.map { $0 >= due } == true)
+        #expect(try loop.turn(until: Clock.boot()) == 0, "it is cleared")
+        try timer.set(due)
+        #expect(try loop.turn(until: end) == 1, "a time that has passed is now")
+    }
+
     @Test func childEndsWithItsStatus() throws {
         let program = Program(
             path: "/bin/sh", arguments: ["sh", "-c", "exit 7"], environment: [])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import TaskModel
 import TaskSpool
+import TaskUnit
 import Testing
 
 @Suite struct CheckpointTests {
@@ -46,6 +47,20 @@ import Testing
         checkpoint.isStop = true
         checkpoint.cautiousUntil = 1_795_612_470_000_000
         #expect(Checkpoint(parsing: checkpoint.encode()) == checkpoint)
+    }
+
+    @Test func theSlotsOfUnitsRoundTrip() throws {
+        var checkpoint = try sample()
+        var past = FiringPast()
+        past.slots.add(60_000_000, continues: true)
+        past.slots.add(120_000_000, continues: true)
+        past.slots.add(900_000_000, continues: false)
+        past.boot = "b 1"
+        checkpoint.firings = ["site": past, "a b": FiringPast()]
+        #expect(Checkpoint(parsing: checkpoint.encode()) == checkpoint)
+        let text = String(decoding: checkpoint.encode(), as: UTF8.self)
+        #expect(
+            text.contains("\ncron site slots=60000000-120000000,900000000-900000000 boot=b%201\n"))
     }
 
     @Test func everyFlippedByteIsFound() throws {

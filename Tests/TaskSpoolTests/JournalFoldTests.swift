@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import TaskModel
 import TaskSpool
+import TaskUnit
 import Testing
 
 @Suite struct JournalFoldTests {
@@ -26,6 +27,31 @@ import Testing
         #expect(try fold(lines).runs.isEmpty)
         let kept = try fold(lines, interesting: true)
         #expect(kept.runs.values.first?.ends == [0: .success])
+    }
+
+    @Test func acceptsSkipsAndRejectsOfSlotsAreAccountedFor() throws {
+        let firings = try fold([
+            "1 accept RUN name=a.task unit=a cron=60000000", "2 end RUN state=success final=yes",
+            "3 skip RUN name=a unit=a cron=120000000", "4 reject RUN unit=a cron=180000000",
+            "5 accept RUN name=a.task unit=a cron=900000000 missed=11 late=yes",
+            "6 accept RUN name=b.task unit=b boot=B1", "7 arm - unit=c boot=B1",
+            "8 accept RUN name=d.task unit=d",
+        ]).firings
+        #expect(firings["a"]?.slots.text == "60000000-180000000,900000000-900000000")
+        #expect(firings["b"]?.boot == "B1" && firings["c"]?.boot == "B1")
+        #expect(firings.keys.sorted() == ["a", "b", "c"])
+    }
+
+    @Test func aFiringsIdSaysWhatItIsOf() {
+        let id = FiringPast.id(slot: 1_764_000_000_000_000, unit: "site", owner: 7)
+        func fields(_ id: TaskID, _ unit: String, _ owner: UInt32) -> [EventLine.Field]? {
+            FiringPast.fields(of: id, unit: unit, owner: owner, boot: "b")
+        }
+        #expect(fields(id, "site", 7) == [.init("cron", "1764000000000000")])
+        #expect(fields(id, "other", 7) == nil && fields(id, "site", 8) == nil)
+        let boot = FiringPast.id(boot: "b", at: 5_000_000, unit: "site", owner: 7)
+        #expect(fields(boot, "site", 7) == [.init("boot", "b")])
+        #expect(FiringPast.fields(of: boot, unit: "site", owner: 7, boot: "c") == nil)
     }
 
     @Test func attemptsFailuresAndLossesAreCounted() throws {

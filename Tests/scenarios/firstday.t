@@ -10,7 +10,7 @@ export TASK_SPOOL=$TMP/spool
 cd "$TMP/home"
 printf '[Command]\ncommand=true\n' >ok.task
 printf '[Command]\ncommand=/etc/passwd\n' >noexec.task
-printf '[RunIf]\ncron="* * * * *" # every minute\n[Command]\ncommand=true\n' >beat.task
+printf '[RunIf]\ncron="17 4 29 2 *" # leap days\n[Command]\ncommand=true\n' >beat.task
 printf '[Dependencies]\nRequires=sick.task\n[Command]\ncommand=true\n' >well.task
 printf '[Service]\nWorkingDirectory=/nowhere\n[Command]\ncommand=true\n' >sick.task
 printf '[Comand]\n' >bad.task
@@ -201,7 +201,7 @@ cp beat.task "$TASK_SPOOL/incoming"
 wait_until 10 test -e "$TASK_SPOOL/units/beat.task"
 for command in status explain; do
     exits "$command of what is installed" 0 task "$command" beat
-    like "what will fire it, without its comment" "$(cat "$TMP/out")" $'fires: cron=\\* \\* \\* \\* \\*\n'
+    like "what will fire it, without its comment" "$(cat "$TMP/out")" $'fires: cron=17 4 29 2 \\*\n    next: 20[0-9]{2}-02-29T'
 done
 
 # ---- no taskd

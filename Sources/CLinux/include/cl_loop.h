@@ -43,6 +43,14 @@ int cl_timerfd(void);
 /// Arms for an absolute CLOCK_BOOTTIME in microseconds; 0 disarms.
 int cl_timerfd_set(int fd, int64_t microseconds);
 
+/// A CLOCK_REALTIME timer.
+int cl_walltimer(void);
+/// Arms for an absolute CLOCK_REALTIME in microseconds. Fires also when that clock is set
+/// (TFD_TIMER_CANCEL_ON_SET) or the machine wakes up.
+int cl_walltimer_set(int fd, int64_t microseconds);
+/// Takes what has fired; the descriptor is not readable until it fires again.
+void cl_walltimer_read(int fd);
+
 enum {
     CL_IN_CLOSE_WRITE = 0x8,
     CL_IN_ATTRIB = 0x4,
