@@ -28,6 +28,7 @@ struct TaskProgram: ParsableCommand {
                 name: "Unit",
                 subcommands: [
                     LintCommand.self, OrderCommand.self, GraphCommand.self, CheckCommand.self,
+                    ImportCrontabCommand.self,
                 ]),
             CommandGroup(
                 name: "History",

@@ -289,4 +289,26 @@ else
     is "killed at $cases calls around a firing: each slot ran once" "${broken[*]-}" ""
 fi
 
+# ---- a crontab becomes units
+
+spool imported
+start
+printf 'MAILTO=ops\nPATH=/usr/bin:/bin\n* * * * * touch %s/imported && cat >%s/stdin%%one%%two\n' "$TMP" "$TMP" >"$TMP/tab"
+exits "a crontab is shown as units" 0 task import-crontab -n "$TMP/tab"
+like "with what it says" "$(cat "$TMP/out")" $'cron=\\* \\* \\* \\* \\*\n.*X-MailTo=ops.*PATH="/usr/bin:/bin"'
+exits "and written" 0 task import-crontab "$TMP/tab"
+is "into units/" "$(cat "$TMP/out")" "$SPOOL/units/tab-3.task"
+exits "taskdep knows it" 0 taskdep next -n 1 "$SPOOL/units/tab-3.task"
+exits "not twice" 1 task import-crontab "$TMP/tab"
+ahead 60
+wake
+ok "it fires" wait_until 10 ended_all tab-3
+ok "the command ran" [ -e "$TMP/imported" ]
+is "with its standard input" "$(paste -sd, "$TMP/stdin")" "one,two"
+printf '* * * * * true\n61 * * * * true\n@daily\n' >"$TMP/bad"
+exits "what cannot be said is refused" 2 task import-crontab "$TMP/bad"
+like "by file, line and column" "$(cat "$TMP/err")" "$TMP/bad:2:1: minute 61.*$TMP/bad:3:7: no command"
+ok "nothing is written then" [ ! -e "$SPOOL/units/bad-1.task" ]
+stop_taskd
+
 done_testing
