@@ -5,11 +5,17 @@ import SystemPackage
 /// What the owner does with the journal before it acts on anything: makes durable what the page
 /// cache knows, cuts torn tails, seals what dead writers left open. A crash in the middle is
 /// harmless: the next recovery does the same again.
+///
+/// A power failure may keep a later block of what was not synced and lose an earlier one. Records behind
+/// such a hole are a torn tail, too: nobody was promised them, and they may speak of what is lost. What
+/// tells it from corruption is a record behind it that says that all before it was durable, a successor,
+/// or that the machine is still in the segment's boot.
 public struct JournalRecovery: Sendable {
     /// What was found, torn tails first; to be written down as notes.
     public var damages: [Damage] = []
     /// Where the writer's chain ended; nil when it has none.
     public var end: ChainEnd?
+    private let boot: String
 
     /// Recovers a journal directory. The caller holds the owner's lock.
     ///
@@ -17,10 +23,18 @@ public struct JournalRecovery: Sendable {
     ///   - directory: `journal/`.
     ///   - writer: whose chain goes on (`taskd`). Its open segments are dead ones; those of others
     ///     are left alone while their writers hold their locks.
-    public init(at directory: Int32, writer: String) throws(JournalError) {
+    ///   - boot: the boot id of now, this machine's unless given.
+    public init(at directory: Int32, writer: String, boot: String? = nil) throws(JournalError) {
+        self.boot = boot ?? Host.boot()
         let segments = try JournalDirectory(reading: directory).segments
         for entry in segments where !entry.isSealed {
-            try settle(entry.name, own: entry.name.writer == writer, at: directory)
+            let successor = segments.first {
+                $0.name.writer == entry.name.writer && $0.name > entry.name
+            }
+            let next = successor.flatMap { try? SegmentCursor($0.name, at: directory) }?.header
+            try settle(
+                entry.name, own: entry.name.writer == writer,
+                isFollowed: next?.previous?.segment == entry.name, at: directory)
         }
         if let last = segments.last(where: { $0.name.writer == writer })?.name {
             end = try Self.chainEnd(last, in: segments.map(\.name), at: directory)
@@ -28,7 +42,7 @@ public struct JournalRecovery: Sendable {
     }
 
     private mutating func settle(
-        _ name: SegmentName, own: Bool, at directory: Int32
+        _ name: SegmentName, own: Bool, isFollowed: Bool, at directory: Int32
     ) throws(JournalError) {
         let file = name.stem + ".open"
         let descriptor = try JournalError.io("open", file) { () throws(Errno) in
@@ -47,7 +61,32 @@ public struct JournalRecovery: Sendable {
         guard let cursor else { return }
         // The lock is held by `descriptor`: to the cursor that looks like a writer's.
         cursor.isOwn = isDead
-        try cut(cursor, number, at: directory)
+        let end = try readThrough(
+            cursor,
+            trusting: isFollowed || cursor.header.boot == boot || cursor.header.version == 1)
+        try cut(cursor, number, to: end, at: directory)
+    }
+
+    /// - Parameter all: whatever can be read was durable.
+    /// - Returns: where what counts ends.
+    private mutating func readThrough(
+        _ cursor: SegmentCursor, trusting all: Bool
+    ) throws(JournalError) -> Int64 {
+        // The first hole of which nothing behind it says that what is lost was durable.
+        var hole: (offset: Int64, known: Int)?
+        while true {
+            switch try cursor.next() {
+            case .record(let record):
+                if record.isAfterSync { hole = nil }
+            case .damaged(let damage):
+                if hole == nil, damage.kind == .corrupt { hole = (damage.offset, damages.count) }
+                damages.append(damage)
+            case .end:
+                guard let hole, !all else { return cursor.offset }
+                damages.removeSubrange(hole.known...)
+                return hole.offset
+            }
+        }
     }
 
     // The file was created, its header never written whole: no record of it was acknowledged.
@@ -63,22 +102,15 @@ public struct JournalRecovery: Sendable {
     }
 
     private mutating func cut(
-        _ cursor: SegmentCursor, _ number: Int32, at directory: Int32
+        _ cursor: SegmentCursor, _ number: Int32, to length: Int64, at directory: Int32
     ) throws(JournalError) {
-        reading: while true {
-            switch try cursor.next() {
-            case .record: continue
-            case .damaged(let damage): damages.append(damage)
-            case .end: break reading
-            }
-        }
-        let torn = try cursor.tornBytes()
-        if torn > 0 {
-            try Self.keep(try cursor.remaining().prefix(Int(torn)), of: cursor.name, at: directory)
-            damages.append(Damage(.torn, cursor.name, offset: cursor.offset, bytes: torn))
+        let torn = try cursor.torn(from: length)
+        if !torn.isEmpty {
+            try Self.keep(torn, of: cursor.name, at: directory)
+            damages.append(
+                Damage(.torn, cursor.name, offset: length, bytes: Int64(torn.count)))
         }
         let name = cursor.name.stem
-        let length = cursor.offset
         try JournalError.io("seal", name + ".open") { () throws(Errno) in
             try File.truncate(number, to: length)
             try File.sync(number)

@@ -123,8 +123,14 @@ public final class JournalWriter {
     public func append(raw line: ArraySlice<UInt8>) throws(JournalError) -> UInt64 {
         guard line.count <= EventLine.longest else { throw .tooLong(line.count) }
         lastSequence += 1
-        RecordFrame.append(line, sequence: lastSequence, seed: file.seed, to: &buffer)
+        frame(line, lastSequence)
         return lastSequence
+    }
+
+    private func frame(_ line: ArraySlice<UInt8>, _ sequence: UInt64) {
+        RecordFrame.append(
+            line, sequence: sequence, isAfterSync: sequence == syncedThrough + 1, seed: file.seed,
+            to: &buffer)
     }
 
     /// When the group must be synced, in microseconds of CLOCK_BOOTTIME; nil when nothing waits.
@@ -253,8 +259,7 @@ extension JournalWriter {
         while at < old.count {
             guard let found = RecordFrame.split(old, at: at) else { return }
             sequence += 1
-            RecordFrame.append(
-                old[found.line], sequence: sequence, seed: file.seed, to: &buffer)
+            frame(old[found.line], sequence)
             at = found.end
         }
     }

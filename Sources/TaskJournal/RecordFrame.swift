@@ -4,11 +4,13 @@ import TaskModel
 
 /// A record of a journal segment: `CRC32C LENGTH SEQ ` and an event line of LENGTH bytes.
 ///
+/// A `+` before SEQ: all records before this one were durable when it was framed.
+///
 /// The checksum covers everything behind it up to and with the line end, and starts from that of
 /// the segment's name: a record that strayed in from another segment is not taken for one's own.
 enum RecordFrame {
     /// Checksum, blanks, digits and line end around an event line: at most this many bytes.
-    static let overhead = 8 + 1 + 5 + 1 + 20 + 1 + 1
+    static let overhead = 8 + 1 + 5 + 1 + 1 + 20 + 1 + 1
     static let longest = EventLine.longest + overhead
 
     /// Where the checksums of a segment start.
@@ -17,14 +19,18 @@ enum RecordFrame {
     }
 
     /// Appends one record.
+    ///
+    /// - Parameter isAfterSync: every record before it is durable.
     static func append(
-        _ line: ArraySlice<UInt8>, sequence: UInt64, seed: UInt32, to buffer: inout [UInt8]
+        _ line: ArraySlice<UInt8>, sequence: UInt64, isAfterSync: Bool, seed: UInt32,
+        to buffer: inout [UInt8]
     ) {
         let start = buffer.count
         buffer.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: 8))
         buffer.append(UInt8(ascii: " "))
         Decimal.append(line.count, to: &buffer)
         buffer.append(UInt8(ascii: " "))
+        if isAfterSync { buffer.append(UInt8(ascii: "+")) }
         Decimal.append(sequence, to: &buffer)
         buffer.append(UInt8(ascii: " "))
         buffer.append(contentsOf: line)
@@ -39,6 +45,7 @@ enum RecordFrame {
     /// A record found in a buffer.
     struct Found {
         var sequence: UInt64
+        var isAfterSync: Bool
         var line: Range<Int>
         /// Behind the record's line end.
         var end: Int
@@ -58,7 +65,8 @@ enum RecordFrame {
         buffer.withUnsafeBytes { bytes in
             var at = start
             guard let crc = hex(bytes, &at), blank(bytes, &at), let length = number(bytes, &at),
-                blank(bytes, &at), let sequence = number(bytes, &at), blank(bytes, &at)
+                blank(bytes, &at), let isAfterSync = plus(bytes, &at),
+                let sequence = number(bytes, &at), blank(bytes, &at)
             else { return at >= bytes.count ? .short : .bad(next: nil) }
             guard length <= EventLine.longest else { return .bad(next: nil) }
             let end = at + Int(length) + 1
@@ -67,7 +75,9 @@ enum RecordFrame {
             guard bytes[end - 1] == UInt8(ascii: "\n"),
                 Checksum.crc32c(covered, continuing: seed) == crc
             else { return .bad(next: end) }
-            return .record(Found(sequence: sequence, line: at..<(end - 1), end: end))
+            return .record(
+                Found(
+                    sequence: sequence, isAfterSync: isAfterSync, line: at..<(end - 1), end: end))
         }
     }
 
@@ -76,7 +86,7 @@ enum RecordFrame {
         buffer.withUnsafeBytes { bytes in
             var at = start + 8
             guard blank(bytes, &at), let length = number(bytes, &at), blank(bytes, &at),
-                number(bytes, &at) != nil, blank(bytes, &at)
+                plus(bytes, &at) != nil, number(bytes, &at) != nil, blank(bytes, &at)
             else { return nil }
             return (at..<(at + Int(length)), at + Int(length) + 1)
         }
@@ -99,6 +109,14 @@ enum RecordFrame {
 
     private static func blank(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) -> Bool {
         guard at < bytes.count, bytes[at] == UInt8(ascii: " ") else { return false }
+        at += 1
+        return true
+    }
+
+    // nil where the bytes end.
+    private static func plus(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) -> Bool? {
+        guard at < bytes.count else { return nil }
+        guard bytes[at] == UInt8(ascii: "+") else { return false }
         at += 1
         return true
     }

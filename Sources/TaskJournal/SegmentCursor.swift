@@ -12,6 +12,8 @@ public struct JournalRecord: Sendable {
     public var line: ArraySlice<UInt8>
     /// The boot id of the machine when its segment was made.
     public var boot: String
+    /// Every record before it was durable when it was written.
+    public var isAfterSync: Bool
     /// The offset behind the record: where a later reader goes on.
     public var end: Int64
 
@@ -138,7 +140,7 @@ public final class SegmentCursor {
         return .record(
             JournalRecord(
                 segment: name, sequence: found.sequence, line: buffer[found.line],
-                boot: header.boot, end: offset))
+                boot: header.boot, isAfterSync: found.isAfterSync, end: offset))
     }
 
     private func isSuperseded(_ sequence: UInt64) -> Bool {
@@ -169,12 +171,16 @@ public final class SegmentCursor {
 extension SegmentCursor {
     /// Bytes other than the zeros of a fill that stand behind the last record. Ask at the end.
     public func tornBytes() throws(JournalError) -> Int64 {
-        let rest = try remaining()
-        return Int64((rest.lastIndex { $0 != 0 } ?? -1) + 1)
+        Int64(try torn(from: offset).count)
     }
 
-    /// All that stands behind the last record.
-    func remaining() throws(JournalError) -> [UInt8] {
+    /// All that stands behind a place, but for the zeros of a fill.
+    func torn(from offset: Int64) throws(JournalError) -> ArraySlice<UInt8> {
+        let rest = try remaining(from: offset)
+        return rest[..<((rest.lastIndex { $0 != 0 } ?? -1) + 1)]
+    }
+
+    private func remaining(from offset: Int64) throws(JournalError) -> [UInt8] {
         var rest: [UInt8] = []
         var at = offset
         while true {
@@ -197,7 +203,7 @@ extension SegmentCursor {
         buffer = []
         base = offset
         if isZero, !isOwn, !isAbandoned() { return .end }
-        let rest = try remaining()
+        let rest = try remaining(from: offset)
         guard let (place, found) = find(in: rest, hint: hint) else { return .end }
         let next = found.sequence
         let lost = next > sequence + 1 ? (sequence + 1)...(next - 1) : nil

@@ -3,9 +3,10 @@ import Linux
 import TaskModel
 
 /// The first line of a journal segment:
-/// `taskjournal 1 node=… boot=… created=… seq=… prev=… prevbytes=… prevcrc=… crc=…`.
+/// `taskjournal 2 node=… boot=… created=… seq=… prev=… prevbytes=… prevcrc=… crc=…`.
 ///
-/// `crc` is the CRC32C of the line before it. Readers keep out of a newer version.
+/// `crc` is the CRC32C of the line before it. Readers keep out of a newer version; in version 1 no record
+/// says that those before it were durable.
 public struct SegmentHeader: Equatable, Sendable {
     /// The host's name.
     public var node: String
@@ -20,6 +21,11 @@ public struct SegmentHeader: Equatable, Sendable {
 
     /// The longest header line, in bytes.
     static let longest = 1024
+    /// What is written.
+    static let version = 2
+
+    /// 1 or 2.
+    public private(set) var version = Self.version
 
     public init(
         node: String, boot: String, created: Int64, firstSequence: UInt64,
@@ -34,7 +40,7 @@ public struct SegmentHeader: Equatable, Sendable {
 
     /// The line with its line end.
     public var bytes: [UInt8] {
-        var bytes = Array("taskjournal 1 node=".utf8)
+        var bytes = Array("taskjournal \(version) node=".utf8)
         PercentCoding.append(node.utf8, to: &bytes)
         bytes += Array(" boot=\(boot) created=\(created) seq=\(firstSequence)".utf8)
         if let previous {
@@ -50,13 +56,14 @@ public struct SegmentHeader: Equatable, Sendable {
 
     /// Parses the line at the beginning of the bytes and says how long it is.
     ///
-    /// - Returns: nil when there is no whole, correct header of version 1.
+    /// - Returns: nil when there is no whole, correct header of version 1 or 2.
     public static func parse(_ bytes: ArraySlice<UInt8>) -> (header: SegmentHeader, length: Int)? {
         guard let end = bytes.prefix(longest).firstIndex(of: UInt8(ascii: "\n")) else { return nil }
         let line = bytes[..<end]
         let parts = line.split(separator: UInt8(ascii: " "))
         guard parts.count > 3, parts[0].elementsEqual("taskjournal".utf8),
-            parts[1].elementsEqual("1".utf8), let last = parts.last,
+            let version = [1, 2].first(where: { parts[1].elementsEqual("\($0)".utf8) }),
+            let last = parts.last,
             last.starts(with: "crc=".utf8), let crc = Hex.parse(last.dropFirst(4)),
             crc == Checksum.crc32c(line[..<(last.startIndex - 1)])
         else { return nil }
@@ -66,7 +73,8 @@ public struct SegmentHeader: Equatable, Sendable {
             values[String(decoding: part[..<equals], as: UTF8.self)] =
                 PercentCoding.decodeText(part[(equals + 1)...])
         }
-        guard let header = SegmentHeader(values) else { return nil }
+        guard var header = SegmentHeader(values) else { return nil }
+        header.version = version
         return (header, end + 1 - bytes.startIndex)
     }
 

@@ -64,7 +64,7 @@ import Testing
         var zeroed = bytes
         for at in (ends[1] + 7)..<(ends[3] - 3) { zeroed[at] = 0 }
         try fixture.replace(name, with: zeroed)
-        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd", boot: "boot")
         #expect(recovery.damages.map(\.kind) == [.corrupt])
         #expect(recovery.damages.first?.sequences == 2...3)
         #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
@@ -78,7 +78,7 @@ import Testing
         for at in ends[1]..<ends[3] { zeroed[at] = 0 }
         try fixture.replace(name, with: zeroed)
         #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
-        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd", boot: "boot")
         #expect(recovery.damages.map(\.kind) == [.corrupt])
         #expect(recovery.damages.first?.sequences == 2...3)
         #expect(recovery.end?.sequence == 6)

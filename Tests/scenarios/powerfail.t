@@ -95,7 +95,7 @@ records() { # all of taskd, in order, without their frames
         case $file in *.open | *.sealed) files+=("$file") ;; esac
     done
     [ ${#files[@]} -eq 0 ] || cat "${files[@]}" 2>/dev/null | tr -d '\0' |
-        sed -nE 's/^[0-9a-f]{8} [0-9]+ [0-9]+ //p'
+        sed -nE 's/^[0-9a-f]{8} [0-9]+ [+]?[0-9]+ //p'
 }
 disk() { python3 "$CASES/disk.py" "$1" "$SPOOL" "${@:2}"; }
 # shellcheck disable=SC2153 # from in_boot

@@ -289,7 +289,7 @@ class Case:
         for name in files:
             data = open(f"{self.spool}/journal/{name}", "rb").read().replace(b"\0", b"")
             for line in data.decode(errors="replace").split("\n"):
-                found = re.fullmatch(r"[0-9a-f]{8} \d+ (\d+) (.*)", line)
+                found = re.fullmatch(r"[0-9a-f]{8} \d+ \+?(\d+) (.*)", line)
                 if found:
                     seen[int(found.group(1))] = found.group(2)  # written again after a failed fdatasync: once
         for number in sorted(seen):

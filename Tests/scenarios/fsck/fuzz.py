@@ -197,7 +197,7 @@ def records():
     for name in sorted(os.listdir(path("journal"))):
         if "-taskd-" in name and name.endswith((".open", ".sealed")):
             data = open(path("journal", name), "rb").read().replace(b"\0", b"").decode(errors="replace")
-            lines += re.findall(r"^[0-9a-f]{8} \d+ \d+ (\d+ .*)$", data, re.M)
+            lines += re.findall(r"^[0-9a-f]{8} \d+ \+?\d+ (\d+ .*)$", data, re.M)
     return lines
 
 
