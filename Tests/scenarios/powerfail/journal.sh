@@ -136,6 +136,7 @@ case_reason_lost() {
     reboot
     ok "its reason is written again" wait_until 10 test -s "$SPOOL/rejected/bad.task.reason"
     like "from the journal" "$(cat "$SPOOL/rejected/bad.task.reason")" '^bad.task:1:1: '
+    ok "so is the next one's" wait_until 10 test -s "$SPOOL/rejected/older.task.reason"
     like "one that the journal does not know says so" "$(cat "$SPOOL/rejected/older.task.reason")" 'not known any more'
     ok "fsck has nothing to say" task fsck
 }
