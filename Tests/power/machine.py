@@ -114,8 +114,10 @@ class Machine:
                 pass
 
     def live(self):
+        """What has not ended: in failed/ that is what was cancelled and has still the name of its generation."""
         return [folder + "/" + name for folder in WORK for name in names(self.spool, folder)
-                if not name.startswith(".")]
+                if not name.startswith(".")] + [
+                    "failed/" + name for name in names(self.spool, "failed") if "+" not in name]
 
     def ask(self, *words):
         """Runs one of our programs; its status and what it said."""
