@@ -5,9 +5,8 @@ public import TaskModel
 /// whose files still lie in the spool.
 public struct JournalFold {
     public private(set) var runs: [TaskID: RunPast] = [:]
-    /// Drops that earlier boots accepted, rejected or obeyed, by identity; only those that were asked
-    /// for.
-    public private(set) var knownBefore: [DropIdentity: TaskID] = [:]
+    /// Drops that earlier boots accepted, rejected or obeyed; only those that were asked for.
+    public private(set) var knownBefore: [KnownDrop: TaskID] = [:]
     /// A start-up of this boot got to its end: what a power failure did is mended.
     public private(set) var recovery: EventLine?
 
@@ -43,11 +42,11 @@ public struct JournalFold {
         }
         switch line.verb {
         case .accept:
-            if !isThisBoot { remember(line, ref.run) }
+            if !isThisBoot { remember(line, ref.run, line["name"]) }
             runs[ref.run, default: RunPast()].accept = line
             runs[ref.run]?.isOfEarlierBoot = !isThisBoot
         case .reject:
-            if !isThisBoot, remember(line, ref.run) {
+            if !isThisBoot, remember(line, ref.run, line["name"]) {
                 runs[ref.run, default: RunPast()].rejection = line
             } else {
                 update(interesting: ref) { $0.rejection = line }
@@ -59,7 +58,7 @@ public struct JournalFold {
         case .hold: runs[ref.run, default: RunPast()].isHeld = true
         case .release: release(ref)
         case .cancel:
-            if !isThisBoot { remember(line, ref.run) }
+            if !isThisBoot { remember(line, ref.run, "\(ref).cancel") }
             cancel(ref)
         case .lost:
             update(ref) { past in
@@ -84,7 +83,9 @@ public struct JournalFold {
         }
     }
 
+    // One that comes after the run's end says nothing.
     private mutating func cancel(_ ref: TaskRef) {
+        guard runs[ref.run] != nil || interesting.contains(ref.run) else { return }
         if ref.task == nil {
             runs[ref.run, default: RunPast()].isCancelled = true
         } else {
@@ -93,11 +94,11 @@ public struct JournalFold {
     }
 
     @discardableResult
-    private mutating func remember(_ line: EventLine, _ id: TaskID) -> Bool {
-        guard let identity = DropIdentity(line), inodes.contains(identity.inode) else {
+    private mutating func remember(_ line: EventLine, _ id: TaskID, _ name: String?) -> Bool {
+        guard let name, let identity = DropIdentity(line), inodes.contains(identity.inode) else {
             return false
         }
-        knownBefore[identity] = id
+        knownBefore[KnownDrop(name: name, identity: identity)] = id
         return true
     }
 
@@ -146,6 +147,18 @@ public struct JournalFold {
     private mutating func update(_ ref: TaskRef, _ change: (inout RunPast.TaskPast) -> Void) {
         guard let task = ref.task else { return }
         change(&runs[ref.run, default: RunPast()].tasks[task, default: RunPast.TaskPast()])
+    }
+}
+
+/// By which a drop is known that a power failure brought back. The identity alone is not enough: an
+/// inode's number is given again within the tick of the clock that stamps files (4 ms).
+public struct KnownDrop: Hashable, Sendable {
+    public var name: String
+    public var identity: DropIdentity
+
+    public init(name: String, identity: DropIdentity) {
+        self.name = name
+        self.identity = identity
     }
 }
 

@@ -157,14 +157,14 @@ extension Daemon {
         return rest > 0 ? Clock.real() + rest : nil
     }
 
-    // Drops that an earlier boot accepted and a power failure brought back (rule 3).
+    // Drops that an earlier boot accepted and a power failure brought back (rule 3). One that has an id in
+    // its name is known by that.
     private func recoverIncoming(_ inventory: SpoolInventory, _ fold: JournalFold) {
         for drop in inventory.incoming {
-            if let id = fold.knownBefore[drop.identity] ?? drop.id,
-                let rejection = fold.runs[id]?.rejection
-            {
+            let known = fold.knownBefore[KnownDrop(name: drop.name, identity: drop.identity)]
+            if let id = drop.id ?? known, let rejection = fold.runs[id]?.rejection {
                 rejectAgain(drop.name, id, rejection)
-            } else if fold.knownBefore[drop.identity] != nil {
+            } else if known != nil {
                 removeQuietly(drop.name, .incoming)
             } else if let past = drop.id.flatMap({ fold.runs[$0] }), past.accept != nil,
                 past.isOfEarlierBoot || !past.ends.isEmpty

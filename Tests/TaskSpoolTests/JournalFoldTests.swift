@@ -130,7 +130,16 @@ import Testing
         let identity = DropIdentity(inode: 7, modified: 5, changed: 6)
         #expect(try fold(lines, inodes: [7]).knownBefore.isEmpty)
         let earlier = try fold(lines, inodes: [7], isThisBoot: false)
-        #expect(earlier.knownBefore[identity] == TaskID(run))
+        #expect(earlier.knownBefore[KnownDrop(name: "a", identity: identity)] == TaskID(run))
         #expect(try fold(lines, inodes: [8], isThisBoot: false).knownBefore.isEmpty)
+        // An inode is given again within the tick of the clock: another name is another drop.
+        #expect(earlier.knownBefore[KnownDrop(name: "b", identity: identity)] == nil)
+    }
+
+    @Test func aCancelThatComesAfterTheEndMakesNoRun() throws {
+        let lines = ["1 accept RUN name=a", "2 end RUN state=success final=yes"]
+        #expect(try fold(lines + ["3 cancel RUN.0 by=0"]).runs.isEmpty)
+        #expect(try fold(lines + ["3 cancel RUN by=0"]).runs.isEmpty)
+        #expect(try fold(lines.prefix(1) + ["3 cancel RUN.0 by=0"]).runs.count == 1)
     }
 }
