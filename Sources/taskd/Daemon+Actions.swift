@@ -117,6 +117,9 @@ extension Daemon {
             }
         }
         fields.append(.init("final", "yes"))
+        if let generation = runs[ref.run]?.file.generation, generation > 0 {
+            fields.append(.init("g", String(generation)))
+        }
         record(.end, ref.description, named(ref, fields))
         note(ref, state)
     }
