@@ -120,7 +120,7 @@ extension Daemon {
         for (id, place) in places
         where runs[id] == nil && spool.exists(place.file.description, place.directory) {
             if let past = pasts[id], past.ends[0] != nil {
-                recoverEnded(id, place, past, nil)
+                recoverStranger(id, place, past)
                 continue
             }
             guard let (plan, encoded) = readPlan(place.file, place.directory) else { continue }
@@ -129,6 +129,14 @@ extension Daemon {
             _ = recordAccept(id, name: name, plan, encoded, nil, isRecovered: true)
             checkpoint.unsynced.append(id)
             enter(id, plan, name: name, place.directory, place.file)
+        }
+    }
+
+    private func recoverStranger(_ id: TaskID, _ place: PlanPlace, _ past: RunPast) {
+        do {
+            try recoverEnded(id, place, past, nil)
+        } catch {
+            report.error("\(error.sentence), it is left there until taskd starts again")
         }
     }
 

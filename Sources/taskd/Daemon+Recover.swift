@@ -41,16 +41,16 @@ extension Daemon {
         for (id, places) in inventory.plans {
             let past = fold.runs[id] ?? RunPast()
             guard let place = choose(id, places, past) else { continue }
-            recoverPlan(id, place, past, inventory.taken[id])
+            try recoverPlan(id, place, past, inventory.taken[id])
         }
         for id in inventory.full {
-            recoverFull(id, fold.runs[id] ?? RunPast(), inventory.plans[id] ?? [])
+            try recoverFull(id, fold.runs[id] ?? RunPast(), inventory.plans[id] ?? [])
         }
         for (id, taken) in inventory.taken where inventory.plans[id] == nil {
-            recoverTaken(taken, fold.runs[id] ?? RunPast(), isFull: inventory.full.contains(id))
+            try recoverTaken(taken, fold.runs[id] ?? RunPast(), isFull: inventory.full.contains(id))
         }
         for id in inventory.building { removeQuietly(id.description, .tmp) }
-        for (id, past) in fold.runs where !inventory.hasRun(id) { recoverLost(id, past) }
+        for (id, past) in fold.runs where !inventory.hasRun(id) { try recoverLost(id, past) }
         recoverIncoming(inventory, fold)
         if !isNotedBoot { recoverReasons() }
         removeStale()

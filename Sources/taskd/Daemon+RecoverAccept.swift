@@ -36,14 +36,14 @@ extension Daemon {
     /// Written again from its accept, else compiled again, else set aside; then the run has failed.
     func recoverTorn(
         _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?, _ why: String
-    ) {
-        if let (plan, there) = mend(place, past) {
+    ) throws(SpoolError) {
+        if let (plan, there) = try mend(place, past) {
             report.warning("\(there) was damaged: it is written again from its accept record")
             return recoverLive(id, there, past, taken, plan, plan.encode())
         }
         if let taken, past.accept == nil {
             removeQuietly(place.file.description, place.directory)
-            return recoverTaken(taken, past)
+            return try recoverTaken(taken, past)
         }
         if let taken { after(journal.lastSequence, .removeTaken(taken)) }
         setAside(place, "\(why), and its accept record does not hold it")
@@ -53,16 +53,21 @@ extension Daemon {
     }
 
     /// Writes a damaged plan again, where it lies; nil when no accept record holds it.
-    func mend(_ place: PlanPlace, _ past: RunPast) -> (plan: Plan, place: PlanPlace)? {
-        guard let plan = plan(of: past), place.file.generation == 0 || plan.tasks.count == 1 else {
+    ///
+    /// - Throws: where it cannot be written for now: unlike damage, that is no reason to end a run.
+    func mend(
+        _ place: PlanPlace, _ past: RunPast
+    ) throws(SpoolError) -> (plan: Plan, place: PlanPlace)? {
+        guard let plan = try plan(of: past), place.file.generation == 0 || plan.tasks.count == 1
+        else {
             return nil
         }
         let name = place.file.run.description
         var there = place
-        do {
+        do throws(Errno) {
             try spool.write(plan.encode(), to: name, .tmp, durable: true)
             while true {
-                do {
+                do throws(Errno) {
                     try spool.replace(there.file.description, there.directory, by: name, .tmp)
                     return (plan, there)
                 } catch {
@@ -74,37 +79,40 @@ extension Daemon {
                 }
             }
         } catch {
-            report.error("unable to write \(place) from its accept record: \(error)")
             removeQuietly(name, .tmp)
-            return nil
+            throw SpoolError("write \(place) from its accept record", error)
         }
     }
 
     /// Writes a plan that is gone again, after an unclean boot only (rule 8).
-    func recoverFromAccept(_ id: TaskID, _ past: RunPast) -> Bool {
+    ///
+    /// - Returns: false where no accept record holds it.
+    /// - Throws: where it cannot be written for now.
+    func recoverFromAccept(_ id: TaskID, _ past: RunPast) throws(SpoolError) -> Bool {
         let place = PlanPlace(past.isHeld ? .hold : .ready, RunFileName(run: id))
         // Only an accept behind the checkpoint: what was accepted before it was on disk then, so that
         // its owner has removed it.
-        guard past.generation == 0, past.accept?["digest"] != nil, let plan = plan(of: past)
+        guard past.generation == 0, past.accept?["digest"] != nil, let plan = try plan(of: past)
         else { return false }
-        do {
+        try SpoolError.naming("write \(place) from its accept record") { () throws(Errno) in
             try spool.write(plan.encode(), to: id.description, .tmp, durable: true)
             try spool.move(id.description, .tmp, to: id.description, place.directory)
-        } catch {
-            report.error("unable to write \(place) from its accept record: \(error)")
-            return false
         }
         recoverLive(id, place, past, nil, plan, [])
         return true
     }
 
     /// The plan that an accept record carries, or that another of the same segment carries for it.
-    func plan(of past: RunPast) -> Plan? {
+    ///
+    /// - Throws: where the journal cannot be read for now.
+    func plan(of past: RunPast) throws(SpoolError) -> Plan? {
         guard let accept = past.accept else { return nil }
         do {
             return try (accept["plan"] ?? wanted?.text(accept, in: spool)).map { text in
                 try Plan(parsing: Array(text.utf8))
             }
+        } catch JournalError.io(_, let name, let errno) {
+            throw SpoolError("read the plan of \(accept.id) in \(name)", errno)
         } catch {
             report.error("unable to read the plan of \(accept.id) in the journal: \(error)")
             return nil
@@ -112,12 +120,12 @@ extension Daemon {
     }
 
     /// A run without a file: an accept or a retry, and no end.
-    func recoverLost(_ id: TaskID, _ past: RunPast) {
+    func recoverLost(_ id: TaskID, _ past: RunPast) throws(SpoolError) {
         guard past.isLive else { return }
         if isCleanBoot || past.isCancelled {
             return endRemoved(id, past, "its plan was removed")
         }
-        if recoverFromAccept(id, past) { return }
+        if try recoverFromAccept(id, past) { return }
         // A plan that its accept does not carry was durable before it: nothing but its owner, or
         // the disk, took it away.
         endRemoved(id, past, "its plan is gone, and no accept record holds it")

@@ -9,7 +9,11 @@ import TaskSpool
 extension Daemon {
     /// Step 6. Where a power failure took more than that back, the journal names a later generation:
     /// it is that which goes on, or whose end counts.
-    func recoverEnded(_ id: TaskID, _ seen: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
+    ///
+    /// - Throws: where a damaged plan cannot be written for now.
+    func recoverEnded(
+        _ id: TaskID, _ seen: PlanPlace, _ past: RunPast, _ taken: TakenName?
+    ) throws(SpoolError) {
         var place = seen
         if let taken { after(journal.lastSequence, .removeTaken(taken)) }
         let latest = max(past.generation, place.file.generation)
@@ -17,7 +21,7 @@ extension Daemon {
         let plan: Plan
         switch readState(place) {
         case .valid(let read, _): plan = read
-        case .gone: return recoverMoved(id, past, nil)
+        case .gone: return try recoverMoved(id, past, nil)
         case .unreadable(let why):
             return report.error("unable to read \(place): \(why), it is left there")
         case .torn(let why):
@@ -25,12 +29,12 @@ extension Daemon {
                 removeQuietly(place.file.description, place.directory)
                 return
             }
-            guard let mended = mend(place, past) else {
+            guard let mended = try mend(place, past) else {
                 return setAside(place, "\(why), and its accept record does not hold it")
             }
             (plan, place) = mended
         }
-        guard let state else { return retryAgain(id, place, past, plan) }
+        guard let state else { return try retryAgain(id, place, past, plan) }
         finishAgain(id, place, past, plan, state)
     }
 
@@ -60,7 +64,9 @@ extension Daemon {
     }
 
     /// A retry is on record and has no end; the renames before it were lost.
-    func retryAgain(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan) {
+    func retryAgain(
+        _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan
+    ) throws(SpoolError) {
         let file = RunFileName(run: id, generation: past.generation)
         let there = PlanPlace(past.isHeld ? .hold : .ready, file)
         let reduced = Reduction.reduce(plan, past.earlier)
@@ -77,6 +83,6 @@ extension Daemon {
             report.error("unable to make \(there) of \(place): \(error), it is left there")
             return
         }
-        recoverPlan(id, there, past, nil)
+        try recoverPlan(id, there, past, nil)
     }
 }

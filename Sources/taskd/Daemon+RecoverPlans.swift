@@ -28,9 +28,12 @@ extension Daemon {
         return PlanRank.of(place, past, digest: Plan.digest(ofEncoded: bytes))
     }
 
-    func recoverPlan(_ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?) {
+    /// - Throws: where a damaged plan cannot be written for now.
+    func recoverPlan(
+        _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?
+    ) throws(SpoolError) {
         if past.ends[place.file.generation] != nil {  // rule 4
-            return recoverEnded(id, place, past, taken)
+            return try recoverEnded(id, place, past, taken)
         }
         if place.directory == .failed, past.isAtRest(place.file.generation) {  // rule 9
             if let taken { after(journal.lastSequence, .removeTaken(taken)) }
@@ -40,13 +43,15 @@ extension Daemon {
         case .valid(let plan, let encoded): recoverLive(id, place, past, taken, plan, encoded)
         case .unreadable(let why):
             report.error("unable to read \(place): \(why), it is left there and does not run")
-        case .torn(let why): recoverTorn(id, place, past, taken, why)
-        case .gone: recoverMoved(id, past, taken)
+        case .torn(let why): try recoverTorn(id, place, past, taken, why)
+        case .gone: try recoverMoved(id, past, taken)
         }
     }
 
     /// Its owner moved or removed it while the directories were read.
-    func recoverMoved(_ id: TaskID, _ past: RunPast, _ taken: TakenName?) {
+    func recoverMoved(
+        _ id: TaskID, _ past: RunPast, _ taken: TakenName?
+    ) throws(SpoolError) {
         let place: (SpoolDirectory, RunFileName)?
         do {
             place = try find(id)
@@ -54,7 +59,7 @@ extension Daemon {
             return report.error("unable to look for run \(id): \(error), it does not run")
         }
         if let (directory, file) = place {
-            recoverPlan(id, PlanPlace(directory, file), past, taken)
+            try recoverPlan(id, PlanPlace(directory, file), past, taken)
         } else {
             if let taken { after(journal.lastSequence, .removeTaken(taken)) }
             endRemoved(id, past, "its plan was removed")

@@ -8,7 +8,11 @@ import TaskSpool
 /// Start-up: what lies in tmp/.
 extension Daemon {
     /// A drop that was taken, without a plan in a state directory.
-    func recoverTaken(_ taken: TakenName, _ past: RunPast, isFull: Bool = false) {
+    ///
+    /// - Throws: where a plan cannot be written for now.
+    func recoverTaken(
+        _ taken: TakenName, _ past: RunPast, isFull: Bool = false
+    ) throws(SpoolError) {
         if let rejection = past.rejection { return recoverRejected(taken, rejection) }
         if let name = past.definition {
             return after(journal.lastSequence, .install(taken, as: name))
@@ -16,7 +20,7 @@ extension Daemon {
         if !past.ends.isEmpty || isFull {
             after(journal.lastSequence, .removeTaken(taken))
             // It stands for the first generation only: a later one whose plan is gone must end, too.
-            if !isFull { recoverLost(taken.id, past) }
+            if !isFull { try recoverLost(taken.id, past) }
             return
         }
         if past.accept != nil {
@@ -24,7 +28,7 @@ extension Daemon {
                 after(journal.lastSequence, .removeTaken(taken))
                 return endRemoved(taken.id, past, "its plan was removed")
             }
-            if recoverFromAccept(taken.id, past) {
+            if try recoverFromAccept(taken.id, past) {
                 return after(journal.lastSequence, .removeTaken(taken))
             }
         }
@@ -69,10 +73,13 @@ extension Daemon {
 
     /// Step 6 was under way: the end is durable, the plan comes to failed/ reduced and whole
     /// (rule 5).
-    func recoverFull(_ id: TaskID, _ past: RunPast, _ places: [PlanPlace]) {
+    func recoverFull(
+        _ id: TaskID, _ past: RunPast, _ places: [PlanPlace]
+    ) throws(SpoolError) {
         let generation = past.ends.keys.max() ?? past.generation
         let file = RunFileName(run: id, generation: generation + 1)
         removeQuietly("\(id).reduced", .tmp)
+        var reduced: Plan?
         do {
             // Its owner may have taken it on from there already, and that may have succeeded: then a
             // power failure took back what was done since.
@@ -81,16 +88,18 @@ extension Daemon {
                 return try spool.remove("\(id).full", .tmp)
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
-            guard let plan = bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: past) else {
-                return setAside(
+            if let plan = try bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: past) {
+                reduced = try park(id, plan, past.results, as: file)
+            } else {
+                setAside(
                     id, "\(id).full", .tmp, "it is torn, and its accept record does not hold it")
-            }
-            let reduced = try park(id, plan, past.results, as: file)
-            if past.isLive, places.isEmpty {  // asked for again: that rename was lost as well
-                retryAgain(id, PlanPlace(.failed, file), past, reduced)
             }
         } catch {
             report.error("unable to finish tmp/\(id).full: \(error), it is left there")
+        }
+        // Asked for again: that rename was lost as well.
+        if let reduced, past.isLive, places.isEmpty {
+            try retryAgain(id, PlanPlace(.failed, file), past, reduced)
         }
     }
 
