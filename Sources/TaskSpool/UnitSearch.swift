@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
-import SystemPackage
+public import SystemPackage
 public import TaskPlan
 public import TaskUnit
 
@@ -43,6 +43,13 @@ public struct UnitSearch {
     /// Directories may have got drop-ins since the last look: what is asked from now on sees them.
     /// Between two calls a directory is looked at once, whatever number of units is asked for.
     public func lookAgain() { index.lookAgain() }
+
+    /// An error since the last call that says nothing about a definition: a shortage, or of the disk. What
+    /// was compiled meanwhile may lack something.
+    public func takeTrouble() -> Errno? {
+        defer { index.trouble = nil }
+        return index.trouble
+    }
 
     /// The closures for `PlanCompiler`.
     public var inputs: PlanInputs {
@@ -121,6 +128,7 @@ public struct UnitSearch {
         } catch Errno.noSuchFileOrDirectory, Errno.notDirectory {
             return .absent
         } catch {
+            index.note(error)
             return .refused(what: "\(path): \(error)", allowed: "a file that can be read")
         }
     }
@@ -148,8 +156,7 @@ public struct UnitSearch {
         for directory in directories {
             guard index.contains("\(name).d", in: directory) else { continue }
             let place = "\(directory)/\(name).d"
-            guard let stream = try? DirectoryStream(place, at: File.here) else { continue }
-            while let bytes = (try? stream.next()) ?? nil, files.count < 1000 {
+            for bytes in index.names(place) where files.count < 1000 {
                 let file = String(decoding: bytes, as: UTF8.self)
                 guard file.hasSuffix(".conf"), !file.hasPrefix("."), files[file] == nil else {
                     continue
@@ -197,6 +204,12 @@ private final class DropInIndex {
     /// So many names are looked up one by one before a directory is listed: it may be large.
     private static let patience = 8
 
+    var trouble: Errno?
+
+    func note(_ error: Errno) {
+        if error.isShortage || error == .ioError { trouble = error }
+    }
+
     func lookAgain() {
         for directory in known.keys { known[directory]?.isFresh = false }
     }
@@ -205,15 +218,15 @@ private final class DropInIndex {
         if let entry = known[directory], entry.isFresh { return entry.names.contains(name) }
         if known[directory] == nil, asked[directory, default: 0] < Self.patience {
             asked[directory, default: 0] += 1
-            return (try? File.status("\(directory)/\(name)", following: true)) != nil
+            return status("\(directory)/\(name)") != nil
         }
         let entry = look(directory)
-        known[directory] = entry
+        known[directory] = trouble == nil ? entry : nil
         return entry.names.contains(name)
     }
 
     private func look(_ directory: String) -> Entry {
-        guard let status = try? File.status(directory, following: true) else { return Entry() }
+        guard let status = status(directory) else { return Entry() }
         if var entry = known[directory], entry.status == status, isSettled(status) {
             entry.isFresh = true
             return entry
@@ -227,12 +240,29 @@ private final class DropInIndex {
     }
 
     private func read(_ directory: String) -> Set<String> {
-        var names: Set<String> = []
-        guard let stream = try? DirectoryStream(directory, at: File.here) else { return names }
-        while let bytes = (try? stream.next()) ?? nil {
-            if bytes.suffix(2) == [UInt8(ascii: "."), UInt8(ascii: "d")] {
-                names.insert(String(decoding: bytes, as: UTF8.self))
-            }
+        let names = names(directory).filter {
+            $0.suffix(2) == [UInt8(ascii: "."), UInt8(ascii: "d")]
+        }
+        return Set(names.map { String(decoding: $0, as: UTF8.self) })
+    }
+
+    private func status(_ path: String) -> File.Status? {
+        do {
+            return try File.status(path, following: true)
+        } catch {
+            note(error)
+            return nil
+        }
+    }
+
+    /// The names in a directory, as far as they can be read.
+    func names(_ directory: String) -> [[UInt8]] {
+        var names: [[UInt8]] = []
+        do {
+            let stream = try DirectoryStream(directory, at: File.here)
+            while let bytes = try stream.next() { names.append(bytes) }
+        } catch {
+            note(error)
         }
         return names
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SystemPackage
 import TaskModel
 import TaskPlan
 import TaskSpool
@@ -11,6 +12,8 @@ enum Compiled {
     case definition(String)
     /// Lines `file:line:column: what is wrong: what is allowed`.
     case bad(String)
+    /// A definition could not be read for now.
+    case later(Errno)
 }
 
 /// Step 2: bytes and name of a drop become a plan.
@@ -30,6 +33,12 @@ struct DropCompiler {
     func lookAgain() { search.lookAgain() }
 
     func compile(name: String, _ bytes: [UInt8]) -> Compiled {
+        _ = search.takeTrouble()
+        let compiled = compileNow(name, bytes)
+        return search.takeTrouble().map { .later($0) } ?? compiled
+    }
+
+    private func compileNow(_ name: String, _ bytes: [UInt8]) -> Compiled {
         if Spool.isPlan(bytes) { return parsePlan(name, bytes) }
         let text: UnitText
         switch root(name, bytes) {
@@ -78,6 +87,12 @@ struct DropCompiler {
 
     /// The plan of a unit of units/ as it stands; nil where it is no longer there.
     func compile(installed file: String) -> Compiled? {
+        _ = search.takeTrouble()
+        let compiled = compileNow(installed: file)
+        return search.takeTrouble().map { .later($0) } ?? compiled
+    }
+
+    private func compileNow(installed file: String) -> Compiled? {
         switch search.installed(file, in: units) {
         case .absent: return nil
         case .refused(let what, let allowed): return .bad("\(what): \(allowed)")

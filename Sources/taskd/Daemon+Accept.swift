@@ -104,6 +104,7 @@ extension Daemon {
             return acceptAgain(drop, taken, plan)
         }
         let compiled = compiler.compile(name: taken.name, drop.bytes)
+        if case .later(let error) = compiled { return sayStays(drop.name, error) }
         incoming.letDropperFinish()
         do {
             guard try spool.take(drop.name, as: taken, drop.identity) else { return }
@@ -145,6 +146,7 @@ extension Daemon {
     private func enter(_ compiled: Compiled, _ taken: TakenName, _ identity: DropIdentity?) {
         switch compiled {
         case .bad(let text): reject(taken, text, identity)
+        case .later(let error): acceptFailed(taken, error)
         case .definition(let name):
             let sequence = record(
                 .arm, taken.id.description, [.init("name", taken.name), .init("unit", name)])
@@ -258,8 +260,10 @@ extension Daemon {
     /// The same id a second time: the same plan is one run, another is refused.
     private func acceptAgain(_ drop: Drop, _ taken: TakenName, _ known: Plan) {
         let other = TakenName(id: newID(), name: drop.name)
+        let compiled = compiler.compile(name: taken.name, drop.bytes)
+        if case .later(let error) = compiled { return sayStays(drop.name, error) }
         guard (try? spool.take(drop.name, as: other, drop.identity)) == true else { return }
-        if case .plan(let plan, _) = compiler.compile(name: taken.name, drop.bytes), plan == known {
+        if case .plan(let plan, _) = compiled, plan == known {
             let sequence = record(.note, taken.id.description, [.init("what", "dup")])
             after(sequence, .removeTaken(other))
         } else {

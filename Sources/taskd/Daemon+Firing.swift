@@ -138,6 +138,9 @@ extension Daemon {
         case nil: firing.changed.insert(file)  // it was removed just now
         case .definition: break
         case .bad(let why): refuse(id, file, why, fields)
+        case .later(let error):
+            sayUnwritten(unit, id, error)
+            return false
         case .plan(let plan, let encoded):
             do {
                 try publish(plan, encoded, id, file, fields)
