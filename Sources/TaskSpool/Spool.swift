@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 public import SystemPackage
+import TaskModel
 
 /// A spool on disk, held by descriptors: a rename of the tree above changes nothing.
 ///
@@ -185,6 +186,18 @@ extension Spool {
             return try move(other, from, to: name, directory)
         }
         try remove(other, from)
+    }
+
+    /// Writes a plan's bytes, which the cache still has, into another file that takes its place: fsync(2)
+    /// of one on which it has failed says that all is well, and the bytes are not on disk.
+    public func rewrite(
+        _ name: String, _ directory: SpoolDirectory, by other: String
+    ) throws(Errno) {
+        guard let bytes = try read(name, directory, limit: Self.longestPlan),
+            (try? Plan(parsing: bytes)) != nil
+        else { throw .ioError }
+        try write(bytes, to: other, .tmp, durable: true)
+        try replace(name, directory, by: other, .tmp)
     }
 
     public func remove(_ name: String, _ directory: SpoolDirectory) throws(Errno) {

@@ -98,7 +98,7 @@ extension Daemon {
             guard let id = checkpoint.unsynced.popFirst() else { return true }
             guard let run = runs[id], !run.isRemoved else { continue }
             do {
-                try spool.syncFile(run.file.description, run.directory)
+                try syncPlan(id, run)
             } catch {
                 // Its owner moved it, of which the next turn hears; or the disk failed.
                 checkpoint.unsynced.append(id)
@@ -107,6 +107,21 @@ extension Daemon {
             }
         }
         return checkpoint.unsynced.isEmpty
+    }
+
+    private func syncPlan(_ id: TaskID, _ run: RunRecord) throws(Errno) {
+        let name = run.file.description
+        if run.isSyncLost {
+            try spool.rewrite(name, run.directory, by: id.description)
+            runs[id]?.isSyncLost = false
+            return
+        }
+        do {
+            try spool.syncFile(name, run.directory)
+        } catch {
+            runs[id]?.isSyncLost = error != .noSuchFileOrDirectory
+            throw error
+        }
     }
 
     /// Every live run: one whose file is gone at the next start was removed by its owner.

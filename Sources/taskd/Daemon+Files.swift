@@ -61,7 +61,9 @@ extension Daemon {
             report.error(
                 "unable to finish \(run.directory.rawValue)/\(name): \(error), it is tried again in "
                     + "60 s; the journal has its end")
-            runs[id] = run
+            var kept = run
+            kept.isSyncLost = true
+            runs[id] = kept
             checkpoint.undone.append(.finish(id, state))
         }
     }
@@ -118,7 +120,11 @@ extension Daemon {
             if error != .noSuchFileOrDirectory || !spool.exists(full, .tmp) { throw error }
         }
         if reduced == run.plan {
-            try spool.syncFile(full, .tmp)
+            if run.isSyncLost {
+                try spool.rewrite(full, .tmp, by: "\(id).reduced")
+            } else {
+                try spool.syncFile(full, .tmp)
+            }
             try spool.move(full, .tmp, to: parked, .failed)
         } else {
             try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)

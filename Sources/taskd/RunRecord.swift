@@ -15,6 +15,8 @@ struct RunRecord {
     var isEnded = false
     /// Its owner removed the file.
     var isRemoved = false
+    /// fsync(2) of its file has failed: another must not be believed.
+    var isSyncLost = false
     /// What its owner has cancelled and has not ended: the run, or tasks of it.
     var cancelled: Set<TaskRef> = []
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
