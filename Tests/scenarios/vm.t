@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Goal: limits hold on a real cgroup v2 under systemd, as root and as a user to whom a cgroup is
-# delegated; to one who has none the record says which are weak. Debian's own kernel, in QEMU.
+# delegated; to one who has none the record says which are weak. Quotas, and a clock that is set. Debian's own
+# kernel, in QEMU.
 # shellcheck source=Tests/scenarios/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs taskd taskrun taskdep task tasklog
@@ -108,6 +109,7 @@ said rootbreed bash Tests/scenarios/descendants.t
 mkdir -p /var/lib/task/scratch && mount -o prjquota /dev/vdb /var/lib/task/scratch
 said quota bash Tests/scenarios/vm/quota.sh
 umount /var/lib/task/scratch && rmdir /var/lib/task/scratch
+said clock bash Tests/scenarios/vm/clock.sh
 # The attacks that are quick without a processor of its own; their table goes to the console, too.
 export ATTACKS_OWN_MACHINE=yes ATTACKS_DEADLINE=90
 attacks=(python3 -B Tests/attacks/run.py --taskrun=/opt/task/bin/taskrun --quick
@@ -152,6 +154,7 @@ passes rootlimits "limits.t as root and as a user without a cgroup"
 passes userlimits "limits.t as a user to whom a cgroup is delegated"
 passes rootbreed "descendants.t as root and as an ordinary user"
 passes quota "a disk with project quotas"
+passes clock "a clock that is set"
 passes attacks "the attacks, as root and as an ordinary user"
 [ -z "${ATTACKS_TABLE-}" ] || said table >"$ATTACKS_TABLE.vm"
 done_testing
