@@ -161,10 +161,7 @@ class Cutter:
         self.machine.end_pool()
         if self.machine.taskd.returncode != 0:
             faults.append("taskd ends in order: " + open(self.machine.log).read()[-600:])
-        promises = Promises(self.machine, told)
-        again = [run for run, past in promises.runs.items() if past.accepts and not past.accepts[0].get("inode")]
-        faults = [fault for fault in faults if fault.rpartition(" ")[2] not in again]
-        return faults + promises.check()
+        return faults + Promises(self.machine, told).check()
 
     def is_settled(self):
         """Nothing is on its way: seen twice, as a run is in no directory for a moment while it moves."""
@@ -242,8 +239,8 @@ def main():
         begun = time.monotonic()
         cutter.go()
         rate = (cutter.cuts + cutter.again) * 60 / max(time.monotonic() - begun, 0.001)
-        print("# %s: %d cuts and %d in recoveries, %d a minute; broken %d; %d s in all" % (
-            arguments.kind, cutter.cuts, cutter.again, rate, cutter.broken, time.monotonic() - start))
+        print("# %s: %d cuts and %d in recoveries, %d a minute; broken %d, fsck %d; %d s in all" % (
+            arguments.kind, cutter.cuts, cutter.again, rate, cutter.broken, store.repaired, time.monotonic() - start))
     finally:
         machine.power_off()
         store.close()

@@ -23,7 +23,7 @@ class FileSystem:
 # ext4 mends torn blocks from its journal. XFS and Btrfs promise nothing below a block of theirs that
 # they write in place (headers, the superblock): their disks have sectors of 4 KiB.
 KINDS = {
-    "ext4": FileSystem("mkfs.ext4 -q -b 4096 -E lazy_itable_init=0,lazy_journal_init=0", 64, 512, ""),
+    "ext4": FileSystem("mkfs.ext4 -q -b 4096 -g 4096 -E lazy_itable_init=0,lazy_journal_init=0", 64, 512, ""),
     "xfs": FileSystem("mkfs.xfs -q -f -s size=4096", 300, 4096, ""),
     "btrfs": FileSystem("mkfs.btrfs -q -f", 128, 4096, ""),
 }
@@ -35,7 +35,7 @@ class Store:
         self.files, self.mount_point = os.path.join(folder, "disk"), os.path.join(folder, "mnt")
         os.makedirs(self.files)
         os.makedirs(self.mount_point)
-        self.is_mounted, self.device = False, None
+        self.is_mounted, self.device, self.repaired = False, None, 0
         self.server = subprocess.Popen([blockfs, self.files, str(self.system.bytes)], stdin=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while not os.path.exists(self.files + "/disk"):
@@ -107,13 +107,23 @@ class Store:
         device = self.attach()
         try:
             words = ",".join(filter(None, [self.system.options, options]))
-            if LIBC.mount(self.device.encode(), self.mount_point.encode(), self.kind.encode(),
-                          NODEV_NOSUID, words.encode()):
-                number = ctypes.get_errno()
+            number = self.try_mount(words)
+            if number == errno.EBADMSG and self.kind == "ext4":
+                # Its superblock is two sectors, of which one was written: a machine that boots runs fsck.
+                subprocess.run(["e2fsck", "-fy", "-B", "4096", "-b", "4096", self.device], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                self.repaired += 1
+                number = self.try_mount(words)
+            if number:
                 raise OSError(number, "mount: " + os.strerror(number))
             self.is_mounted = True
         finally:
             os.close(device)
+
+    def try_mount(self, words):
+        """0 or the errno."""
+        failed = LIBC.mount(self.device.encode(), self.mount_point.encode(), self.kind.encode(), NODEV_NOSUID, words.encode())
+        return ctypes.get_errno() if failed else 0
 
     def unmount(self):
         if not self.is_mounted:
