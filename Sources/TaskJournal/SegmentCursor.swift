@@ -197,43 +197,67 @@ extension SegmentCursor {
     private func resync(hint: Int?) throws(JournalError) -> Step {
         if isSuperseded(sequence + 1) { return .end }
         let at = Int(offset - base)
-        let hint = hint.map { $0 - at }
         let isZero = at < buffer.count && buffer[at] == 0
-        // What was read beyond the end is stale by the next call.
+        let isLive = !isOwn && !isAbandoned()
+        if isZero && isLive {
+            forget()
+            return .end
+        }
+        // Most damage is small: what is at hand is searched before all the rest is read. But of what is
+        // written now an earlier page may have been read before, a later one after.
+        if !isLive, let found = find(in: buffer, from: at, hint: hint) { return skip(to: found) }
+        buffer = try remaining(from: offset)
+        base = offset
+        if case .record(let found) = RecordFrame.parse(buffer, at: 0, seed: seed) {
+            return step(found)
+        }
+        let found = find(in: buffer, from: 0, hint: hint.map { $0 - at })
+        let step = found.map { skip(to: $0) } ?? .end
+        forget()
+        return step
+    }
+
+    // What was read beyond the end is stale by the next call.
+    private func forget() {
         buffer = []
         base = offset
-        if isZero, !isOwn, !isAbandoned() { return .end }
-        let rest = try remaining(from: offset)
-        guard let (place, found) = find(in: rest, hint: hint) else { return .end }
+    }
+
+    private func skip(to found: (place: Int, sequence: UInt64)) -> Step {
         let next = found.sequence
+        let bytes = base + Int64(found.place) - offset
         let lost = next > sequence + 1 ? (sequence + 1)...(next - 1) : nil
-        let damage = Damage(
-            .corrupt, name, offset: offset, bytes: Int64(place), sequences: lost)
-        offset += Int64(place)
+        let damage = Damage(.corrupt, name, offset: offset, bytes: bytes, sequences: lost)
+        offset += bytes
         sequence = max(sequence, next - 1)
-        base = offset
         return .damaged(damage)
     }
 
     // The first valid record behind the beginning: where the bad one's length says, else behind
     // any line end or zero.
     private func find(
-        in rest: [UInt8], hint: Int?
-    ) -> (place: Int, found: RecordFrame.Found)? {
-        if let hint, case .record(let found) = RecordFrame.parse(rest, at: hint, seed: seed) {
-            return (hint, found)
-        }
-        var place = 1
+        in rest: [UInt8], from start: Int, hint: Int?
+    ) -> (place: Int, sequence: UInt64)? {
+        if let hint, let found = record(rest, at: hint) { return (hint, found) }
+        var place = start + 1
         while place < rest.count {
             let before = rest[place - 1]
             if (before == UInt8(ascii: "\n") || before == 0) && rest[place] != 0,
-                case .record(let found) = RecordFrame.parse(rest, at: place, seed: seed),
-                found.sequence > sequence
+                let found = record(rest, at: place)
             {
                 return (place, found)
             }
             place += 1
         }
         return nil
+    }
+
+    // The number of the record there, where it is a later one.
+    private func record(_ bytes: [UInt8], at place: Int) -> UInt64? {
+        guard place < bytes.count,
+            case .record(let found) = RecordFrame.parse(bytes, at: place, seed: seed),
+            found.sequence > sequence
+        else { return nil }
+        return found.sequence
     }
 }

@@ -81,7 +81,7 @@ public struct SegmentHeader: Equatable, Sendable {
     private init?(_ values: [String: String]) {
         guard let node = values["node"], let boot = values["boot"],
             let created = values["created"].flatMap({ Int64($0) }),
-            let first = values["seq"].flatMap({ UInt64($0) })
+            let first = values["seq"].flatMap({ UInt64($0) }), (1...1 << 63).contains(first)
         else { return nil }
         self.init(
             node: node, boot: boot, created: created, firstSequence: first,

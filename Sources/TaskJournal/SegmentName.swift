@@ -18,11 +18,14 @@ public struct SegmentName: Hashable, Sendable {
         self.number = number
     }
 
+    /// Larger numbers are no segment's: the next one is counted from them.
+    static let most = 1 << 53
+
     /// Parses the name without its suffix.
     public init?(stem: some StringProtocol) {
         let parts = stem.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 3, let epoch = Int(parts[0]), let number = Int(parts[2]),
-            epoch > 0, number > 0, !parts[1].isEmpty
+            (1...Self.most).contains(epoch), (1...Self.most).contains(number), !parts[1].isEmpty
         else { return nil }
         self.init(epoch: epoch, writer: String(parts[1]), number: number)
         guard self.stem == stem else { return nil }

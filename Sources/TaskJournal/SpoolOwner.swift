@@ -45,7 +45,8 @@ public struct OwnerRecord: Equatable, Sendable {
         guard let host = values["host"], let boot = values["boot"],
             let pid = values["pid"].flatMap({ Int32($0) }),
             let start = values["start"].flatMap({ UInt64($0) }),
-            let epoch = values["epoch"].flatMap({ Int($0) })
+            let epoch = values["epoch"].flatMap({ Int($0) }),
+            (0...SegmentName.most).contains(epoch)
         else { return nil }
         self.init(
             host: String(host), boot: String(boot), pid: pid, start: start, epoch: epoch)

@@ -85,6 +85,32 @@ import Testing
         #expect(try fixture.numbers().numbers == [1, 4, 5, 6])
     }
 
+    /// Numbers that nobody writes, with right checksums, are damage.
+    @Test func numbersBeforeTheFirstAreDamage() throws {
+        let fixture = try JournalFixture()
+        let name = SegmentName(epoch: 1, writer: "taskd", number: 1)
+        func header(_ first: UInt64) -> [UInt8] {
+            SegmentHeader(node: "n", boot: "b", created: 1, firstSequence: first, previous: nil)
+                .bytes
+        }
+        var records: [UInt8] = []
+        let line = JournalFixture.line(1).bytes[...]
+        for sequence in [1, 0, 2] as [UInt64] {
+            RecordFrame.append(
+                line, sequence: sequence, isAfterSync: false, seed: RecordFrame.seed(name),
+                to: &records)
+        }
+        records[3] ^= 1
+        try fixture.replace(name.stem + ".sealed", with: header(0) + records)
+        #expect(try fixture.numbers().damages.map(\.kind) == [.header])
+        try fixture.replace(name.stem + ".sealed", with: header(1) + records)
+        #expect(try fixture.numbers().damages.map(\.kind) == [.corrupt])
+        #expect(SegmentName(stem: "9223372036854775807-taskd-000001") == nil)
+        #expect(SegmentName(stem: "00000001-taskd-9223372036854775807") == nil)
+        #expect(
+            OwnerRecord(parsing: Array("host=a boot=b pid=1 start=1 epoch=\(Int.max)".utf8)) == nil)
+    }
+
     @Test func zerosAreTheEnd() throws {
         let fixture = try JournalFixture()
         _ = try fixture.crashed(records: 6)
