@@ -15,7 +15,10 @@ public struct UnitDefinition: Equatable, Sendable {
     public var name: String
     /// Where the unit begins.
     public var place: Place
-    public private(set) var settings: [Setting] = []
+    public var settings: [Setting] { written.compactMap(\.self) }
+    /// As they were written; nil what was taken back or replaced. So a reset costs what it takes back.
+    private var written: [Setting?] = []
+    private var places: [Directive: [Int]] = [:]
     /// Whether the file ends with `[End]`.
     public var isEnded = false
     /// The file that a script unit is; the command then is `./NAME`.
@@ -39,7 +42,7 @@ public struct UnitDefinition: Equatable, Sendable {
     /// What fills a place that only one setting can have: a single directive, of a check or a
     /// variable the one called `name`.
     func single(_ directive: Directive, _ name: String) -> Setting? {
-        Slot(directive, name).flatMap { slots[$0] }.map { settings[$0] }
+        Slot(directive, name).flatMap { slots[$0] }.flatMap { written[$0] }
     }
 
     /// Whether it only groups what it depends on.
@@ -56,24 +59,33 @@ public struct UnitDefinition: Equatable, Sendable {
         let setting = Setting(directive: directive, value: value, place: place)
         let slot = Slot(directive, value)
         if let slot, let old = slots[slot] {
-            settings[old] = setting
+            written[old] = setting
         } else {
-            if let slot { slots[slot] = settings.count }
-            settings.append(setting)
+            if let slot { slots[slot] = written.count }
+            places[directive, default: []].append(written.count)
+            written.append(setting)
         }
     }
 
     /// Takes back all values of a directive; of checks, those of one name.
     mutating func reset(_ directive: Directive, name: String? = nil) {
-        settings.removeAll {
-            $0.directive == directive
-                && (name == nil
-                    || ($0.value.divided(at: "=")?.before ?? $0.value[...]) == name ?? "")
+        if let name {
+            if let place = Slot(directive, name).flatMap({ slots.removeValue(forKey: $0) }) {
+                written[place] = nil
+            }
+            return
         }
-        slots = [:]
-        for (index, setting) in settings.enumerated() {
-            if let slot = Slot(setting.directive, setting.value) { slots[slot] = index }
+        for place in places.removeValue(forKey: directive) ?? [] {
+            if let value = written[place]?.value, let slot = Slot(directive, value) {
+                slots[slot] = nil
+            }
+            written[place] = nil
         }
+    }
+
+    public static func == (left: UnitDefinition, right: UnitDefinition) -> Bool {
+        left.name == right.name && left.place == right.place && left.isEnded == right.isEnded
+            && left.script == right.script && left.settings == right.settings
     }
 
     /// What only one setting can fill: a single directive, a check's or a variable's name.
