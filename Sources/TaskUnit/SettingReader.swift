@@ -47,29 +47,28 @@ struct SettingReader {
     }
 
     private func words(_ text: String) throws(ValueProblem) -> [String] {
-        let words: [String]
+        var expanded: [String] = []
+        for word in try split(text) { expanded.append(try specifiers.expand(word)) }
+        return expanded
+    }
+
+    private func split(_ text: String) throws(ValueProblem) -> [String] {
         do throws(ShellWords.Problem) {
-            words = try ShellWords.split(text)
+            return try ShellWords.split(text)
         } catch {
             throw ValueProblem(what: error.what, allowed: error.allowed)
         }
-        var expanded: [String] = []
-        for word in words { expanded.append(try specifiers.expand(word)) }
-        return expanded
     }
 
     private func canonical(_ value: String) throws(ValueProblem) -> String {
         if directive == .cron { return try CronExpression(value).text }
-        if directive == .command {
-            let problem: ValueProblem
-            do throws(ShellWords.Problem) {
-                if try !ShellWords.split(value).isEmpty { return value }
-                problem = ValueProblem(what: "no program", allowed: "a path, or a name on PATH")
-            } catch {
-                problem = ValueProblem(what: error.what, allowed: error.allowed)
-            }
-            throw problem
+        guard directive == .command else { return try directive.traits.type.canonical(value) }
+        let words = try split(value)
+        guard !words.isEmpty else {
+            throw ValueProblem(what: "no program", allowed: "a path, or a name on PATH")
         }
-        return try directive.traits.type.canonical(value)
+        // Between words a line end is a blank; a word of a plan can't hold one.
+        for word in words { _ = try directive.traits.type.canonical(word) }
+        return value
     }
 }

@@ -70,6 +70,13 @@ import Testing
         #expect(problems.first?.text.hasPrefix(message) == true, "\(problems.map(\.text))")
     }
 
+    /// A word with a line end stands on no line of a plan; between words it is a blank.
+    @Test func aCommandsWordHasNoLineEnd() {
+        #expect(parse("- command: |\n    make\n    all\n").problems.isEmpty)
+        let problems = parse("- command: |\n    sh -c 'a\n    b'\n").problems
+        #expect(problems.map(\.what) == ["command: a NUL byte or a line end in a value"])
+    }
+
     /// A place is one of the file, its column in bytes.
     @Test(arguments: [
         ("[", "1:2"), ("- a\n- [", "2:4"), ("é: [", "1:6"), ("- 'é' x", "1:8"),
