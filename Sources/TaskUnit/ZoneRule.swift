@@ -62,9 +62,12 @@ struct ZoneRule: Equatable, Sendable {
     func nextChange(after second: Int64) -> Int64? {
         guard let summer else { return nil }
         let year = CivilDate(daysSince1970: (second + standard).floored(by: 86_400).quotient).year
-        let all = (year...year + 1).flatMap { year -> [Int64] in
-            let (begin, end) = edges(summer, year)
-            return [begin, end]
+        let (now, next) = (edges(summer, year), edges(summer, year + 1))
+        var all = [now.begin, now.end, next.begin, next.end]
+        // Both in one month: where their order changes, New Year changes the clocks as well.
+        if (now.begin < now.end) != (next.begin < next.end) {
+            all.append(
+                CivilDate(year: year + 1, month: 1, day: 1).daysSince1970 * 86_400 - standard)
         }
         return all.filter { $0 > second }.min()
     }

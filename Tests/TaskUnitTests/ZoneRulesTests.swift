@@ -32,6 +32,17 @@ import Testing
     ])
     func `what is no rule is refused`(_ text: String) { #expect(ZoneRule(text) == nil) }
 
+    /// The last Sunday of January comes before the last Wednesday in some years: such a rule changes the
+    /// clocks at New Year, too.
+    @Test func `every change of the offset is one that is named`() throws {
+        let rule = try #require(ZoneRule("CET1CES,M1.5.0,M1.5.3"))
+        var at: Int64 = 0
+        while at < 1 << 31, let next = rule.nextChange(after: at) {
+            #expect(rule.offset(at: next - 1) == rule.offset(at: at), "before \(next)")
+            at = next
+        }
+    }
+
     /// One change, at 1000, to two hours east; then its rule.
     private static let file: [UInt8] = {
         func big(_ value: Int64, _ width: Int) -> [UInt8] {
