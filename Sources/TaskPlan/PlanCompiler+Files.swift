@@ -7,6 +7,7 @@ extension PlanCompiler {
     mutating func carry(_ index: Int) {
         guard let unit = nodes[index].unit else { return }
         let directory = nodes[index].spec.text(.dir) ?? nodes[index].directory
+        attached = ([], [])
         if let script = unit.script { carryScript(script, index) }
         var usesDirectory = false
         for (program, place) in programs(unit) {
@@ -19,6 +20,7 @@ extension PlanCompiler {
             carryFile(setting, directory, &left, index)
         }
         nodes[index].spec[.files] = []
+        nodes[index].spec[.file] = attached.values
         if usesDirectory, let directory { nodes[index].spec[.dir] = [directory] }
         readItems(unit, directory, index)
     }
@@ -100,7 +102,7 @@ extension PlanCompiler {
             carriedBytes += bytes.count
         }
         let value = "\(path):\(String(mode & 0o777, radix: 8)):\(blob.digest)"
-        if !nodes[index].spec[.file].contains(value) { nodes[index].spec[.file].append(value) }
+        if attached.known.insert(value).inserted { attached.values.append(value) }
     }
 
     private mutating func readItems(_ unit: UnitDefinition, _ directory: String?, _ index: Int) {

@@ -26,6 +26,8 @@ public struct PlanCompiler {
     /// Digests of the file blobs.
     var carried: Set<String> = []
     var carriedBytes = 0
+    /// The `file=` values of the node that is read.
+    var attached: (values: [String], known: Set<String>) = ([], [])
     /// The tasks that the run is about.
     var roots: [Int] = []
     var rootName = ""
