@@ -41,6 +41,11 @@ public struct DropIdentity: Hashable, Sendable {
 }
 
 extension Spool {
+    /// The identity of a file in incoming/; nil when it is gone.
+    public func identity(of name: String) -> DropIdentity? {
+        (try? File.status(name, at: number(.incoming))).map { DropIdentity($0) }
+    }
+
     /// The longest unit or pipeline, in bytes. A plan may be longer: `longestPlan`.
     public static let longestUnit = 1 << 20
     /// The longest plan that can be dropped, in bytes.

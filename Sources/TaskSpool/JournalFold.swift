@@ -7,6 +7,8 @@ public struct JournalFold {
     public private(set) var runs: [TaskID: RunPast] = [:]
     /// Drops that earlier boots accepted, rejected or obeyed; only those that were asked for.
     public private(set) var knownBefore: [KnownDrop: TaskID] = [:]
+    /// Runs that have ended, where all drops were asked for.
+    public private(set) var ended: Set<TaskID> = []
     /// A start-up of this boot got to its end: what a power failure did is mended.
     public private(set) var recovery: EventLine?
 
@@ -14,15 +16,16 @@ public struct JournalFold {
     public private(set) var firings: [String: FiringPast]
 
     private let interesting: Set<TaskID>
-    private let inodes: Set<UInt64>
+    private let inodes: Set<UInt64>?
 
     /// - Parameters:
     ///   - interesting: ids that have files in the spool: their ends are kept.
-    ///   - inodes: inodes of the files in incoming/, for drops that a power failure brought back.
+    ///   - inodes: inodes of the files in incoming/, for drops that a power failure brought back; nil:
+    ///     it is read afterwards, and all that may lie there is kept.
     ///   - runs: what a checkpoint says of the time before the first record.
     ///   - firings: the same of units that run by themselves.
     public init(
-        interesting: Set<TaskID>, inodes: Set<UInt64>, runs: [TaskID: RunPast] = [:],
+        interesting: Set<TaskID>, inodes: Set<UInt64>?, runs: [TaskID: RunPast] = [:],
         firings: [String: FiringPast] = [:]
     ) {
         self.firings = firings
@@ -95,7 +98,9 @@ public struct JournalFold {
 
     @discardableResult
     private mutating func remember(_ line: EventLine, _ id: TaskID, _ name: String?) -> Bool {
-        guard let name, let identity = DropIdentity(line), inodes.contains(identity.inode) else {
+        guard let name, let identity = DropIdentity(line),
+            inodes?.contains(identity.inode) ?? true
+        else {
             return false
         }
         knownBefore[KnownDrop(name: name, identity: identity)] = id
@@ -135,6 +140,7 @@ public struct JournalFold {
                 }
             }
         }
+        if inodes == nil { ended.insert(ref.run) }
         if interesting.contains(ref.run) {
             runs[ref.run, default: RunPast()].ends[line.number("g") ?? 0] = state ?? .failure
             runs[ref.run]?.isHeld = false

@@ -18,16 +18,9 @@ extension PlanPlace: CustomStringConvertible {
     public var description: String { "\(directory.rawValue)/\(file)" }
 }
 
-/// What lies in a spool when taskd starts: names only, no file is opened.
+/// What lies in a spool when taskd starts, but for incoming/, which may hold millions: names only, no
+/// file is opened.
 public struct SpoolInventory: Sendable {
-    /// A drop that waits in incoming/.
-    public struct Drop: Equatable, Sendable {
-        public var name: String
-        public var identity: DropIdentity
-        /// The id in its name, `ULID@NAME`.
-        public var id: TaskID?
-    }
-
     /// `tmp/ID@NAME`.
     public private(set) var taken: [TaskID: TakenName] = [:]
     /// `tmp/ID`: a plan that was being built.
@@ -36,12 +29,10 @@ public struct SpoolInventory: Sendable {
     public private(set) var full: Set<TaskID> = []
     /// The plans of each run: one, unless somebody copied it.
     public private(set) var plans: [TaskID: [PlanPlace]] = [:]
-    public private(set) var incoming: [Drop] = []
 
     /// Ids that have a file in the spool.
     public var ids: Set<TaskID> {
         Set(taken.keys).union(building).union(full).union(plans.keys)
-            .union(incoming.compactMap(\.id))
     }
 
     /// Whether files stand for the run: a plan, or what a plan can be made of. A half-built plan is
@@ -55,17 +46,6 @@ public struct SpoolInventory: Sendable {
     public init(reading spool: Spool) throws(Errno) {
         try spool.names(in: .tmp) { addTemporary($0) }
         try addPlans(spool)
-        try spool.names(in: .incoming) { bytes in
-            let id: TaskID?
-            switch DropName(bytes) {
-            case .unit(_, let given): id = given
-            case .cancel: id = nil
-            case .temporary, .unsafe: return
-            }
-            let name = String(decoding: bytes, as: UTF8.self)
-            guard let status = try? File.status(name, at: spool.number(.incoming)) else { return }
-            incoming.append(Drop(name: name, identity: DropIdentity(status), id: id))
-        }
     }
 
     /// Looks for plans again: of runs that were seen nowhere, because they moved meanwhile.

@@ -6,136 +6,10 @@ import TaskJournal
 import TaskModel
 import TaskSpool
 
-/// Acceptance: steps 1 to 4 of task-spool(7).
+/// What a drop becomes: steps 2 to 4 of task-spool(7).
 extension Daemon {
-    private static let mostPerTurn = 16
     /// A plan up to this many bytes travels in its accept record; a larger one is fsynced.
     static let longestCarriedPlan = 4096
-
-    /// Takes what lies in incoming/, a bounded number a turn.
-    func acceptDrops() {
-        let boot = Clock.boot()
-        guard !isPaused, closedUntil <= boot, !isStopping else { return }
-        guard incoming.hasWork(runs.count < options.window, at: boot), hasSpace() else { return }
-        compiler.lookAgain()
-        for _ in 0..<Self.mostPerTurn where runs.count < options.window {
-            do {
-                guard let name = try incoming.next(spool, at: boot) else { return }
-                takeDrop(name)
-            } catch {
-                report.error(
-                    "unable to read \(spool.path)/incoming: \(error), looking again in 1 s")
-                incoming.isScanWanted = true
-                closedUntil = boot + 1_000_000
-                return
-            }
-        }
-    }
-
-    /// Below a reserve of space or inodes nothing is accepted; what runs still ends.
-    func hasSpace() -> Bool {
-        guard let free = try? File.freeSpace(spool.rootNumber) else { return true }
-        let least = max(1 << 20, min(64 << 20, free.total / 100))
-        let isShort = reserve.map { $0.isShort && !$0.refill() } ?? false
-        if free.bytes >= least, free.inodes >= 256, !isShort {
-            isShortOfSpace = false
-            return true
-        }
-        if !isShortOfSpace {
-            report.error(
-                "unable to accept drops: \(free.bytes >> 20) MiB and \(free.inodes) inodes are free "
-                    + "at \(spool.path), they wait in incoming/ until there is more")
-        }
-        isShortOfSpace = true
-        closedUntil = Clock.boot() + 1_000_000
-        return false
-    }
-
-    private func takeDrop(_ bytes: [UInt8]) {
-        switch DropName(bytes) {
-        case .temporary: return
-        case .unsafe: refuseUnsafe(bytes)
-        case .cancel(let ref): takeCancel(ref, String(decoding: bytes, as: UTF8.self))
-        case .unit(let unit, let id):
-            let name = String(decoding: bytes, as: UTF8.self)
-            takeLooked(spool.look(at: name), name, unit: unit, id: id)
-        }
-    }
-
-    private func takeLooked(_ look: DropLook, _ name: String, unit: String, id: TaskID?) {
-        switch look {
-        case .gone: return
-        case .beingWritten: incoming.postpone(Array(name.utf8), at: Clock.boot())
-        case .unchanged(let since):
-            if !incoming.isStill(name, since: since) {
-                incoming.postpone(Array(name.utf8), at: Clock.boot())
-            } else {
-                takeLooked(spool.lookWithoutLease(at: name), name, unit: unit, id: id)
-            }
-        case .unreadable(let error):
-            incoming.postpone(Array(name.utf8), at: Clock.boot())
-            guard incoming.unreadable.insert(name).inserted else { return }
-            report.error(
-                "unable to read incoming/\(name): \(error), it stays there and is looked at each second"
-            )
-        case .refused(let why):
-            let taken = TakenName(id: id ?? newID(), name: unit)
-            guard takeAway(name, taken) else { return }
-            reject(taken, "\(unit): \(why)")
-        case .complete(let bytes, let identity, let uid):
-            accept(Drop(name: name, unit: unit, bytes: bytes, identity: identity, uid: uid), id)
-        }
-    }
-
-    /// A complete drop.
-    private struct Drop {
-        var name: String
-        var unit: String
-        var bytes: [UInt8]
-        var identity: DropIdentity
-        var uid: UInt32
-    }
-
-    private func accept(_ drop: Drop, _ given: TaskID?) {
-        incoming.unreadable.remove(drop.name)
-        let taken = TakenName(id: given ?? newID(), name: drop.unit)
-        // Its run may still wait for the pool's table.
-        if let plan = runs[taken.id]?.plan ?? reconcile?.suspects[taken.id]?.plan {
-            return acceptAgain(drop, taken, plan)
-        }
-        let compiled = compiler.compile(name: taken.name, drop.bytes)
-        if case .later(let error) = compiled { return sayStays(drop.name, error) }
-        incoming.letDropperFinish()
-        do {
-            guard try spool.take(drop.name, as: taken, drop.identity) else { return }
-        } catch {
-            return sayStays(drop.name, error)
-        }
-        incoming.unreadable.remove("take \(drop.name)")
-        enter(compiled, taken, drop.identity)
-    }
-
-    /// Takes what was not read, to be rejected.
-    private func takeAway(_ name: String, _ taken: TakenName) -> Bool {
-        incoming.letDropperFinish()
-        do {
-            try spool.move(name, .incoming, to: taken.text, .tmp)
-            return true
-        } catch Errno.noSuchFileOrDirectory {
-            return false
-        } catch {
-            sayStays(name, error)
-            return false
-        }
-    }
-
-    /// The disk is full, or failed: once more in a second; said once.
-    private func sayStays(_ name: String, _ error: Errno) {
-        incoming.postpone(Array(name.utf8), at: Clock.boot())
-        guard incoming.unreadable.insert("take \(name)").inserted else { return }
-        report.error(
-            "unable to take incoming/\(name): \(error), it stays there and is tried each second")
-    }
 
     /// Compiles again what an earlier process had taken.
     func compileTaken(_ taken: TakenName, _ bytes: [UInt8]) {
@@ -143,7 +17,7 @@ extension Daemon {
     }
 
     /// Steps 2 and 3: what was taken gets its plan into ready/, or is rejected.
-    private func enter(_ compiled: Compiled, _ taken: TakenName, _ identity: DropIdentity?) {
+    func enter(_ compiled: Compiled, _ taken: TakenName, _ identity: DropIdentity?) {
         switch compiled {
         case .bad(let text): reject(taken, text, identity)
         case .later(let error): acceptFailed(taken, error)
@@ -172,7 +46,7 @@ extension Daemon {
             taken.id, name: taken.name, plan, encoded, identity, isRecovered: false)
         after(sequence, .removeTaken(taken))
         noteLinks(taken)
-        if !isLarge { checkpoint.unsynced.append(taken.id) }
+        if !isLarge { noteUnsynced(taken.id) }
         enter(taken.id, plan, name: UnitName.of(taken.name), .ready, RunFileName(run: taken.id))
     }
 
@@ -236,6 +110,7 @@ extension Daemon {
     ) {
         runs[id] = RunRecord(plan: plan, name: name, directory: directory, file: file)
         mostRuns = max(mostRuns, runs.count)
+        unloadOneOfMany(id)
         var input = RunInput(
             id: id, generation: file.generation, plan: plan, progress: progress)
         input.isHeld = directory == .hold
@@ -255,41 +130,6 @@ extension Daemon {
                 "unable to put \(taken.text) back into incoming/: \(error), start taskd again")
         }
         closedUntil = Clock.boot() + 1_000_000
-    }
-
-    /// The same id a second time: the same plan is one run, another is refused.
-    private func acceptAgain(_ drop: Drop, _ taken: TakenName, _ known: Plan) {
-        let other = TakenName(id: newID(), name: drop.name)
-        let compiled = compiler.compile(name: taken.name, drop.bytes)
-        if case .later(let error) = compiled { return sayStays(drop.name, error) }
-        guard (try? spool.take(drop.name, as: other, drop.identity)) == true else { return }
-        if case .plan(let plan, _) = compiled, plan == known {
-            let sequence = record(.note, taken.id.description, [.init("what", "dup")])
-            after(sequence, .removeTaken(other))
-        } else {
-            reject(
-                other, "\(drop.name): the run \(taken.id) exists with another plan: submit it anew")
-        }
-    }
-
-    private func takeCancel(_ ref: TaskRef, _ name: String) {
-        if commands.contains(name) { return }  // on record: it goes when that is durable
-        guard case .complete(let bytes, let identity, let uid) = spool.look(at: name) else {
-            return incoming.postpone(Array(name.utf8), at: Clock.boot())
-        }
-        guard bytes.isEmpty else {
-            let taken = TakenName(id: newID(), name: name)
-            guard takeAway(name, taken) else { return }
-            return reject(taken, "\(name): it has content: a command is an empty file")
-        }
-        let sequence = record(
-            .cancel, ref.description, [.init("by", String(uid))] + Self.fields(of: identity))
-        runs[ref.run]?.cancelled.insert(ref)
-        reconcile?.cancel(ref)
-        engine.handle(.cancel(ref), at: now())
-        perform(engine.takeActions())
-        commands.insert(name)
-        after(sequence, .removeCommand(name))
     }
 
     func newID() -> TaskID {

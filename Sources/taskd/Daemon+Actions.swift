@@ -57,7 +57,7 @@ extension Daemon {
     }
 
     // A kill that came before the start was durable has nobody to end it but this.
-    private func openGate(_ ref: TaskRef, _ attempt: Int) {
+    func openGate(_ ref: TaskRef, _ attempt: Int) {
         guard pool.sent[ref] == attempt else { return }
         pool.gated.remove(ref)
         guard pool.killed[ref] == attempt else { return sendJob(ref, attempt) }
@@ -71,7 +71,7 @@ extension Daemon {
     /// The task's name as its events carry it.
     func name(of ref: TaskRef) -> String {
         guard let run = runs[ref.run] else { return ref.description }
-        return ref.task.flatMap { run.task($0)?.spec.name } ?? run.name
+        return ref.task.flatMap { run.name(of: $0) } ?? run.name
     }
 
     func named(_ ref: TaskRef, _ fields: [EventLine.Field]) -> [EventLine.Field] {
@@ -127,7 +127,7 @@ extension Daemon {
     // Why a task is skipped, behind the name of the one that decided.
     private func what(_ because: String, _ ref: TaskRef, _ reason: FailureReason?) -> String {
         let isCondition =
-            runs[ref.run]?.plan.tasks.contains {
+            runs[ref.run]?.plan?.tasks.contains {
                 $0.spec.name == because && $0.spec.flag(.condition)
             } ?? false
         if isCondition { return "says no" }

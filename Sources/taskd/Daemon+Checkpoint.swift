@@ -19,7 +19,12 @@ struct CheckpointState {
     var undone: [AfterSync] = []
     /// Tried and failed: not again before the next interval.
     static let interval: Int64 = 60_000_000
+    /// So long after it was due a checkpoint waits for no quiet moment any more: it makes one.
+    static let patience: Int64 = 5_000_000
+    /// More records than that at start-up, and the next checkpoint is due at once.
+    static let longReplay = 20_000
     static let syncsPerTurn = 8
+    static let syncsPerUrgentTurn = 64
     static let syncsAtStop = 256
     /// How long starts are durable before they run, after an unclean boot: a task that takes the
     /// machine down is then known, and parked after three times.
@@ -35,15 +40,33 @@ extension Daemon {
         return checkpoint.writtenAt + CheckpointState.interval
     }
 
+    /// In a stream of drops and ends no moment is quiet: nothing is accepted until the checkpoint is
+    /// written, or the next start would replay all of the stream.
+    func isCheckpointUrgent(at boot: Int64) -> Bool {
+        checkpointDue != nil
+            && checkpoint.writtenAt + CheckpointState.interval + CheckpointState.patience <= boot
+    }
+
+    /// Notes a plan that only its accept record holds durably. Bounded by the live runs.
+    func noteUnsynced(_ id: TaskID) {
+        checkpoint.unsynced.append(id)
+        if checkpoint.unsynced.count > 2 * runs.count + 1000 {
+            checkpoint.unsynced = Deque(checkpoint.unsynced.filter { runs[$0] != nil })
+        }
+    }
+
     /// Writes a checkpoint at a moment when every journaled step is done in the directories, too.
     func maybeCheckpoint() {
         let boot = Clock.boot()
-        guard let due = checkpointDue, due <= boot, afterSync.isEmpty, !journal.needsSync else {
-            return
-        }
+        guard let due = checkpointDue, due <= boot else { return }
+        let isUrgent = isCheckpointUrgent(at: boot)
+        if isUrgent { settleJournal(force: true, now: true) }
+        guard afterSync.isEmpty, !journal.needsSync else { return }
         do {
             if tryUndone() {
-                guard try syncPlans(atMost: CheckpointState.syncsPerTurn) else { return }
+                let count =
+                    isUrgent ? CheckpointState.syncsPerUrgentTurn : CheckpointState.syncsPerTurn
+                guard try syncPlans(atMost: count) else { return }
                 try writeCheckpoint(isStop: false)
             }
         } catch {

@@ -21,6 +21,7 @@ extension Daemon {
             move(id, &run, to: .deferred, attempt: attempt)
         }
         runs[id] = run
+        if run.directory != .active { unloadOneOfMany(id) }
     }
 
     /// One rename; memory follows the file.
@@ -97,21 +98,26 @@ extension Daemon {
     }
 
     /// Where a run's file is, whatever memory says.
-    func find(_ id: TaskID) throws(Errno) -> (SpoolDirectory, RunFileName)? {
-        for directory in SpoolDirectory.states {
-            var found: RunFileName?
+    func find(_ id: TaskID) throws(Errno) -> (SpoolDirectory, RunFileName)? { try find([id])[id] }
+
+    /// Where the files of runs are; the first of several places.
+    func find(_ ids: Set<TaskID>) throws(Errno) -> [TaskID: (SpoolDirectory, RunFileName)] {
+        var found: [TaskID: (SpoolDirectory, RunFileName)] = [:]
+        for directory in SpoolDirectory.states where found.count < ids.count {
             try spool.names(in: directory) { name in
-                if let file = RunFileName(bytes: name[...]), file.run == id { found = file }
+                guard let file = RunFileName(bytes: name[...]), ids.contains(file.run),
+                    found[file.run]?.0 ?? directory == directory
+                else { return }
+                found[file.run] = (directory, file)
             }
-            if let found { return (directory, found) }
         }
-        return nil
+        return found
     }
 
     /// Puts what failed, and what hung on it, into failed/ as the next generation.
     private func park(_ id: TaskID, _ run: RunRecord) throws(Errno) {
         let parked = RunFileName(run: id, generation: run.file.generation + 1).description
-        let reduced = run.isSingle ? run.plan : Reduction.reduce(run.plan, run.results)
+        let reduced = run.isSingle ? nil : run.plan.map { Reduction.reduce($0, run.results) }
         let full = "\(id).full"
         do {
             try spool.move(run.file.description, run.directory, to: full, .tmp)
@@ -119,17 +125,17 @@ extension Daemon {
             // It lies there since an earlier try.
             if error != .noSuchFileOrDirectory || !spool.exists(full, .tmp) { throw error }
         }
-        if reduced == run.plan {
+        if let reduced, reduced != run.plan {
+            try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
+            try spool.move("\(id).reduced", .tmp, to: parked, .failed)
+            try spool.remove(full, .tmp)
+        } else {
             if run.isSyncLost {
                 try spool.rewrite(full, .tmp, by: "\(id).reduced")
             } else {
                 try spool.syncFile(full, .tmp)
             }
             try spool.move(full, .tmp, to: parked, .failed)
-        } else {
-            try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
-            try spool.move("\(id).reduced", .tmp, to: parked, .failed)
-            try spool.remove(full, .tmp)
         }
     }
 }

@@ -10,7 +10,7 @@ extension Daemon {
             JournaldEntry(
                 "\(run.name) \(state.word)\(why): task audit \(id.short)",
                 priority: state == .failure ? .error : .info,
-                id: run.isSingle ? "\(id).\(run.plan.tasks[0].number)" : id.description,
+                id: run.isSingle ? "\(id).\(run.first)" : id.description,
                 name: run.name, run: id.description, state: state.word)
         }
     }

@@ -106,7 +106,7 @@ extension Daemon {
                 .init("g", String(file.generation)), .init("by", String(spool.owner)),
                 .init("name", name),
             ])
-        checkpoint.unsynced.append(file.run)
+        noteUnsynced(file.run)
         enter(file.run, plan, name: name, directory, file)
     }
 
@@ -127,7 +127,7 @@ extension Daemon {
             let name = plan.tasks.last?.spec.name ?? ""
             makeDurable(place.file, place.directory, encoded)
             _ = recordAccept(id, name: name, plan, encoded, nil, isRecovered: true)
-            checkpoint.unsynced.append(id)
+            noteUnsynced(id)
             enter(id, plan, name: name, place.directory, place.file)
         }
     }
@@ -195,32 +195,36 @@ extension Daemon {
         if vanished.isEmpty || Clock.boot() < lookAgain { return }
         let ids = vanished
         vanished.removeAll()
-        for id in ids {
-            do {
-                try lookFor(id)
-                lookAgain = 0
-            } catch {
-                // Nothing is known of it: what is there and can't be seen must not count as removed.
-                vanished.insert(id)
-                if lookAgain == 0 {
-                    report.error(
-                        "unable to look for run \(id): \(error), it is looked for each second")
-                }
-                lookAgain = Clock.boot() + 1_000_000
+        do {
+            let gone = try notInPlace(ids)
+            // The directories are read once for all.
+            let places = gone.isEmpty ? [:] : try find(gone)
+            lookAgain = 0
+            for id in gone { follow(id, to: places[id]) }
+        } catch {
+            // Nothing is known of them: what is there and can't be seen must not count as removed.
+            vanished.formUnion(ids)
+            if lookAgain == 0 {
+                report.error(
+                    "unable to look for moved runs: \(error), they are looked for each second")
             }
+            lookAgain = Clock.boot() + 1_000_000
         }
     }
 
-    private func lookFor(_ id: TaskID) throws(Errno) {
+    private func notInPlace(_ ids: Set<TaskID>) throws(Errno) -> Set<TaskID> {
+        var gone: Set<TaskID> = []
+        for id in ids {
+            guard let run = runs[id], !run.isEnded, !run.isRemoved else { continue }
+            if try !spool.has(run.file.description, run.directory) { gone.insert(id) }
+        }
+        return gone
+    }
+
+    private func follow(_ id: TaskID, to place: (SpoolDirectory, RunFileName)?) {
         guard let run = runs[id], !run.isEnded, !run.isRemoved else { return }
-        if try spool.has(run.file.description, run.directory) { return }
-        if let (directory, file) = try find(id) { return obey(id, run, directory, file) }
-        runs[id]?.isRemoved = true
-        record(
-            .cancel, id.description,
-            [.init("by", String(spool.owner)), .init("what", "rm")])
-        engine.handle(.cancel(TaskRef(run: id)), at: now())
-        perform(engine.takeActions())
+        if let (directory, file) = place { return obey(id, run, directory, file) }
+        cancelRemoved(id)
     }
 
     /// After lost events: what lies in the state directories is compared with memory.

@@ -217,12 +217,15 @@ extension Daemon {
     /// Hands an attempt over.
     func sendJob(_ ref: TaskRef, _ attempt: Int) {
         guard pool.sent[ref] == attempt else { return }
-        guard let connection = pool.connection, let run = runs[ref.run],
-            let task = ref.task.flatMap({ run.task($0) })
-        else { return }
+        guard let connection = pool.connection, runs[ref.run] != nil else { return }
+        guard case .plan(let plan) = plan(of: ref.run) else {
+            pool.gated.insert(ref)
+            return unreadable.append((ref, attempt))
+        }
+        guard let task = ref.task.flatMap({ runs[ref.run]?.task($0) }) else { return }
         var fields: [UInt8] = []
         task.spec.append(to: &fields)
-        let blobs = run.plan.files(of: task).map {
+        let blobs = plan.files(of: task).map {
             PoolJob.Blob(name: $0.name, sha256: $0.digest, bytes: $0.bytes[...])
         }
         pool.jobSequence += 1

@@ -51,7 +51,9 @@ extension Daemon {
         }
         for id in inventory.building { removeQuietly(id.description, .tmp) }
         for (id, past) in fold.runs where !inventory.hasRun(id) { try recoverLost(id, past) }
-        recoverIncoming(inventory, fold)
+        try SpoolError.naming("list \(spool.path)/incoming") { () throws(Errno) in
+            try recoverIncoming(fold)
+        }
         if !isNotedBoot { recoverReasons() }
         removeStale()
         sayRecovered(inventory, fold)
@@ -82,7 +84,7 @@ extension Daemon {
         let start = readCheckpoint()
         var isQuiet = start?.content.isStop ?? false
         var fold = JournalFold(
-            interesting: inventory.ids, inodes: Set(inventory.incoming.map(\.identity.inode)),
+            interesting: inventory.ids, inodes: nil,
             runs: start?.content.runs ?? [:], firings: start?.content.firings ?? [:])
         do {
             let reader = try JournalReader(at: spool.number(.journal), after: start?.position)
@@ -90,6 +92,7 @@ extension Daemon {
                 // `tasklog append` writes of runs that are not this spool's to schedule.
                 guard event.at.segment.writer == "taskd" else { continue }
                 isQuiet = false
+                replayed += 1
                 let isHere = event.boot == owner.record.boot
                 if !isHere { hasEarlierBoot = true }
                 fold.add(event.line, isThisBoot: isHere)
@@ -157,21 +160,44 @@ extension Daemon {
         return rest > 0 ? Clock.real() + rest : nil
     }
 
-    // Drops that an earlier boot accepted and a power failure brought back (rule 3). One that has an id in
-    // its name is known by that.
-    private func recoverIncoming(_ inventory: SpoolInventory, _ fold: JournalFold) {
-        for drop in inventory.incoming {
-            let known = fold.knownBefore[KnownDrop(name: drop.name, identity: drop.identity)]
-            if let id = drop.id ?? known, let rejection = fold.runs[id]?.rejection {
-                rejectAgain(drop.name, id, rejection)
-            } else if known != nil {
-                removeQuietly(drop.name, .incoming)
-            } else if let past = drop.id.flatMap({ fold.runs[$0] }), past.accept != nil,
-                past.isOfEarlierBoot || !past.ends.isEmpty
-            {
-                removeQuietly(drop.name, .incoming)
-            }
+    // Drops that an earlier boot accepted and a power failure brought back (rule 3), or that somebody
+    // put back. A million may lie there: the names are read in constant memory, and only where the
+    // journal knows something that could be there; each file is looked at only after a power failure.
+    // One that has an id in its name is known by that.
+    private func recoverIncoming(_ fold: JournalFold) throws(Errno) {
+        guard hasEarlierBoot || !fold.ended.isEmpty else { return }
+        try spool.names(in: .incoming) { bytes in
+            // Without earlier boots only a name with an id says something.
+            if fold.knownBefore.isEmpty, TakenName(bytes) == nil { return }
+            recoverIncoming(bytes, fold)
         }
+    }
+
+    private func recoverIncoming(_ bytes: [UInt8], _ fold: JournalFold) {
+        var id: TaskID?
+        switch DropName(bytes) {
+        case .unit(_, let given): id = given
+        case .cancel: break
+        case .temporary, .unsafe: return
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
+        let known =
+            fold.knownBefore.isEmpty
+            ? nil
+            : spool.identity(of: text).flatMap {
+                fold.knownBefore[KnownDrop(name: text, identity: $0)]
+            }
+        if let id = id ?? known, let rejection = fold.runs[id]?.rejection {
+            rejectAgain(text, id, rejection)
+        } else if known != nil || id.map({ isPast($0, fold) }) ?? false {
+            removeQuietly(text, .incoming)
+        }
+    }
+
+    /// The run ended, or an earlier boot accepted it.
+    private func isPast(_ id: TaskID, _ fold: JournalFold) -> Bool {
+        if fold.ended.contains(id) { return true }
+        return fold.runs[id].map { $0.accept != nil && $0.isOfEarlierBoot } ?? false
     }
 
     /// What no row names and is a day old in tmp/ is a leftover of a writer that died; so is at once what

@@ -79,7 +79,7 @@ extension Daemon {
         }
         if let taken { after(sequence, .removeTaken(taken)) }
         // One that a checkpoint has a line for was synced before that.
-        if past.accept.map({ $0["digest"] != nil }) ?? true { checkpoint.unsynced.append(id) }
+        if past.accept.map({ $0["digest"] != nil }) ?? true { noteUnsynced(id) }
         var suspect = Reconciliation.Suspect(
             id: id, plan: plan, name: past.accept?["unit"] ?? UnitName.of(dropName),
             place: place, past: past)

@@ -40,6 +40,10 @@ final class Daemon {
     var rejecting: Set<String> = []
     /// Reasons that could not be written beside what is rejected.
     var unwritten: [TaskID: String] = [:]
+    /// Attempts to be started whose plan could not be read.
+    var unreadable: [(ref: TaskRef, attempt: Int)] = []
+    /// When those that could not be read for now are tried again (CLOCK_BOOTTIME).
+    var readAgain: Int64 = 0
     var carried = CarriedPlans()
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0
@@ -49,6 +53,8 @@ final class Daemon {
     private var pausedUntil: Int64 = 0
     /// Nothing is accepted until then: the disk is short, or failed.
     var closedUntil: Int64 = 0
+    /// How many records the start read.
+    var replayed = 0
     /// A start-up has ended since the machine started: the page cache is whole.
     var isCleanBoot = false
     /// The last taskd ended in order, and nothing was written after that.
@@ -109,7 +115,8 @@ final class Daemon {
         _ = try loop.add(wallTimer.number, .readable) { [self] _ in wallTimer.clear() }
         incoming.isScanWanted = true
         lookAtUnits()
-        checkpoint.writtenAt = Clock.boot()
+        let isLong = replayed > CheckpointState.longReplay
+        checkpoint.writtenAt = Clock.boot() - (isLong ? CheckpointState.interval : 0)
         report.ready()
         Memory.forgetStart()
         while !isStopping { try turn() }
@@ -131,8 +138,10 @@ final class Daemon {
         admitStrangers()
         engine.advance(to: now())
         perform(engine.takeActions())
+        tryUnreadable()
         // What a start stands on is written before its job line goes out (models/link.pml, F_MARK).
         settleJournal(force: events == 0)
+        tryUnreadable()  // of those whose start had to be durable first
         flushPool()
         maybeCheckpoint()
     }
@@ -150,6 +159,7 @@ final class Daemon {
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
         if !vanished.isEmpty { next = min(next, lookAgain) }
+        if !unreadable.isEmpty { next = min(next, readAgain) }
         next = min(next, watch.nextLook)
         if let due = engine.nextDeadline { next = min(next, boot + max(0, due - now())) }
         if pausedUntil > boot { next = max(pausedUntil, boot) }
@@ -163,12 +173,16 @@ final class Daemon {
     private var isIdle: Bool { engine.running == 0 && incoming.names.isEmpty }
 
     /// Writes what was appended, syncs when it is time, and does what waited for that.
-    private func settleJournal(force: Bool) {
+    ///
+    /// - Parameter now: sync, whether it is time or not.
+    func settleJournal(force: Bool, now: Bool = false) {
         do {
             try journal.flush()
             let boot = Clock.boot()
             let idle = isStopping || force && isIdle
-            if let deadline = journal.syncDeadline(now: boot, idle: idle), deadline <= boot {
+            if now && journal.needsSync
+                || journal.syncDeadline(now: boot, idle: idle).map({ $0 <= boot }) ?? false
+            {
                 try journal.sync()
             }
             pausedUntil = 0

@@ -13,7 +13,7 @@ struct Options {
     /// systemd's journal; another socket for tests.
     var journald = "/run/systemd/journal/socket"
     /// Plans in memory at most; the rest waits in its directory.
-    var window = 20_000
+    var window = 10_000
 
     static let help = """
         usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE] [--pool=SOCKET]

@@ -6,7 +6,8 @@ import TaskSpool
 ///
 /// A cache: the directory is the truth, and a rename that meets ENOENT looks there.
 struct RunRecord {
-    var plan: Plan
+    /// Nil: one of many that wait; it is read from its file when it starts.
+    private(set) var plan: Plan?
     /// Unit name, as `name=` of its events.
     var name: String
     var directory: SpoolDirectory
@@ -17,20 +18,46 @@ struct RunRecord {
     var isRemoved = false
     /// fsync(2) of its file has failed: another must not be believed.
     var isSyncLost = false
+    /// A run of one task carries its attempt in its file name.
+    let isSingle: Bool
+    /// The number of its first task.
+    let first: Int
+    /// TASK_NAME of a single one, where that is not the run's name.
+    private let taskName: String?
     /// What its owner has cancelled and has not ended: the run, or tasks of it.
     var cancelled: Set<TaskRef> = []
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
     var results: [Int: TaskState] = [:]
 
-    /// A run of one task carries its attempt in its file name.
-    var isSingle: Bool { plan.tasks.count == 1 }
+    init(plan: Plan, name: String, directory: SpoolDirectory, file: RunFileName) {
+        self.plan = plan
+        self.name = name
+        self.directory = directory
+        self.file = file
+        isSingle = plan.tasks.count == 1
+        first = plan.tasks.first?.number ?? 0
+        let own = plan.tasks.first?.spec.name
+        taskName = own == name ? nil : own
+    }
 
-    /// The place of the task with that number.
+    /// Forgets the plan of a run of one task.
+    mutating func unload() {
+        if isSingle { plan = nil }
+    }
+
+    mutating func load(_ plan: Plan) { self.plan = plan }
+
+    /// The task's name; nil where there is none of that number.
+    func name(of number: Int) -> String? {
+        if isSingle { return number == first ? taskName ?? name : nil }
+        return task(number)?.spec.name
+    }
+
+    /// The task of that number, where the plan is in memory.
     func task(_ number: Int) -> PlanTask? {
-        if plan.tasks.indices.contains(number), plan.tasks[number].number == number {
-            return plan.tasks[number]
-        }
-        return plan.tasks.first { $0.number == number }
+        guard let tasks = plan?.tasks else { return nil }
+        if tasks.indices.contains(number), tasks[number].number == number { return tasks[number] }
+        return tasks.first { $0.number == number }
     }
 }
 

@@ -8,7 +8,7 @@ import Testing
     private let run = "01hzy3v7k8m2n4p6q8r0s2t4v6"
 
     private func fold(
-        _ lines: [String], interesting: Bool = false, inodes: Set<UInt64> = [],
+        _ lines: [String], interesting: Bool = false, inodes: Set<UInt64>? = [],
         isThisBoot: Bool = true
     ) throws -> JournalFold {
         let id = try #require(TaskID(run))
@@ -52,6 +52,19 @@ import Testing
         let boot = FiringPast.id(boot: "b", at: 5_000_000, unit: "site", owner: 7)
         #expect(fields(boot, "site", 7) == [.init("boot", "b")])
         #expect(FiringPast.fields(of: boot, unit: "site", owner: 7, boot: "c") == nil)
+    }
+
+    @Test func whereIncomingIsReadAfterwardsAllThatMayLieThereIsKept() throws {
+        let id = try #require(TaskID(run))
+        let lines = [
+            "1 accept RUN name=a inode=5 mtime=1 ctime=2", "3 end RUN state=success final=yes",
+        ]
+        #expect(try fold(lines).ended.isEmpty)
+        let here = try fold(lines, inodes: nil)
+        #expect(here.ended == [id] && here.knownBefore.isEmpty && here.runs.isEmpty)
+        let before = try fold(lines, inodes: nil, isThisBoot: false)
+        let identity = DropIdentity(inode: 5, modified: 1, changed: 2)
+        #expect(before.knownBefore == [KnownDrop(name: "a", identity: identity): id])
     }
 
     @Test func attemptsFailuresAndLossesAreCounted() throws {

@@ -30,7 +30,6 @@ import Testing
                     PlanPlace(.failed, RunFileName(run: id, generation: 1)),
                 ]
             ])
-        #expect(found.incoming.map(\.name).sorted() == ["\(run)@again.task", "plain"])
         #expect(found.ids == [id])
     }
 
