@@ -66,7 +66,8 @@ extension Daemon {
         let name = rejection["as"] ?? taken.name
         let status = try? File.status("\(name).reason", at: spool.number(.rejected))
         if status.map({ $0.size == 0 }) ?? true {
-            writeReason(taken, name, rejection["what"] ?? "")
+            let text = rejection["what"] ?? ""
+            if !writeReason(taken, name, text) { unwritten[taken.id] = text }
         }
         after(journal.lastSequence, .moveRejected(taken, as: name))
     }

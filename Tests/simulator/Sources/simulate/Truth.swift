@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskModel
+import TaskSpool
+
+/// What an oracle found: the promise, and how it was broken.
+struct Failure: Error, CustomStringConvertible {
+    var promise: String
+    var sentence: String
+    var description: String { "\(promise): \(sentence)" }
+}
+
+/// What really happened: drops, attempts, and what of the journal is on disk. The oracles compare
+/// taskd's word with it.
+final class Truth {
+    struct Drop {
+        var recipe: Recipe
+        var id: TaskID?
+        /// Somebody was told that it will not be lost.
+        var isAcknowledged = false
+        /// A power failure came before that: it, or its bytes, may be gone.
+        var mayBeLost = false
+        /// Its owner has synced its file and its name.
+        var isSynced = false
+        /// A power failure came, and its file was nobody's to sync.
+        var isFileLost = false
+        /// It came back as another file than was taken: nobody had synced it (FORMATS "left by the models"), or
+        /// its name is kept on no record.
+        var mayComeBack: Bool { isFileLost || safeName != recipe.name }
+        var safeName: String { DropName.safe(Array(recipe.name.utf8)) }
+        /// Its file is whole.
+        var isWhole = true
+    }
+
+    var drops: [String: Drop] = [:]
+    private(set) var failure: Failure?
+    /// The journal was damaged by a hand: what it says is not held against taskd.
+    var isTainted = false
+    private var durableEnds: Set<String> = []
+    /// Accepts and rejects that were on disk.
+    private(set) var durableRuns: Set<String> = []
+    /// Runs that their owner moved, removed or cancelled.
+    var touched: Set<TaskID> = []
+    private var successes: Set<TaskRef> = []
+    private var startsOf: [TaskRef: Int] = [:]
+    private var executed: Set<ModelPool.Key> = []
+    private var running: Set<TaskRef> = []
+    private(set) var attempts = 0
+    let disk: Disk
+
+    init(_ disk: Disk) { self.disk = disk }
+
+    func fail(_ promise: String, _ sentence: String) {
+        if failure == nil { failure = Failure(promise: promise, sentence: sentence) }
+    }
+
+    // MARK: The journal on disk
+
+    func durable(_ bytes: ArraySlice<UInt8>) {
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            let words = line.split(separator: UInt8(ascii: " "), maxSplits: 3)
+            guard words.count == 4, let event = try? EventLine(parsing: words[3]) else { continue }
+            switch event.verb {
+            case .accept, .reject, .arm:
+                durableRuns.insert(event.id)
+                if let name = event["name"] { drops[name]?.isAcknowledged = true }
+            case .end where event["final"] == "yes":
+                durableEnds.insert("\(event.id)+\(event["g"] ?? "0")")
+                if event["state"] == "success" || event["state"] == "skipped",
+                    let ref = event.ref
+                {
+                    successes.insert(ref)
+                }
+            default: break
+            }
+        }
+    }
+
+    func powerFailed() {
+        for name in drops.keys where drops[name]?.isAcknowledged == false {
+            drops[name]?.mayBeLost = true
+        }
+        for name in drops.keys where drops[name]?.isSynced == false { drops[name]?.isFileLost = true }
+        poolDied()
+    }
+
+    // MARK: What the pool did
+
+    func poolDied() {
+        executed = []
+        running = []
+    }
+
+    /// A job came; `others` are there already.
+    func handedOver(_ key: ModelPool.Key, others: [ModelPool.Key]) {
+        let ref = key.ref
+        if let other = others.first(where: { $0.ref == ref }) {
+            fail("P2", "\(ref) a=\(key.attempt) was handed over while a=\(other.attempt) is alive")
+        }
+        guard let file = place(of: ref.run) else { return }
+        if durableEnds.contains("\(ref)+\(file.generation)"), !isTainted {
+            fail("P2", "\(ref) a=\(key.attempt) g=\(file.generation) is started after its durable end")
+        }
+        let isParked = touched.contains(ref.run)  // what a hold kills is not counted
+        if !executed.insert(key).inserted, !isTainted, !isParked, file.generation == 0 {
+            fail("P2", "\(ref) a=\(key.attempt) is executed a second time by the same pool")
+        }
+    }
+
+    func started(_ key: ModelPool.Key) {
+        attempts += 1
+        startsOf[key.ref, default: 0] += 1
+        if !running.insert(key.ref).inserted {
+            fail("P2", "two attempts of \(key.ref) run at once")
+        }
+        checkRequirements(key.ref)
+    }
+
+    func starts(of ref: TaskRef) -> Int { startsOf[ref] ?? 0 }
+
+    func ended(_ key: ModelPool.Key, _ state: String) {
+        running.remove(key.ref)
+        if state == "success" { successes.insert(key.ref) }
+    }
+
+    private func checkRequirements(_ ref: TaskRef) {
+        guard let task = ref.task, let (_, inode) = find(ref.run),
+            let plan = try? Plan(parsing: inode.data)
+        else { return }
+        for edge in plan.edges where edge.to == task && edge.kind == .ok {
+            if !successes.contains(TaskRef(run: ref.run, task: edge.from)) {
+                fail("order", "\(ref) started, and \(edge.from), which it requires, has not succeeded")
+            }
+        }
+    }
+
+    private func place(of id: TaskID) -> RunFileName? { find(id)?.file }
+
+    /// The one file of a run in a state directory.
+    private func find(_ id: TaskID) -> (file: RunFileName, inode: DiskNode)? {
+        let text = id.description
+        for directory in SpoolDirectory.states {
+            guard let names = (try? disk.find("/s/\(directory.rawValue)"))?.entries else { continue }
+            for (name, inode) in names where name.hasPrefix(text) {
+                return RunFileName(bytes: Array(name.utf8)[...]).map { ($0, inode) }
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,47 @@
+# shellcheck shell=bash disable=SC2154,SC2153
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by contrib/simulate --defects (and --self-test: those of the model only): each patch here breaks a copy of the real code in one place, where
+# --defect= asks for it, and each defect of the model (Sources/Linux/Defect.swift) leaves a call out. All must be caught.
+
+defect_crashes=${SIMULATE_DEFECT_CRASHES:-60000}
+caught=0 missed=0
+
+# judge NAME PROGRAM ARGUMENT…: what was found, or that nothing was.
+judge() {
+    local name=$1 program=$2
+    shift 2
+    if run "$program" "$(nproc)" "$seed" "--crashes=$defect_crashes" "$@"; then
+        missed=$((missed + 1))
+        echo "not ok $name: not caught in $((defect_crashes * $(nproc))) crashes"
+    else
+        caught=$((caught + 1))
+        echo "ok $name: $(sed -n 's/^not ok: //p' "$WORK"/out.* | head -n 1)"
+    fi
+}
+
+same=$("$PROGRAM" --one --seed=7)
+[ "$same" = "$("$PROGRAM" --one --seed=7)" ] || die "a seed is not one history: $same"
+echo "ok a seed is one history: $same"
+
+patched() {
+# The links become folders, so that the patches change nothing but the copy.
+copy=$WORK/defect
+mkdir -p "$copy"
+cp -rL "$PACKAGE/Sources" "$PACKAGE/Package.swift" "$copy"
+cp "$PACKAGE/Package.resolved" "$copy" 2>/dev/null || true
+for patch in "$PACKAGE"/defects/*.patch; do
+    patch -s -p1 -d "$copy" <"$patch" || die "$patch does not apply any more"
+done
+build "$copy" "$SCRATCH-defects"
+for patch in "$PACKAGE"/defects/*.patch; do
+    name=$(basename "$patch" .patch)
+    judge "$name" "$SCRATCH-defects/release/simulate" "--defect=$name"
+done
+}
+
+[ "$defects" != all ] || patched
+for defect in journal-sync journal-name file-sync directory-sync; do
+    judge "$defect" "$PROGRAM" "--defect=$defect"
+done
+echo "$caught defects caught, $missed missed"
+[ "$missed" -eq 0 ]
