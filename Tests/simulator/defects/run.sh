@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2153
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by contrib/simulate --defects (and --self-test: those of the model only): each patch here breaks a copy of the real code in one place, where
-# --defect= asks for it, and each defect of the model (Sources/Linux/Defect.swift) leaves a call out. All must be caught.
+# Sourced by contrib/simulate --defects (and --self-test: those of the model only): each patch here breaks
+# a copy of the real code in one place, where --defect= asks for it, and each defect of the model
+# (Sources/Linux/Defect.swift) leaves a call out. All must be caught.
 
 defect_crashes=${SIMULATE_DEFECT_CRASHES:-60000}
 caught=0 missed=0
@@ -24,19 +25,19 @@ same=$("$PROGRAM" --one --seed=7)
 echo "ok a seed is one history: $same"
 
 patched() {
-# The links become folders, so that the patches change nothing but the copy.
-copy=$WORK/defect
-mkdir -p "$copy"
-cp -rL "$PACKAGE/Sources" "$PACKAGE/Package.swift" "$copy"
-cp "$PACKAGE/Package.resolved" "$copy" 2>/dev/null || true
-for patch in "$PACKAGE"/defects/*.patch; do
-    patch -s -p1 -d "$copy" <"$patch" || die "$patch does not apply any more"
-done
-build "$copy" "$SCRATCH-defects"
-for patch in "$PACKAGE"/defects/*.patch; do
-    name=$(basename "$patch" .patch)
-    judge "$name" "$SCRATCH-defects/release/simulate" "--defect=$name"
-done
+    # The links become folders, so that the patches change nothing but the copy.
+    copy=$WORK/defect
+    mkdir -p "$copy"
+    cp -rL "$PACKAGE/Sources" "$PACKAGE/Package.swift" "$copy"
+    cp "$PACKAGE/Package.resolved" "$copy" 2>/dev/null || true
+    for patch in "$PACKAGE"/defects/*.patch; do
+        patch -s -p1 -d "$copy" <"$patch" || die "$patch does not apply any more"
+    done
+    build "$copy" "$SCRATCH-defects"
+    for patch in "$PACKAGE"/defects/*.patch; do
+        name=$(basename "$patch" .patch)
+        judge "$name" "$SCRATCH-defects/release/simulate" "--defect=$name"
+    done
 }
 
 [ "$defects" != all ] || patched

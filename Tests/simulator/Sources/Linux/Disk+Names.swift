@@ -71,7 +71,8 @@ extension Disk {
     }
 
     public func rename(
-        _ name: String, in from: DiskNode, to newName: String, in to: DiskNode, replaces: Bool = true
+        _ name: String, in from: DiskNode, to newName: String, in to: DiskNode,
+        replaces: Bool = true
     ) throws(Errno) {
         guard let inode = from.entries[name] else { throw .noSuchFileOrDirectory }
         if let old = to.entries[newName] {

@@ -69,32 +69,6 @@ final class Space {
     var next: UInt64 = 2
 }
 
-/// An open file description.
-public final class Open {
-    enum What {
-        case file(DiskNode)
-        case bytes([UInt8])
-        case queue(Inotify.Queue)
-        case socket(Channel)
-        case process(ModelProcess)
-        case signals
-        case timer(WallTimer.State)
-    }
-    let what: What
-    let isWriter: Bool
-    let isAppending: Bool
-    var offset = 0
-
-    init(_ what: What, writer: Bool = false, appending: Bool = false) {
-        (self.what, isWriter, isAppending) = (what, writer, appending)
-    }
-
-    public var inode: DiskNode? {
-        if case .file(let inode) = what { return inode }
-        return nil
-    }
-}
-
 /// One file system: names and bytes in the cache, and what of them is on disk.
 public final class Disk {
     /// What survives a power failure beyond what was synced.
@@ -259,7 +233,8 @@ public final class Disk {
         restore(root, &dice, &seen)
     }
 
-    private func restore(_ inode: DiskNode, _ dice: inout Dice, _ seen: inout Set<ObjectIdentifier>) {
+    private func restore(_ inode: DiskNode, _ dice: inout Dice, _ seen: inout Set<ObjectIdentifier>)
+    {
         if !seen.insert(ObjectIdentifier(inode)).inserted {
             inode.links += 1
             return
@@ -286,8 +261,9 @@ public final class Disk {
             let count = inode.pending.count
             var kept = dice.pick([0, count, dice.below(count + 1)])
             for var change in inode.pending {
-                if change.isDropped ? dice.oneIn(2) : kept > 0 { apply(change, to: inode) }
-                else if !change.isDropped, kept == 0, let bytes = change.bytes {
+                if change.isDropped ? dice.oneIn(2) : kept > 0 {
+                    apply(change, to: inode)
+                } else if !change.isDropped, kept == 0, let bytes = change.bytes {
                     change.bytes = Array(bytes.prefix(dice.below(bytes.count + 1)))
                     apply(change, to: inode)
                 }
@@ -311,7 +287,8 @@ public final class Disk {
         while start < bytes.count {
             let end = min(bytes.count, ((change.offset + start) / 512 + 1) * 512 - change.offset)
             if dice.oneIn(2) {
-                let part = DiskNode.Change(offset: change.offset + start, bytes: Array(bytes[start..<end]))
+                let part = DiskNode.Change(
+                    offset: change.offset + start, bytes: Array(bytes[start..<end]))
                 apply(part, to: inode)
             }
             start = end

@@ -89,7 +89,9 @@ public enum File {
         _ name: String, at directory: Int32, flags: OpenFlags = [], mode: UInt32 = 0o600
     ) throws(Errno) -> Descriptor {
         try machine.enter(flags.contains(.create) ? .create : .open, name)
-        if name.hasPrefix("/") || name.split(separator: "/").contains("..") { throw .init(rawValue: 18) }
+        if name.hasPrefix("/") || name.split(separator: "/").contains("..") {
+            throw .init(rawValue: 18)
+        }
         return try opened(name, directory, flags, mode)
     }
 

@@ -3,7 +3,8 @@ public import SystemPackage
 
 /// The system calls that taskd makes, as faults and traces name them.
 public enum Call: String, CaseIterable, Sendable {
-    case open, create, close, read, write, sync, syncData, truncate, allocate, rename, unlink, mkdir, stat
+    case open, create, close, read, write, sync, syncData, truncate, allocate, rename, unlink,
+        mkdir, stat
     case list, lock, lease, space, times, wait, watch, events, connect, send, receive, spawn
 }
 
@@ -67,6 +68,7 @@ public final class Machine {
     public var terminate = false
 
     /// The machine that the calls of this module act on: set by each history, used by one thread.
+    // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
     nonisolated(unsafe) public static var current: Machine!
 
     public init(world: any World, dice: Dice, rules: Disk.Rules) {

@@ -17,14 +17,21 @@ struct Recipe {
         case 5..<7:
             let restart = "[Service]\nRestart=3\nRestartSec=\(dice.pick(["2s", "50ms"]))\n"
             (name, text) = ("\(base).task", restart + Self.unit("fail", dice.below(5), &dice))
-        case 7: (name, text) = ("\(base).task", Self.unit(dice.pick(["exit", "timeout", "missing"]), 9, &dice))
+        case 7:
+            (name, text) = (
+                "\(base).task", Self.unit(dice.pick(["exit", "timeout", "missing"]), 9, &dice)
+            )
         case 8: (name, text) = ("\(base).task", Self.unit("poison", dice.below(5), &dice))
         case 9..<11:
             let check = "[Checks]\nc=\"/bin/check\"\n"
-            (name, text) = ("\(base).task", check + Self.unit(dice.pick(["check", "ok"]), 9, &dice))
+            (name, text) = (
+                "\(base).task", check + Self.unit(dice.pick(["check", "ok"]), 9, &dice)
+            )
         case 11..<14:
             let needs = dice.pick(["mid.task", "lib.task", "bad.task", "mid.task slow.task"])
-            let after = dice.pick(["", "After=bad.task\n", "Wants=bad.task\n", "OnFailure=lib.task\n"])
+            let after = dice.pick([
+                "", "After=bad.task\n", "Wants=bad.task\n", "OnFailure=lib.task\n",
+            ])
             (name, text) = (
                 "\(base).task",
                 "[Dependencies]\nRequires=\(needs)\n\(after)" + Self.unit("ok", 0, &dice)
@@ -36,11 +43,20 @@ struct Recipe {
             )
         case 16:
             let much = String(repeating: "x", count: 5000)
-            (name, text) = ("\(base).task", "[Environment]\nA=\"\(much)\"\n" + Self.unit("ok", 0, &dice))
+            (name, text) = (
+                "\(base).task", "[Environment]\nA=\"\(much)\"\n" + Self.unit("ok", 0, &dice)
+            )
         case 17:
-            (name, text) = ("\(base).task", "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"ok 0 1\"\n")
+            (name, text) = (
+                "\(base).task", "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"ok 0 1\"\n"
+            )
         case 18:
-            (name, text) = ("\(base).task", dice.pick(["[Service]\nMemoryMax=3\n", "[Dependencies]\nRequires=absent.task\n", ""]))
+            (name, text) = (
+                "\(base).task",
+                dice.pick([
+                    "[Service]\nMemoryMax=3\n", "[Dependencies]\nRequires=absent.task\n", "",
+                ])
+            )
             isBad = true
         default:
             (name, text) = ("\(base) \(number)", "[Command]\ncommand=\"/bin/x\"\n")
@@ -56,8 +72,14 @@ struct Recipe {
     /// What units/ has from the beginning.
     static let installed: [(name: String, text: String)] = [
         ("lib.task", "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"ok 0 3\"\n"),
-        ("slow.task", "[Service]\nRestart=2\nRestartSec=1s\n[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"fail 1 700\"\n"),
-        ("mid.task", "[Dependencies]\nRequires=lib.task\n[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"ok 0 20\"\n"),
+        (
+            "slow.task",
+            "[Service]\nRestart=2\nRestartSec=1s\n[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"fail 1 700\"\n"
+        ),
+        (
+            "mid.task",
+            "[Dependencies]\nRequires=lib.task\n[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"ok 0 20\"\n"
+        ),
         ("bad.task", "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"exit 1 5\"\n"),
     ]
 }

@@ -133,7 +133,8 @@ extension Simulation {
 
     private func cancel(_ dice: inout Dice) {
         guard let (_, name) = pick(["ready", "active", "deferred", "hold"], &dice),
-            let file = RunFileName(bytes: Array(name.utf8)[...]), let incoming = directory("incoming")
+            let file = RunFileName(bytes: Array(name.utf8)[...]),
+            let incoming = directory("incoming")
         else { return }
         truth.touched.insert(file.run)
         let task = dice.oneIn(2) ? ".0" : ""

@@ -3,13 +3,16 @@ import Linux
 import SystemPackage
 import TaskModel
 import TaskSpool
+
 @testable import taskd
 
 /// One history: taskd lives, dies and lives again; at the end the faults stop, and all must end.
 final class Simulation: World {
     let seed: UInt64
     let steps: [Step]
+    // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
     private(set) var machine: Machine!
+    // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
     private(set) var truth: Truth!
     var pool: ModelPool?
     private(set) var daemon: Daemon?

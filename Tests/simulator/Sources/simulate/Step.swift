@@ -79,6 +79,12 @@ extension Step: CustomStringConvertible {
 
 /// A history to come: the same seed makes the same.
 enum History {
+    /// Errors of fdatasync are known to break promises (README.md): only with `--holes`.
+    private static func tame(_ action: Action) -> Action {
+        if case .fault(let fault) = action, fault.call == .syncData, !hasHoles { return .pass(1) }
+        return action
+    }
+
     /// Half of the disks keep un-synced writes sector by sector, not as a prefix.
     nonisolated(unsafe) static var hasHoles = false
 
@@ -97,14 +103,18 @@ enum History {
             switch action {
             case .kill, .powerFailure:
                 left -= 1
-                steps.append(Step(gap: mood.crashGap(&dice), action: action, dice: Dice(dice.next())))
+                steps.append(
+                    Step(gap: mood.crashGap(&dice), action: action, dice: Dice(dice.next())))
                 for _ in 0..<dice.pick([0, 0, 0, 1, 2]) {
                     steps.append(
-                        Step(gap: 0, action: mood.offline(&dice, &name), dice: Dice(dice.next())))
+                        Step(
+                            gap: 0, action: tame(mood.offline(&dice, &name)),
+                            dice: Dice(dice.next())))
                 }
                 steps.append(Step(gap: 0, action: .start, dice: Dice(dice.next())))
             default:
-                steps.append(Step(gap: mood.gap(&dice), action: action, dice: Dice(dice.next())))
+                steps.append(
+                    Step(gap: mood.gap(&dice), action: tame(action), dice: Dice(dice.next())))
             }
         }
         return (steps, rules)
@@ -194,7 +204,8 @@ private struct Mood {
             (.create, [.tooManyOpenFiles, .noSpace, .ioError]),
             (.rename, [.noSpace, .ioError]), (.unlink, [.ioError]), (.wait, [.interrupted]),
             (.read, [.ioError]), (.list, [.ioError]), (.stat, [.noMemory]),
-            (.lease, [.noMemory]), (.connect, [.resourceTemporarilyUnavailable, .connectionRefused]),
+            (.lease, [.noMemory]),
+            (.connect, [.resourceTemporarilyUnavailable, .connectionRefused]),
             (.receive, [.noMemory]), (.send, [.noBufferSpace]), (.spawn, [.noMemory]),
             (.events, [.noMemory]), (.watch, [.noSpace]), (.truncate, [.ioError]),
         ]

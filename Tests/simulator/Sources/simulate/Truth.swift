@@ -80,7 +80,9 @@ final class Truth {
         for name in drops.keys where drops[name]?.isAcknowledged == false {
             drops[name]?.mayBeLost = true
         }
-        for name in drops.keys where drops[name]?.isSynced == false { drops[name]?.isFileLost = true }
+        for name in drops.keys where drops[name]?.isSynced == false {
+            drops[name]?.isFileLost = true
+        }
         poolDied()
     }
 
@@ -99,7 +101,9 @@ final class Truth {
         }
         guard let file = place(of: ref.run) else { return }
         if durableEnds.contains("\(ref)+\(file.generation)"), !isTainted {
-            fail("P2", "\(ref) a=\(key.attempt) g=\(file.generation) is started after its durable end")
+            fail(
+                "P2",
+                "\(ref) a=\(key.attempt) g=\(file.generation) is started after its durable end")
         }
         let isParked = touched.contains(ref.run)  // what a hold kills is not counted
         if !executed.insert(key).inserted, !isTainted, !isParked, file.generation == 0 {
@@ -129,7 +133,9 @@ final class Truth {
         else { return }
         for edge in plan.edges where edge.to == task && edge.kind == .ok {
             if !successes.contains(TaskRef(run: ref.run, task: edge.from)) {
-                fail("order", "\(ref) started, and \(edge.from), which it requires, has not succeeded")
+                fail(
+                    "order",
+                    "\(ref) started, and \(edge.from), which it requires, has not succeeded")
             }
         }
     }
@@ -140,7 +146,9 @@ final class Truth {
     private func find(_ id: TaskID) -> (file: RunFileName, inode: DiskNode)? {
         let text = id.description
         for directory in SpoolDirectory.states {
-            guard let names = (try? disk.find("/s/\(directory.rawValue)"))?.entries else { continue }
+            guard let names = (try? disk.find("/s/\(directory.rawValue)"))?.entries else {
+                continue
+            }
             for (name, inode) in names where name.hasPrefix(text) {
                 return RunFileName(bytes: Array(name.utf8)[...]).map { ($0, inode) }
             }

@@ -5,6 +5,7 @@ import TaskEngine
 import TaskJournal
 import TaskModel
 import TaskSpool
+
 @testable import taskd
 
 /// The oracles that are asked when nothing happens any more.
@@ -32,7 +33,9 @@ struct Verdict {
         guard let daemon = simulation.daemon else { return "taskd has not come to its loop" }
         if !(simulation.pool?.isAtRest ?? true) { return "the pool still has attempts or events" }
         if !daemon.runs.isEmpty { return "taskd still knows a run" }
-        if !daemon.afterSync.isEmpty || daemon.journal.needsSync { return "a record is not durable" }
+        if !daemon.afterSync.isEmpty || daemon.journal.needsSync {
+            return "a record is not durable"
+        }
         if daemon.reconcile != nil { return "taskd still waits for the pool's table" }
         return nil
     }
@@ -101,7 +104,8 @@ struct Verdict {
             }
             for (name, drop) in truth.drops { check(name, drop, accepts, ended) }
             for id in truth.durableRuns where ids[id] == nil {
-                truth.fail("P1", "the accept of \(id) was on disk, and the journal does not have it")
+                truth.fail(
+                    "P1", "the accept of \(id) was on disk, and the journal does not have it")
             }
         }
         for (id, past) in fold.runs where past.isLive && past.accept != nil && !truth.isTainted {
@@ -130,7 +134,8 @@ struct Verdict {
     ) {
         if drop.mayBeLost || !drop.isWhole { return }
         // Between taking a bad name and its reject a crash leaves the safe one.
-        let lines = (accepts[name] ?? []) + (name == drop.safeName ? [] : accepts[drop.safeName] ?? [])
+        let lines =
+            (accepts[name] ?? []) + (name == drop.safeName ? [] : accepts[drop.safeName] ?? [])
         guard let first = lines.first else {
             return truth.fail("P1", "\(name) is lost: the journal does not know it")
         }
@@ -142,10 +147,14 @@ struct Verdict {
             truth.fail("P1", "\(name) was submitted as \(id) and accepted as \(first.id)")
         }
         if first.verb == .accept {
-            if drop.recipe.isBad, first["name"] == name { truth.fail("P3", "\(name) is bad and was accepted") }
+            if drop.recipe.isBad, first["name"] == name {
+                truth.fail("P3", "\(name) is bad and was accepted")
+            }
             if !ended.contains(first.id) { truth.fail("P8", "\(name), \(first.id), has no end") }
         } else if first.verb == .reject {
-            if !drop.recipe.isBad { truth.fail("P1", "\(name) is good and was rejected: \(first["what"] ?? "")") }
+            if !drop.recipe.isBad {
+                truth.fail("P1", "\(name) is good and was rejected: \(first["what"] ?? "")")
+            }
             // Accepted under its safe name after all, by a crash before its second reject.
             if drop.isFileLost || lines.contains(where: { $0.verb == .accept }) { return }
             let kept = first["as"] ?? first["name"] ?? name
