@@ -190,8 +190,15 @@ extension Daemon {
         if let id = id ?? known, let rejection = fold.runs[id]?.rejection {
             rejectAgain(text, id, rejection)
         } else if known != nil || id.map({ isPast($0, fold) }) ?? false {
-            removeQuietly(text, .incoming)
+            removeReturned(text)
         }
+    }
+
+    /// One that cannot be removed for now is not taken for a new one: it is tried again as others are that
+    /// cannot be taken.
+    private func removeReturned(_ name: String) {
+        let identity = spool.identity(of: name)
+        if !removeQuietly(name, .incoming) { returned[name] = identity }
     }
 
     /// The run ended, or an earlier boot accepted it.

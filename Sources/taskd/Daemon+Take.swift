@@ -97,6 +97,9 @@ extension Daemon {
     }
 
     private func accept(_ drop: Drop, _ given: TaskID?) {
+        if returned.removeValue(forKey: drop.name) == drop.identity {
+            return removeAgain(drop)
+        }
         incoming.unreadable.remove(drop.name)
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
         // Its run may still wait for the pool's table.
@@ -114,6 +117,17 @@ extension Daemon {
         }
         incoming.unreadable.remove("take \(drop.name)")
         enter(compiled, taken, drop.identity)
+    }
+
+    private func removeAgain(_ drop: Drop) {
+        do {
+            try spool.remove(drop.name, .incoming)
+        } catch Errno.noSuchFileOrDirectory {
+            return
+        } catch {
+            returned[drop.name] = drop.identity
+            sayStays(drop.name, error)
+        }
     }
 
     /// Takes what was not read, to be rejected.
