@@ -31,7 +31,7 @@ patched() {
     cp -rL "$PACKAGE/Sources" "$PACKAGE/Package.swift" "$copy"
     cp "$PACKAGE/Package.resolved" "$copy" 2>/dev/null || true
     for patch in "$PACKAGE"/defects/*.patch; do
-        patch -s -p1 -d "$copy" <"$patch" || die "$patch does not apply any more"
+        patch -s -F0 -p1 -d "$copy" <"$patch" || die "$patch does not apply any more"
     done
     build "$copy" "$SCRATCH-defects"
     for patch in "$PACKAGE"/defects/*.patch; do

@@ -18,6 +18,7 @@ extension Simulation {
         case .remove:
             if let (directory, name) = pick(["ready", "active", "deferred", "hold"], &dice) {
                 touch(name)
+                if let plan = directory.entries[name] { truth.removed(plan.data) }
                 try? disk.unlink(name, in: directory)
             }
         case .cancel: cancel(&dice)

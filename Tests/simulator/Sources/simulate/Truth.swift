@@ -30,6 +30,8 @@ final class Truth {
         var safeName: String { DropName.safe(Array(recipe.name.utf8)) }
         /// Its file is whole.
         var isWhole = true
+        /// Its owner removed its plan: where that was not on record yet, nothing is.
+        var isRemoved = false
     }
 
     var drops: [String: Drop] = [:]
@@ -74,6 +76,11 @@ final class Truth {
             default: break
             }
         }
+    }
+
+    func removed(_ plan: [UInt8]) {
+        let text = String(decoding: plan, as: UTF8.self)
+        for name in drops.keys where text.contains(" \(name) ") { drops[name]?.isRemoved = true }
     }
 
     func powerFailed() {

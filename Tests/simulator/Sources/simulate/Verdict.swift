@@ -137,6 +137,7 @@ struct Verdict {
         let lines =
             (accepts[name] ?? []) + (name == drop.safeName ? [] : accepts[drop.safeName] ?? [])
         guard let first = lines.first else {
+            if drop.isRemoved { return }
             return truth.fail("P1", "\(name) is lost: the journal does not know it")
         }
         if Set(lines.map(\.id)).count > 1, !drop.mayComeBack {
