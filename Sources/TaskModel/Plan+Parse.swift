@@ -17,8 +17,10 @@ public enum PlanLimits {
     public static let tasks = 1_000_000
     /// Edges.
     public static let edges = 10_000_000
-    /// Items of all tasks together.
+    /// Items of all tasks together, from the lowest of each to its highest.
     public static let items = 10_000_000
+    /// Bytes of an item's text.
+    public static let item = 16 << 10
     /// Bytes of a task's line.
     public static let line = 1 << 20
     /// Bytes of all blobs together.
@@ -88,13 +90,15 @@ private struct PlanReader {
             switch String(decoding: words[0], as: UTF8.self) {
             case "task": try task(line)
             case "edge": try edge(words)
-            case "items": try items(words)
+            case "items": try items(words, isRest: false)
+            case "rest": try items(words, isRest: true)
             case "blob": plan.blobs.append(try blob(words))
-            default: throw problem("unknown line", "task, edge, items, blob or digest")
+            default: throw problem("unknown line", "task, edge, items, rest, blob or digest")
             }
         }
         guard rest.isEmpty else { throw problem("no line end", "every line ends in one") }
         guard !plan.tasks.isEmpty else { throw problem("no task", "at least one") }
+        try checkItemLists()
     }
 
     mutating func nextLine() -> ArraySlice<UInt8>? {
@@ -152,14 +156,38 @@ private struct PlanReader {
         plan.edges.append(PlanEdge(from: from, to: to, kind: kind))
     }
 
-    private mutating func items(_ words: [ArraySlice<UInt8>]) throws(PlanError) {
+    // Of a task several ranges, as a retry leaves them: rising, with gaps.
+    private mutating func items(
+        _ words: [ArraySlice<UInt8>], isRest: Bool
+    ) throws(PlanError) {
         guard words.count == 4, let task = Decimal.parse(words[1]),
             let count = Decimal.parse(words[2]), let first = Decimal.parse(words[3]),
-            isTask(task), count <= PlanLimits.items - itemCount, first <= PlanLimits.items,
-            task > plan.items.last?.task ?? -1
+            isTask(task), count > 0, count <= PlanLimits.items, first <= PlanLimits.items - count
         else { throw problem("bad items", "items K COUNT FIRST, at most \(PlanLimits.items)") }
-        itemCount += count
-        plan.items.append(PlanItems(task: task, count: count, first: first))
+        let last = plan.items.last
+        let before = last?.task == task ? last?.range.upperBound : nil
+        guard task > last?.task ?? -1 || before.map({ first >= $0 }) ?? false else {
+            throw problem("items out of order", "rising tasks, rising ranges of each")
+        }
+        itemCount += count + (before.map { first - $0 } ?? 0)
+        guard itemCount <= PlanLimits.items else {
+            throw problem("too many items", "\(PlanLimits.items)")
+        }
+        plan.items.append(PlanItems(task: task, count: count, first: first, isRest: isRest))
+    }
+
+    /// A list has a line for each item of its task, and no other list.
+    private func checkItemLists() throws(PlanError) {
+        var seen: Set<Int> = []
+        for blob in plan.blobs where blob.kind == .items {
+            guard let task = Decimal.parse(blob.name.utf8), seen.insert(task).inserted,
+                let items = plan.listedItems(of: task), blob.hasLines(items.count)
+            else {
+                throw problem(
+                    "the item list of task \(blob.name) is not that of its items",
+                    "a line of at most \(PlanLimits.item) bytes for each")
+            }
+        }
     }
 
     mutating func blob(_ words: [ArraySlice<UInt8>]) throws(PlanError) -> PlanBlob {
@@ -182,5 +210,23 @@ private struct PlanReader {
         blobBytes += count
         number += raw.reduce(1) { $1 == 0x0a ? $0 + 1 : $0 }
         return blob
+    }
+}
+
+extension PlanBlob {
+    /// Whether it is so many lines, none too long, each ended, without a zero byte.
+    fileprivate func hasLines(_ count: Int) -> Bool {
+        var lines = 0
+        var length = 0
+        for byte in bytes {
+            if byte == 0x0a {
+                lines += 1
+                length = 0
+                continue
+            }
+            length += 1
+            if byte == 0 || length > PlanLimits.item { return false }
+        }
+        return lines == count && length == 0
     }
 }

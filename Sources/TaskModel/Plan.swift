@@ -93,11 +93,14 @@ public struct PlanItems: Equatable, Sendable {
     public var task: Int
     public var count: Int
     public var first: Int
+    /// They failed before and do not run this time: a later retry may run them.
+    public var isRest: Bool
 
-    public init(task: Int, count: Int, first: Int) {
+    public init(task: Int, count: Int, first: Int, isRest: Bool = false) {
         self.task = task
         self.count = count
         self.first = first
+        self.isRest = isRest
     }
 }
 
@@ -139,7 +142,7 @@ extension Plan {
         for task in tasks { task.append(to: &bytes) }
         for edge in edges { edge.append(to: &bytes) }
         for range in items {
-            bytes.append(contentsOf: "items \(range.task) \(range.count) \(range.first)\n".utf8)
+            range.append(to: &bytes)
         }
         for blob in blobs { blob.append(to: &bytes) }
         let digest = SHA256.hex(bytes)
@@ -188,6 +191,18 @@ extension PlanEdge {
         bytes.append(UInt8(ascii: " "))
         bytes.append(contentsOf: kind.word.utf8)
         bytes.append(0x0a)
+    }
+}
+
+extension PlanItems {
+    /// Appends `items K COUNT FIRST`, or `rest K COUNT FIRST`, and a line end.
+    public func append(to buffer: inout [UInt8]) {
+        buffer.append(contentsOf: isRest ? "rest".utf8 : "items".utf8)
+        for number in [task, count, first] {
+            buffer.append(UInt8(ascii: " "))
+            Decimal.append(number, to: &buffer)
+        }
+        buffer.append(0x0a)
     }
 }
 

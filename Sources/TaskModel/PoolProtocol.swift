@@ -53,10 +53,15 @@ public struct PoolJob: Equatable, Sendable {
     public var attempt: Int
     /// TASK_NAME.
     public var name: String
+    /// TASK_ITEM, where it is not the item's number: `item=` before the other fields.
+    public var item: String?
     /// The task's fields encoded as on the plan's task line, without the blank before them.
     public var fields: ArraySlice<UInt8>
     /// The files that its `file=` fields name.
     public var blobs: [Blob]
+
+    /// TASK_ITEM; nil where it is no item.
+    public var itemText: String? { item ?? ref.item.map { String($0) } }
 
     /// A carried file.
     public struct Blob: Equatable, Sendable {
@@ -72,13 +77,14 @@ public struct PoolJob: Equatable, Sendable {
     }
 
     public init(
-        sequence: Int, ref: TaskRef, attempt: Int, name: String,
+        sequence: Int, ref: TaskRef, attempt: Int, name: String, item: String? = nil,
         fields: ArraySlice<UInt8> = [], blobs: [Blob] = []
     ) {
         self.sequence = sequence
         self.ref = ref
         self.attempt = attempt
         self.name = name
+        self.item = item
         self.fields = fields
         self.blobs = blobs
     }
@@ -156,6 +162,10 @@ extension PoolJob {
         bytes.append(contentsOf: " a=".utf8)
         Decimal.append(attempt, to: &bytes)
         PoolMessage.appendWord(name, to: &bytes)
+        if let item {
+            bytes.append(contentsOf: " item=".utf8)
+            PercentCoding.append(item.utf8, to: &bytes)
+        }
         if !fields.isEmpty {
             bytes.append(UInt8(ascii: " "))
             bytes.append(contentsOf: fields)

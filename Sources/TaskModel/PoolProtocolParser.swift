@@ -133,6 +133,12 @@ extension PoolJob {
             let name = words.text(), !name.isEmpty
         else { return nil }
         var job = PoolJob(sequence: sequence, ref: ref, attempt: attempt, name: name)
+        if words.rest.starts(with: "item=".utf8) {
+            guard let item = words.next().flatMap({ PercentCoding.decodeText($0.dropFirst(5)) }),
+                item.utf8.count <= PlanLimits.item, !item.utf8.contains(0)
+            else { return nil }
+            job.item = item
+        }
         guard let count = takeBlobCount(&words.rest) else { return nil }
         job.fields = words.rest
         for _ in 0..<count {

@@ -26,6 +26,9 @@ public struct PlanCompiler {
     /// Digests of the file blobs.
     var carried: Set<String> = []
     var carriedBytes = 0
+    /// Of all arrays: how many items, and the bytes of their lists.
+    var itemCount = 0
+    var itemBytes = 0
     /// The `file=` values of the node that is read.
     var attached: (values: [String], known: Set<String>) = ([], [])
     /// The tasks that the run is about.

@@ -25,7 +25,7 @@ struct SettingReader {
     /// Adds one value that stands by itself, as an element of a YAML list.
     func read(word: String, at place: Place, into unit: inout UnitDefinition) -> ValueProblem? {
         do throws(ValueProblem) {
-            unit.add(directive, try canonical(try specifiers.expand(word)), place)
+            unit.add(directive, try canonical(try expand(word)), place)
             return nil
         } catch {
             return error
@@ -36,19 +36,26 @@ struct SettingReader {
         switch directive {
         case .env, .check:
             if text.isEmpty && directive == .check { return [] }
-            return [key + "=" + (try specifiers.expand(text))]
+            return [key + "=" + (try expand(text))]
         case .arg: return try words(text)
         default:
             if directive.traits.arity == .words { return try words(text) }
             if text.isEmpty && directive.traits.defaultText != nil { return [] }
             // In a percentage the percent sign is the unit.
-            return [directive.traits.type == .share ? text : try specifiers.expand(text)]
+            return [directive.traits.type == .share ? text : try expand(text)]
         }
+    }
+
+    // Items have no item in them: what stands there is what it says.
+    private func expand(_ text: String) throws(ValueProblem) -> String {
+        var own = specifiers
+        if directive == .items { own.isArray = false }
+        return try own.expand(text)
     }
 
     private func words(_ text: String) throws(ValueProblem) -> [String] {
         var expanded: [String] = []
-        for word in try split(text) { expanded.append(try specifiers.expand(word)) }
+        for word in try split(text) { expanded.append(try expand(word)) }
         return expanded
     }
 

@@ -9,7 +9,10 @@ enum UnitRules {
             problems.error(
                 setting.place, "command= in a script", "the script itself is the command")
         }
-        if unit.isGroup, let setting = unit.settings(.arg).first ?? unit.settings(.items).first {
+        if unit.isGroup,
+            let setting = unit.settings(.arg).first ?? unit.settings(.items).first
+                ?? unit.settings(.count).first
+        {
             problems.error(setting.place, "no [Command] for this", "[Command] with command=")
         }
         if let require = unit.settings(.requireEnd).first, require.value == "yes", !unit.isEnded {

@@ -16,7 +16,7 @@ import Testing
             blobs: [
                 PlanBlob(kind: .unit, name: "site.task", bytes: Array("[Command]\n\n\0=".utf8)),
                 PlanBlob(kind: .file, name: "run", bytes: Array("#!/bin/sh\n".utf8)),
-                PlanBlob(kind: .items, name: "1", bytes: Array("a\nb".utf8)),
+                PlanBlob(kind: .items, name: "1", bytes: Array("a\nb\n".utf8)),
             ])
     }()
 
@@ -27,7 +27,7 @@ import Testing
         #expect(again.encode() == bytes)
         #expect(again.digest == Plan.digest(ofEncoded: bytes))
         #expect(again.files(of: again.tasks[1]).map(\.name) == ["run"])
-        #expect(again.itemList(of: 1)?.bytes == Array("a\nb".utf8))
+        #expect(again.itemList(of: 1)?.bytes == Array("a\nb\n".utf8))
     }
 
     @Test func theTextIsTheFormat() {

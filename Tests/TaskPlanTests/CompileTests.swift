@@ -8,6 +8,7 @@ import Testing
 struct World {
     var units: [String: String] = [:]
     var files: [String: String] = [:]
+    var raw: [String: [UInt8]] = [:]
 
     var inputs: PlanInputs {
         PlanInputs(
@@ -15,7 +16,9 @@ struct World {
                 units[name].map { .found(text(name, $0)) } ?? .absent
             },
             file: { _, path, limit in
-                guard let bytes = files[path].map({ Array($0.utf8) }) else { return .absent }
+                guard let bytes = raw[path] ?? files[path].map({ Array($0.utf8) }) else {
+                    return .absent
+                }
                 return bytes.count > limit ? .tooLarge : .found(bytes: bytes, mode: 0o755)
             }, places: "units")
     }
@@ -176,7 +179,10 @@ struct World {
         ),
         ("[Array]\nItems=@list\n[Command]\ncommand=x\n", ["task 0 a command=x", "items 0 2 0"]),
         ("[Array]\nCount=5\n[Command]\ncommand=x\n", ["task 0 a command=x", "items 0 5 0"]),
-        ("[Array]\nItems=@none\n[Command]\ncommand=x\n", ["a.task:2:7: Items=@none: no file of"]),
+        (
+            "[Array]\nItems=@none\n[Command]\ncommand=x\n",
+            ["a.task:2:7: Items=@none: no such file in /d: a file there"]
+        ),
         (
             "[Service]\nFiles=none\n[Command]\ncommand=x\n",
             ["a.task:2:7: Files=none: no such file in /d: "]
@@ -201,6 +207,34 @@ struct World {
         let got = world.lines("a.task")
         #expect(got.count == lines.count)
         for (one, other) in zip(got, lines) { #expect(one.hasPrefix(other), "\(got)") }
+    }
+
+    @Test(arguments: [
+        ("Items=@latin", "Items=@latin is no text"),
+        ("Items=@zero", "Items=@zero: line 2 has a zero byte"),
+        ("Items=@empty", "no items: the list is empty"),
+        ("Items=@long", "Items=@long: line 1 has 16385 bytes"),
+        ("Items=@../list", "Items=@../list: "), ("Items=a%", "unknown specifier %"),
+        ("Items=@list\nCount=3", "Count= beside Items="),
+    ])
+    func badItemsAreNamed(setting: String, words: String) {
+        let long = String(repeating: "x", count: 16385)
+        var world = World(
+            units: ["a.task": "[Array]\n\(setting)\n[Command]\ncommand=x\n"],
+            files: ["zero": "a\n\0\n", "empty": "\n\n", "long": long, "list": "a\n"])
+        world.raw = ["latin": [0x61, 0xff, 0x0a]]
+        let problems = world.compile("a.task").diagnostics
+        #expect(problems.first?.text.contains(words) == true, "\(problems)")
+    }
+
+    @Test func itemsKeepWhatTheyAre() {
+        let world = World(
+            units: ["a.task": "[Array]\nItems='p  q' 50%% @list\n[Command]\ncommand=x\n"],
+            files: ["list": " b c \n\nd%i\r\nlast"])
+        let list = world.compile("a.task").plan?.itemList(of: 0)
+        #expect(
+            list.map { String(decoding: $0.bytes, as: UTF8.self) }
+                == "p  q\n50%\n b c \nd%i\r\nlast\n")
     }
 
     @Test func aCycleIsNamedWithItsLines() {
