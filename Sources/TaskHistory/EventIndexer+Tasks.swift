@@ -3,18 +3,19 @@ import TaskModel
 
 extension EventIndexer {
     func start(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int
     ) throws(HistoryError) -> TaskState {
         let attempt = event.number("a") ?? 1
         startTask.bind(1, event.id)
         startTask.bind(2, run)
-        startTask.bind(3, task.map { Int64($0) })
+        startTask.bind(3, Int64(task))
         startTask.bind(4, event.text("name"))
         startTask.bind(5, attempt)
         startTask.bind(6, event.text("as"))
         startTask.bind(7, node)
         startTask.bind(8, event.time)
         startTask.bind(9, event.text("weak"))
+        startTask.bind(10, event.item)
         try startTask.run()
         startAttempt.bind(1, event.id)
         startAttempt.bind(2, attempt)
@@ -32,7 +33,7 @@ extension EventIndexer {
     }
 
     func end(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int
     ) throws(HistoryError) -> TaskState? {
         guard let state = event.text("state").flatMap({ TaskState(word: $0) }) else { return nil }
         if let attempt = event.number("a") { try endAttempt(event, attempt, state) }
@@ -40,7 +41,7 @@ extension EventIndexer {
         let isFinal = event.has("final", "yes")
         endTask.bind(1, event.id)
         endTask.bind(2, run)
-        endTask.bind(3, task.map { Int64($0) })
+        endTask.bind(3, Int64(task))
         // Of a failed check, `name=` is the check.
         endTask.bind(4, event.has("reason", "check") ? nil : event.text("name"))
         endTask.bind(5, Int64((isFinal ? state : .pending).rawValue))
@@ -54,6 +55,8 @@ extension EventIndexer {
         endTask.bind(13, event.number("mem"))
         endTask.bind(14, event.text("what"))
         endTask.bind(15, event.text("weak"))
+        endTask.bind(16, event.item)
+        if event.item == nil { items.ended(event.id) }
         try endTask.run()
         return state
     }
@@ -77,11 +80,11 @@ extension EventIndexer {
     }
 
     func skip(
-        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int?
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int
     ) throws(HistoryError) -> TaskState? {
         addTask.bind(1, event.id)
         addTask.bind(2, run)
-        addTask.bind(3, task.map { Int64($0) })
+        addTask.bind(3, Int64(task))
         addTask.bind(4, event.text("name"))
         addTask.bindNull(5)
         addTask.bindNull(6)
@@ -89,6 +92,7 @@ extension EventIndexer {
         addTask.bindNull(8)
         addTask.bind(9, node)
         addTask.bind(10, event.time)
+        addTask.bind(11, event.item)
         try addTask.run()
         return try set(event, .skipped, ended: event.time)
     }

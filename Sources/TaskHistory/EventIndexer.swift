@@ -21,12 +21,16 @@ final class EventIndexer {
     let cancelRest: Statement
     /// What failed, and what hung on it, is as if it had never run; its attempts are kept.
     let renewRest: Statement
+    /// The same but for items: only some of those come again, and their starts say which.
+    let renewWhole: Statement
     private let plans: PlanMemory
+    let items: ItemCounter
     /// The host of the segment that is read.
     var node = ""
 
     init(_ database: Database) throws(HistoryError) {
         plans = try PlanMemory(database)
+        items = try ItemCounter(database)
         addEvent = try database.prepare(
             """
             insert into event(job_id, status, timestamp, verb, attempt, by, detail)
@@ -45,8 +49,9 @@ final class EventIndexer {
             """)
         addTask = try database.prepare(
             """
-            insert or ignore into task(id, run, k, name, unit, parent, status, user, node, created)
-            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            insert or ignore into task(id, run, k, name, unit, parent, status, user, node, created,
+                item)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
             """)
         startRun = try database.prepare(
             """
@@ -58,8 +63,9 @@ final class EventIndexer {
             """)
         startTask = try database.prepare(
             """
-            insert into task(id, run, k, name, status, attempts, user, node, created, started, weak)
-            values(?1, ?2, ?3, ?4, 3, ?5, ?6, ?7, ?8, ?8, ?9)
+            insert into task(id, run, k, name, status, attempts, user, node, created, started, weak,
+                item)
+            values(?1, ?2, ?3, ?4, 3, ?5, ?6, ?7, ?8, ?8, ?9, ?10)
             on conflict(id) do update set status = 3, attempts = max(attempts, excluded.attempts),
                 name = coalesce(name, excluded.name), user = coalesce(excluded.user, user),
                 started = coalesce(started, excluded.started), ended = null, due = null,
@@ -86,8 +92,8 @@ final class EventIndexer {
         endTask = try database.prepare(
             """
             insert into task(id, run, k, name, status, reason, exit, signal, attempts, node,
-                created, ended, cpu_us, mem, message, weak)
-            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15)
+                created, ended, cpu_us, mem, message, weak, item)
+            values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15, ?16)
             on conflict(id) do update set status = excluded.status, reason = excluded.reason,
                 exit = excluded.exit, signal = excluded.signal,
                 attempts = max(attempts, excluded.attempts), name = coalesce(name, excluded.name),
@@ -118,13 +124,14 @@ final class EventIndexer {
         cancelRest = try database.prepare(
             "update task set status = ?2, ended = ?3 where id between ?1 || '.' and ?1 || '/' "
                 + "and status < \(TaskState.success.rawValue)")
-        renewRest = try database.prepare(
-            """
+        let renewal = """
             update task set status = 1, generation = ?2, attempts = 0, started = null, ended = null,
                 due = null, reason = null, exit = null, signal = null, cpu_us = null, mem = null,
                 message = null where id between ?1 || '.' and ?1 || '/'
                 and status in (\(TaskState.failure.rawValue), \(TaskState.cancelled.rawValue))
-            """)
+            """
+        renewRest = try database.prepare(renewal)
+        renewWhole = try database.prepare(renewal + " and item is null")
     }
 
     /// The generation that a task's run is in: attempts of each are counted from 1.
@@ -149,7 +156,17 @@ final class EventIndexer {
     // What the event does to its run or task; the state that it is in afterwards.
     private func apply(_ event: RawEvent) throws(HistoryError) -> TaskState? {
         guard let (run, task) = event.run else { return event.isVerb("reject") ? .rejected : nil }
-        if task == nil { return try applyToRun(event, run) }
+        guard let task else { return try applyToRun(event, run) }
+        if event.item == nil { return try apply(event, run, task) }
+        try items.look(event)
+        let state = try apply(event, run, task)
+        try items.count(event, run, task, node: node)
+        return state
+    }
+
+    private func apply(
+        _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int
+    ) throws(HistoryError) -> TaskState? {
         if event.isVerb("start") { return try start(event, run, task) }
         if event.isVerb("end") { return try end(event, run, task) }
         if event.isVerb("check") || event.isVerb("resume") { return .running }
@@ -199,8 +216,10 @@ extension EventIndexer {
             addTask.bind(8, event.text("as"))
             addTask.bind(9, node)
             addTask.bind(10, event.time)
+            addTask.bindNull(11)
             try addTask.run()
         }
+        if let counts = event.text("items") { try items.accept(run, counts) }
         return .created
     }
 
@@ -262,9 +281,11 @@ extension EventIndexer {
         nextGeneration.bind(1, run)
         nextGeneration.bind(2, event.number("g"))
         try nextGeneration.run()
-        renewRest.bind(1, run)
-        renewRest.bind(2, event.number("g"))
-        try renewRest.run()
+        let renew = event.has("rest", "yes") ? renewWhole : renewRest
+        renew.bind(1, run)
+        renew.bind(2, event.number("g"))
+        try renew.run()
+        try items.recount(run, isNew: true)
         return .ready
     }
 
@@ -285,6 +306,7 @@ extension EventIndexer {
             cancelRest.bind(2, Int64(state.rawValue))
             cancelRest.bind(3, event.time)
             try cancelRest.run()
+            try items.recount(run, isNew: false)
         }
         return state
     }

@@ -181,9 +181,9 @@ public final class History {
         return found
     }
 
-    private static let taskColumns = """
+    static let taskColumns = """
         id, run, k, name, unit, parent, status, reason, exit, signal, attempts, user, node, \
-        created, started, ended, cpu_us, mem, weak, message, due
+        created, started, ended, cpu_us, mem, weak, message, due, item
         """
 
     /// A task; nil when nothing is known of it yet.
@@ -193,18 +193,30 @@ public final class History {
         return try tasks(rows).first
     }
 
-    /// The tasks of a run, in plan order, as far as they are known.
+    /// The tasks of a run, in plan order, as far as they are known; items of arrays are none. A seek
+    /// for each where there are items, however many.
     public func tasks(ofRun run: TaskID) throws(HistoryError) -> [TaskRow] {
+        let items = try database.prepare(
+            "select 1 from items where id between ?1 || '.' and ?1 || '/' limit 1")
+        items.bind(1, run.description)
+        let next = "select min(id) from task where id"
         let rows = try database.prepare(
-            """
-            select \(Self.taskColumns) from task where id between ?1 || '.' and ?1 || '/'
-            order by k, length(id), id
-            """)
+            try items.step()
+                ? """
+                with recursive own(id) as (\(next) between ?1 || '.' and ?1 || '/' union all
+                    select (\(next) > own.id || '/' and id < ?1 || '/') from own
+                    where own.id is not null)
+                select \(Self.taskColumns) from task where id in (select id from own) order by k
+                """
+                : """
+                select \(Self.taskColumns) from task where id between ?1 || '.' and ?1 || '/'
+                order by k, length(id), id
+                """)
         rows.bind(1, run.description)
         return try tasks(rows)
     }
 
-    private func tasks(_ rows: Statement) throws(HistoryError) -> [TaskRow] {
+    func tasks(_ rows: Statement) throws(HistoryError) -> [TaskRow] {
         var found: [TaskRow] = []
         while try rows.step() {
             found.append(
@@ -215,13 +227,23 @@ public final class History {
                     signal: rows.int(9), attempts: rows.int(10) ?? 0, user: rows.text(11),
                     node: rows.text(12), created: rows.integer(13), started: rows.integer(14),
                     ended: rows.integer(15), cpu: rows.integer(16), memory: rows.integer(17),
-                    weak: rows.text(18), message: rows.text(19), due: rows.integer(20)))
+                    weak: rows.text(18), message: rows.text(19), due: rows.integer(20),
+                    item: rows.int(21)))
         }
         return found
     }
 
     /// The attempts of a run, or of one of its tasks, in plan order.
     public func attempts(of ref: TaskRef) throws(HistoryError) -> [AttemptRow] {
+        var found: [AttemptRow] = []
+        try eachAttempt(of: ref) { found.append($0) }
+        return found
+    }
+
+    /// The same one by one: a run may have a million.
+    public func eachAttempt(
+        of ref: TaskRef, _ body: (AttemptRow) throws(HistoryError) -> Void
+    ) throws(HistoryError) {
         let rows = try database.prepare(
             """
             select a.id, a.n, a.status, a.started, a.ended, a.exit, a.signal, a.reason, a.cpu_us,
@@ -230,10 +252,9 @@ public final class History {
             order by coalesce(a.started, a.ended), a.id, a.generation, a.n
             """)
         rows.bind(1, ref.description)
-        var found: [AttemptRow] = []
         while try rows.step() {
             let places = (rows.text(11) ?? "").split(separator: " ")
-            found.append(
+            try body(
                 AttemptRow(
                     task: rows.text(0) ?? "", number: rows.int(1) ?? 1,
                     state: rows.state(2) ?? .running, started: rows.integer(3),
@@ -241,16 +262,29 @@ public final class History {
                     reason: rows.text(7), cpu: rows.integer(8), memory: rows.integer(9),
                     message: rows.text(10), logs: places.compactMap { LogPlace(String($0)) }))
         }
-        return found
+    }
+
+    /// Whether the output of some attempt can only be found by looking through the log: it runs, or
+    /// nobody saw its end.
+    public func hasUnplacedOutput(of ref: TaskRef) throws(HistoryError) -> Bool {
+        let rows = try database.prepare(
+            """
+            select 1 from attempt a where \(Self.belongs("a.id"))
+                and (a.ended is null or a.status = \(TaskState.lost.rawValue)) limit 1
+            """)
+        rows.bind(1, ref.description)
+        return try rows.step()
     }
 
     /// The events of a run, or of one of its tasks, in order of time.
-    public func events(of ref: TaskRef, after number: Int64 = 0) throws(HistoryError) -> [EventRow]
-    {
+    public func events(
+        of ref: TaskRef, after number: Int64 = 0, notesOnly: Bool = false
+    ) throws(HistoryError) -> [EventRow] {
         let rows = try database.prepare(
             """
             select e.id, e.job_id, e.status, e.timestamp, e.verb, e.attempt, e.by, e.detail
             from event e where \(Self.belongs("e.job_id")) and e.id > ?2
+                \(notesOnly ? "and e.verb = 'note'" : "")
             order by e.timestamp, e.id
             """)
         rows.bind(1, ref.description)
@@ -264,6 +298,20 @@ public final class History {
                     by: rows.text(6), detail: rows.text(7) ?? ""))
         }
         return found
+    }
+
+    /// Who cancelled a run last, or a task of it.
+    public func canceller(of run: TaskID) throws(HistoryError) -> String? {
+        for jobs in ["e.job_id = ?1", Self.belongs("e.job_id")] {
+            let rows = try database.prepare(
+                """
+                select e.by from event e where \(jobs) and e.verb = 'cancel'
+                order by e.id desc limit 1
+                """)
+            rows.bind(1, run.description)
+            if try rows.step() { return rows.text(0) }
+        }
+        return nil
     }
 
     // The id itself and all that is beneath it: `/` follows `.` in ASCII.

@@ -56,6 +56,8 @@ public struct TaskRow: Equatable, Sendable {
     public var message: String?
     /// When its next attempt is due.
     public var due: Int64?
+    /// The number of an item of an array.
+    public var item: Int?
 }
 
 extension TaskRow {

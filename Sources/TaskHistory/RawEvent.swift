@@ -79,6 +79,20 @@ struct RawEvent {
         return logs.map { String(decoding: $0.value, as: UTF8.self) }.joined(separator: " ")
     }
 
+    /// The item's number in `RUN.K.I`.
+    var item: Int64? {
+        guard let dot = id.lastIndex(of: UInt8(ascii: ".")), dot > id.startIndex + TaskID.length
+        else {
+            return nil
+        }
+        return Decimal.parse(id[(dot + 1)...]).map { Int64($0) }
+    }
+
+    /// Of an item `RUN.K`.
+    var array: ArraySlice<UInt8> {
+        id[..<(id.lastIndex(of: UInt8(ascii: ".")) ?? id.endIndex)]
+    }
+
     /// The run's part of the id and, for a task, its number. nil for `-` and foreign ids.
     var run: (id: ArraySlice<UInt8>, task: Int?)? {
         guard id.count >= TaskID.length else { return nil }

@@ -4,7 +4,7 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 6
+    static let version: Int64 = 7
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,
@@ -15,7 +15,8 @@ enum Schema {
             user text, by text, node text, tasks integer, created integer, started integer,
             ended integer, message text, digest text, root integer, tail text not null,
             held integer not null default 0) without rowid;
-        create table task(id text primary key, run text not null, k integer, name text, unit text,
+        create table task(id text primary key, run text not null, k integer, item integer,
+            name text, unit text,
             parent text, status integer not null, reason text, exit integer, signal integer,
             attempts integer not null default 0, generation integer not null default 0, user text,
             node text, created integer, started integer, ended integer, cpu_us integer,
@@ -26,12 +27,20 @@ enum Schema {
             started integer, ended integer, exit integer, signal integer, reason text,
             cpu_us integer, mem integer, user text, weak text, message text, log text,
             primary key(id, generation, n)) without rowid;
+        create table items(id text primary key, total integer, began integer, latest integer,
+            done integer not null default 0) without rowid;
+        create table item_state(id text, status integer, n integer not null,
+            primary key(id, status)) without rowid;
+        create table item_time(id text, bucket integer, n integer not null,
+            primary key(id, bucket)) without rowid;
         create table plan(digest text primary key, tasks text not null) without rowid;
         create index run_name on run(name, id);
         create index run_tail on run(tail);
         create index run_live on run(id) where status < 5;
         create index task_name on task(name, id);
         create index event_job on event(job_id);
+        create index event_note on event(job_id) where verb = 'note';
+        create index item_failed on task(id) where item is not null and status = 6;
         """
 
     static var statuses: String {
@@ -48,6 +57,11 @@ enum Schema {
         columns.map { time($0, from: table) }.joined(separator: ", ")
     }
 
+    private static let counts = [(5, "success"), (6, "failure"), (7, "cancelled"), (3, "running")]
+        .map { number, word in
+            "coalesce((select n from item_state where id = i.id and status = \(number)), 0) as \(word)"
+        }.joined(separator: ", ")
+
     static var views: String {
         let lives = ["created", "started", "ended"]
         return """
@@ -55,7 +69,7 @@ enum Schema {
                 r.generation, r.user, r.by, r.tasks, \(times("r", lives)),
                 r.ended - r.started as run_us, r.message
                 from run r join status s on s.id = r.status;
-            create view tasks as select t.id, t.run, t.k, t.name, t.unit, s.name as state,
+            create view tasks as select t.id, t.run, t.k, t.item, t.name, t.unit, s.name as state,
                 t.reason, t.exit, t.signal, t.attempts, t.generation, t.user, t.node,
                 \(times("t", lives)), t.ended - t.started as run_us, t.cpu_us, t.mem, t.message
                 from task t join status s on s.id = t.status;
@@ -65,6 +79,9 @@ enum Schema {
             create view attempts as select a.id, a.generation, a.n, s.name as state, a.reason, a.exit, a.signal,
                 \(times("a", ["started", "ended"])), a.ended - a.started as run_us, a.cpu_us,
                 a.mem, a.message from attempt a left join status s on s.id = a.status;
+            create view arrays as select i.id, t.run, t.k, t.name, s.name as state, i.total,
+                \(counts), i.done, \(times("i", ["began", "latest"]))
+                from items i left join task t on t.id = i.id left join status s on s.id = t.status;
             create view failures as select * from tasks where state = 'failure';
             create view throughput as select
                 strftime('%Y-%m-%dT%H:%M:00Z', ended / 1000000, 'unixepoch') as minute,

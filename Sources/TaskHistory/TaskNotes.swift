@@ -15,8 +15,7 @@ public struct TaskNote: Equatable, Sendable {
 extension History {
     /// The notes of a run or a task whose kind is a word, or begins with it and a dot; oldest first.
     public func notes(of ref: TaskRef, _ word: String) throws(HistoryError) -> [TaskNote] {
-        try events(of: ref).compactMap { event in
-            guard event.verb == "note" else { return nil }
+        try events(of: ref, notesOnly: true).compactMap { event in
             var kind = ""
             var text = ""
             for field in event.detail.split(separator: " ") {
@@ -37,9 +36,12 @@ extension History {
     public func stuck(in run: TaskID) throws(HistoryError) -> [TaskNote] {
         let notes = try notes(of: TaskRef(run: run), "stuck")
         if notes.isEmpty { return [] }
-        let open = try attempts(of: TaskRef(run: run)).filter { $0.ended == nil }
-        return notes.filter { note in
-            open.contains { $0.task == note.task && $0.number == note.attempt }
+        var open: [TaskNote] = []
+        for note in notes {
+            guard let ref = TaskRef(note.task) else { continue }
+            let attempt = try attempts(of: ref).last { $0.number == note.attempt }
+            if let attempt, attempt.ended == nil { open.append(note) }
         }
+        return open
     }
 }

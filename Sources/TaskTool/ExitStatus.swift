@@ -53,7 +53,7 @@ public enum ExitStatus {
         case .timeout: timedOut
         case .missing: exit == Int(notExecutable) ? notExecutable : missing
         case .exit, .check, .jail: Int32(truncatingIfNeeded: exit ?? 1)
-        case .signal: 128 + Int32(truncatingIfNeeded: signal ?? 0)
+        case .signal: signal.map { 128 + Int32(truncatingIfNeeded: $0) } ?? no
         case .dependency, .install, .changed, .disk, .limit, nil: no
         }
     }

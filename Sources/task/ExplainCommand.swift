@@ -127,6 +127,10 @@ struct Explanation {
             if task.attempts > 1 { line += ", after \(task.attempts) attempts" }
             lines.append(line + (task.message.map { ": \($0)" } ?? ""))
         }
+        for item in try history.failedItems(ofRun: run.id, limit: 3) {
+            let name = "\(run.id.short).\(item.k ?? 0).\(item.item ?? 0)"
+            lines.append("\(name): " + Self.words(item) + (item.message.map { ": \($0)" } ?? ""))
+        }
         if lines.isEmpty, let message = run.message { lines.append(message) }
         if run.state == .cancelled, let by = try canceller(of: run.id) {
             lines.append("By uid \(by).")
@@ -143,7 +147,7 @@ struct Explanation {
     private static func words(_ task: TaskRow) -> String {
         let signal = task.signal.map { "SIG" + SignalName.name(of: Int32($0)) }
         switch task.reason.flatMap({ FailureReason(rawValue: $0) }) {
-        case .exit: return "exit status \(task.exit ?? 0)"
+        case .exit: return task.exit.map { "exit status \($0)" } ?? "failure"
         case .signal: return "killed by " + (signal ?? "a signal")
         default:
             let exit = task.exit.flatMap { $0 == 0 ? nil : "exit status \($0)" }
@@ -189,7 +193,7 @@ struct Explanation {
     }
 
     private func canceller(of run: TaskID) throws -> String? {
-        try history.events(of: TaskRef(run: run)).last { $0.verb == "cancel" }?.by
+        try history.canceller(of: run)
     }
 
     // Why it does not run, or what runs.

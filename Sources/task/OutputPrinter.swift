@@ -13,6 +13,13 @@ final class OutputPrinter {
     private var error: [UInt8] = []
     /// Lines of dependencies and checks that have not ended yet, by task and step.
     private var open: [String: [UInt8]] = [:]
+    /// The same of items of the one that was asked for.
+    private var items: [Item: [UInt8]] = [:]
+
+    private struct Item: Hashable {
+        var ref: TaskRef
+        var isStandard: Bool
+    }
 
     init(_ plan: Plan, run: TaskID) {
         root = TaskRef(run: run, task: plan.root?.number)
@@ -38,12 +45,24 @@ final class OutputPrinter {
     func print(_ bytes: ArraySlice<UInt8>, of ref: TaskRef, step: Int, stream: Int) {
         let isStandard = stream != 2
         let isCheck = step > 0
-        if ref == root, !isCheck || !isTerminal {
+        if ref.item != nil, !isCheck, TaskRef(run: ref.run, task: ref.task) == root {
+            wholeLines(bytes, of: ref, isStandard: isStandard)
+        } else if ref == root, !isCheck || !isTerminal {
             if isStandard { standard += bytes } else { error += bytes }
         } else {
             let name = names[ref.task ?? 0] ?? "\(ref)"
             prefixed(bytes, name: isCheck ? "\(name) check" : name)
         }
+    }
+
+    // Items run side by side: a line is one item's.
+    private func wholeLines(_ bytes: ArraySlice<UInt8>, of ref: TaskRef, isStandard: Bool) {
+        let key = Item(ref: ref, isStandard: isStandard)
+        var line = items.removeValue(forKey: key) ?? []
+        line += bytes
+        guard let end = line.lastIndex(of: UInt8(ascii: "\n")) else { return items[key] = line }
+        if isStandard { standard += line[...end] } else { error += line[...end] }
+        if end + 1 < line.endIndex { items[key] = Array(line[(end + 1)...]) }
     }
 
     // Only whole lines: those of several tasks come between each other.
@@ -77,6 +96,10 @@ final class OutputPrinter {
             error += Array("\(name): ".utf8) + line + [UInt8(ascii: "\n")]
         }
         open = [:]
+        for (key, line) in items.sorted(by: { $0.key.ref.item ?? 0 < $1.key.ref.item ?? 0 }) {
+            if key.isStandard { standard += line } else { error += line }
+        }
+        items = [:]
         flush()
     }
 }

@@ -71,14 +71,19 @@ final class LogNames {
     init(_ history: History, _ run: TaskID) throws(HistoryError) {
         self.history = history
         let rows = try history.tasks(ofRun: run)
-        isLarge = rows.count > 1
+        let arrays = try history.arrays(ofRun: run)
+        isLarge = rows.count > 1 || !arrays.isEmpty
         for row in rows {
             if let ref = TaskRef(row.id) { tasks[ref] = row.name }
         }
     }
 
     /// TASK_NAME; the id where that is not known.
-    func task(_ ref: TaskRef) -> String { tasks[ref] ?? ref.description }
+    func task(_ ref: TaskRef) -> String {
+        guard let item = ref.item else { return tasks[ref] ?? ref.description }
+        let own = tasks[TaskRef(run: ref.run, task: ref.task)]
+        return own.map { "\($0).\(item)" } ?? ref.description
+    }
 
     /// The name of a check, by its number from 1.
     func check(_ ref: TaskRef, _ step: Int) -> String? {

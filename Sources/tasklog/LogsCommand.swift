@@ -118,8 +118,14 @@ private final class LogSession {
     // What ended it from outside is not in what it wrote.
     private func sayLimits() throws {
         let reasons: [FailureReason] = [.oom, .disk, .limit, .timeout]
-        for task in try history.tasks(ofRun: ref.run) where task.state == .failure {
-            guard ref.task == nil || task.id == ref.description, let message = task.message,
+        let tasks =
+            ref.item == nil
+            ? try history.tasks(ofRun: ref.run)
+                + history.failedItems(ofRun: ref.run, limit: 20)
+            : [try history.task(ref)].compactMap { $0 }
+        for task in tasks where task.state == .failure {
+            guard ref.task == nil || task.id == ref.description || task.k == ref.task,
+                let message = task.message,
                 reasons.contains(where: { $0.rawValue == task.reason })
             else { continue }
             reporter.notice("\(task.name ?? task.id): \(HumanText.printable(message))")
@@ -169,10 +175,14 @@ private final class LogSession {
 
     // False when an attempt still runs: its end does not say yet where its output lies.
     private func printPlaced() throws -> Bool {
-        let attempts = try history.attempts(of: ref)
-        if attempts.contains(where: { $0.ended == nil || $0.state == .lost }) { return false }
+        if try history.hasUnplacedOutput(of: ref) { return false }
         var logs = PlacedLogs(at: directory, filter)
-        for attempt in attempts { try logs.each(attempt, show) }
+        var problem: (any Error)?
+        try history.eachAttempt(of: ref) { attempt in
+            if problem != nil { return }
+            do { try logs.each(attempt, show) } catch { problem = error }
+        }
+        if let problem { throw problem }
         for segment in Set(logs.missing).sorted() {
             reporter.warning(
                 "log/\(segment).log is gone, its part of the output is not shown: LogMax= bounds "

@@ -35,9 +35,7 @@ struct StatusCommand: ParsableCommand {
             return
         }
         guard let run = try history.run(ref.run) else { throw ToolError.reading(Errno.noData) }
-        let tasks = try LivePlan.completing(
-            try history.tasks(ofRun: ref.run), of: run, spool: choice.path
-        ).filter { ref.task == nil || $0.id == ref.description }
+        let tasks = try tasks(ref, run, history)
         if question.format.format == .table {
             let isOne = ref.task != nil
             let page = StatusPage(
@@ -53,6 +51,29 @@ struct StatusCommand: ParsableCommand {
         }
         let state = ref.task == nil ? run.state : tasks.first?.state ?? run.state
         if check, state != .success { throw ExitCode(ExitStatus.no) }
+    }
+
+    private func tasks(
+        _ ref: TaskRef, _ run: RunRow, _ history: History
+    ) throws -> [TaskRow] {
+        if let item = ref.item {
+            if let known = try history.task(ref) { return [known] }
+            let array = try history.task(TaskRef(run: ref.run, task: ref.task))
+            let total = try history.arrays(ofRun: ref.run).first { $0.id == array?.id }?.total
+            guard let array, total.map({ item < $0 }) ?? false else {
+                throw ToolError(
+                    "no item \(ref) is known: `task status \(ref.run.short)` says what there is",
+                    status: ExitStatus.notFound)
+            }
+            return [
+                TaskRow(
+                    ref, name: array.name ?? ref.description,
+                    state: array.state.isFinal ? array.state : .pending, created: array.created)
+            ]
+        }
+        return try LivePlan.completing(
+            try history.tasks(ofRun: ref.run), of: run, spool: question.spool.choice.path
+        ).filter { ref.task == nil || $0.id == ref.description }
     }
 
     // nil when nothing of that name ran: then it may be a drop that nobody took, or installed.

@@ -28,11 +28,14 @@ struct StatusPage {
 
     func text() throws -> String {
         var text = head()
-        for (label, value) in facts() + (try stuck()) {
+        let arrays = try sections()
+        for (label, value) in facts() + arrays.flatMap({ $0.facts() }) + (try stuck()) {
             text += String(repeating: " ", count: max(0, 9 - label.count)) + label + ": " + value
             text += "\n"
         }
+        text += times(arrays)
         text += taskLines()
+        if !arrays.isEmpty { text += try failedItems() }
         text += try outputLines()
         if ref.task == nil, let name = run.name {
             let earlier = try history.countEarlier(named: name, than: run.id)
@@ -40,6 +43,48 @@ struct StatusPage {
         }
         return text
     }
+
+    // MARK: Arrays
+
+    /// Of one array, or of the only one of the run; several are told with their tasks.
+    private func sections() throws -> [ArraySection] {
+        if ref.item != nil { return [] }
+        let arrays = try history.arrays(ofRun: run.id)
+        let own = ref.task == nil ? arrays : arrays.filter { $0.id == ref.description }
+        guard own.count == 1 else { return [] }
+        return own.map { array in
+            ArraySection(
+                array: array, task: tasks.first { $0.id == array.id }, style: style)
+        }
+    }
+
+    private func times(_ arrays: [ArraySection]) -> String {
+        let lines = arrays.flatMap { $0.histogram() }
+        if lines.isEmpty { return "" }
+        return "     Took:\n" + lines.map { "           \($0)\n" }.joined()
+    }
+
+    private func failedItems() throws -> String {
+        let failed = try history.failedItems(ofRun: run.id, limit: Self.mostFailed + 1).filter {
+            ref.task == nil || $0.k == ref.task
+        }
+        var text = failed.isEmpty ? "" : "   Failed:\n"
+        for item in failed.prefix(Self.mostFailed) {
+            let number = "\(run.id.short).\(item.k ?? 0).\(item.item ?? 0)"
+            text += "           \(number)  "
+            text += Self.result(reason: item.reason, exit: item.exit, signal: item.signal)
+            if item.attempts > 1 { text += ", attempt \(item.attempts)" }
+            text += (item.message.map { ": " + safe($0) } ?? "") + "\n"
+        }
+        if failed.count > Self.mostFailed {
+            text +=
+                "           … more: task query \"select id, reason from task where run = '\(run.id)'"
+            text += " and item is not null and status = 6\"\n"
+        }
+        return text
+    }
+
+    private static let mostFailed = 5
 
     private func safe(_ text: String) -> String { HumanText.printable(text) }
 
@@ -172,7 +217,12 @@ struct StatusPage {
         func add(_ record: LogRecord) {
             tail.add(record.payload, prefix: names.prefix(record.ref, step: record.step))
         }
-        let attempts = try history.attempts(of: ref)
+        // Of an array what ended last: to look through all would take as long as there are items.
+        let isArray = try ref.item == nil && !history.arrays(ofRun: run.id).isEmpty
+        let attempts =
+            isArray
+            ? try history.latestItems(ofRun: run.id, limit: lines).reversed()
+            : try history.attempts(of: ref)
         for attempt in attempts.suffix(lines) { try logs.each(attempt, add) }
         // Where the output of what runs lies, its end will say: until then it is looked for.
         let open = attempts.filter { $0.ended == nil }
@@ -190,7 +240,7 @@ struct StatusPage {
         guard !found.isEmpty else { return "" }
         let cut = try history.cutOutput(of: ref).reduce(0) { $0 + $1.dropped }
         let without = cut > 0 ? ", without \(HumanText.size(cut)) above LogLimit=" : ""
-        let task = ref.task.map { ".\($0)" } ?? ""
+        let task = [ref.task, ref.item].compactMap { $0.map { ".\($0)" } }.joined()
         return "   Output: (task logs \(run.id.short)\(task))\(without)\n"
             + found.map { "           \($0)\n" }.joined()
     }
