@@ -57,8 +57,55 @@ public enum EngineAction: Equatable, Sendable {
     /// A task ended without an attempt of its own to say so: a group, a failed dependency, a cancel,
     /// a condition. Skipped for reason dependency: what it follows did not succeed.
     case taskEnded(TaskRef, TaskState, FailureReason?, because: String?)
+    /// All items of an array have ended, and so has it.
+    case itemsEnded(TaskRef, ItemsResult)
     case place(TaskID, Placement)
     /// Three losses in a row: the run is parked.
     case parked(TaskID, because: TaskRef)
     case runEnded(TaskID, TaskState, FailureReason?, because: String?)
+}
+
+/// How many items of an array there are of each kind.
+public struct ItemCounts: Equatable, Sendable {
+    public var open = 0
+    public var success = 0
+    public var failure = 0
+    public var cancelled = 0
+
+    public init() {}
+
+    public var total: Int { open + success + failure + cancelled }
+
+    mutating func conclude(_ state: ItemStates.State) {
+        open -= 1
+        switch state {
+        case .open: open += 1
+        case .success: success += 1
+        case .failure: failure += 1
+        case .cancelled: cancelled += 1
+        }
+    }
+}
+
+/// What the items of an array came to.
+public struct ItemsResult: Equatable, Sendable {
+    public var state: TaskState
+    public var reason: FailureReason?
+    public var counts: ItemCounts
+    /// The first that failed.
+    public var failure: ItemFailure?
+    public var states: ItemStates
+
+    /// What did not succeed, in words; nil where all did.
+    public var sentence: String? {
+        if counts.success == counts.total, state == .success { return nil }
+        var words: [String] = []
+        if counts.failure > 0 { words.append("\(counts.failure) of \(counts.total) items failed") }
+        if let failure { words.append("the first is \(failure.item)") }
+        if counts.cancelled > 0 {
+            words.append("\(counts.cancelled) of \(counts.total) items were cancelled")
+        }
+        if words.isEmpty { words.append("items that failed before were not asked for") }
+        return words.joined(separator: ", ")
+    }
 }

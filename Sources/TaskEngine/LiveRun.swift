@@ -35,6 +35,8 @@ struct LiveRun {
     let id: TaskID
     let generation: Int
     var tasks: [LiveTask]
+    /// The items of those that are arrays, by place.
+    var arrays: [Int: LiveItems] = [:]
     private let firstEdge: [Int32]
     /// Between places in `tasks`, not numbers.
     private let edges: [RunInput.Edge]
@@ -54,6 +56,9 @@ struct LiveRun {
         id = input.id
         generation = input.generation
         tasks = input.tasks.map { LiveTask(input: $0) }
+        for place in tasks.indices {
+            if let items = tasks[place].input.items { arrays[place] = LiveItems(items) }
+        }
         open = tasks.count
         let all = tasks
         edges = input.edges.compactMap { edge in
@@ -92,6 +97,27 @@ struct LiveRun {
         return low < tasks.count && tasks[low].input.number == number ? low : nil
     }
 
+    /// Whether the task at a place has items.
+    func isArray(_ place: Int) -> Bool { !arrays.isEmpty && arrays.keys.contains(place) }
+
+    /// Something of it waits for nothing but slots.
+    var hasStartable: Bool {
+        mutating get {
+            for place in tasks.indices where tasks[place].standing == .ready {
+                if !isArray(place) || arrays[place]?.candidate() != nil { return true }
+            }
+            return false
+        }
+    }
+
+    /// Microseconds from the last failure of an item to its next attempt.
+    func interval(_ place: Int, item: Int) -> Int64 {
+        let own = arrays[place]?.begun[item] ?? LiveItem()
+        let mixed = UInt64(item) &* 0x2545_f491_4f6c_dd1d
+        let seed = id.low &+ UInt64(place) &* 31 &+ UInt64(own.attempt) &+ mixed
+        return tasks[place].input.policy.delay(failures: max(1, own.failures), seed: seed)
+    }
+
     /// Microseconds from the last failure of the task at a place to its next attempt.
     func interval(_ place: Int) -> Int64 {
         let task = tasks[place]
@@ -101,6 +127,11 @@ struct LiveRun {
 
     /// How event lines name the task at a place.
     func ref(_ place: Int) -> TaskRef { TaskRef(run: id, task: tasks[place].input.number) }
+
+    /// How event lines name an item.
+    func ref(_ place: Int, item: Int) -> TaskRef {
+        TaskRef(run: id, task: tasks[place].input.number, item: item)
+    }
 
     /// State, reason and the name of the task that decided, once nothing is open.
     var result: (state: TaskState, reason: FailureReason?, because: String?) {

@@ -7,7 +7,10 @@ extension RunInput {
         id: TaskID, generation: Int = 0, plan: Plan, progress: [RunInput.Progress] = []
     ) {
         self.init(
-            id: id, generation: generation, tasks: plan.tasks.map { TaskInput($0) },
+            id: id, generation: generation,
+            tasks: plan.tasks.map { task in
+                TaskInput(task, items: TaskInput.Items(task, in: plan))
+            },
             edges: plan.edges.map { Edge(from: $0.from, to: $0.to, kind: EdgeKind($0.kind)) },
             progress: progress)
     }
@@ -24,7 +27,7 @@ extension EdgeKind {
 }
 
 extension TaskInput {
-    init(_ task: PlanTask) {
+    init(_ task: PlanTask, items: Items?) {
         let spec = task.spec
         self.init(
             number: task.number, name: spec.name, isOptional: spec.flag(.optional),
@@ -33,6 +36,17 @@ extension TaskInput {
             memory: spec.size(.limitMem).isInfinite ? 0 : spec.size(.limitMem).bytes,
             semaphore: spec.text(.semaphore).flatMap { Semaphore(parsing: $0) })
         isCondition = spec.flag(.condition)
+        self.items = items
+    }
+}
+
+extension TaskInput.Items {
+    /// Nil where the task is no array.
+    init?(_ task: PlanTask, in plan: Plan) {
+        guard let ranges = plan.items(of: task.number) else { return nil }
+        self.init(
+            ranges, mostAtOnce: task.spec.number(.maxParallel),
+            hasRest: plan.hasRest(task.number))
     }
 }
 

@@ -29,6 +29,23 @@ public struct TaskInput: Equatable, Sendable {
     public var memory: Int64
     /// `Semaphore=`: at most `limit` attempts of that name on this node.
     public var semaphore: Semaphore?
+    /// Of an array: its items, each of which is an attempt of its own.
+    public var items: Items?
+
+    /// The items of an array task.
+    public struct Items: Equatable, Sendable {
+        public var ranges: ItemRanges
+        /// Items that run at once, at most.
+        public var mostAtOnce: Int
+        /// Others of it have failed before and do not run this time: so it cannot succeed.
+        public var hasRest: Bool
+
+        public init(_ ranges: ItemRanges, mostAtOnce: Int = .max, hasRest: Bool = false) {
+            self.ranges = ranges
+            self.mostAtOnce = mostAtOnce
+            self.hasRest = hasRest
+        }
+    }
 
     public struct Semaphore: Equatable, Sendable {
         public var name: String
@@ -65,6 +82,8 @@ public struct RunInput: Equatable, Sendable {
     public var edges: [Edge]
     /// What the journal says of tasks that are not as new; others are.
     public var progress: [Progress]
+    /// What became of the items of its arrays.
+    public var items: [ItemsProgress] = []
     /// Parked: nothing of it starts before it is released.
     public var isHeld = false
 
@@ -110,6 +129,25 @@ public struct RunInput: Equatable, Sendable {
         }
     }
 
+    /// The past of an array's items.
+    public struct ItemsProgress: Equatable, Sendable {
+        public var task: Int
+        public var states: ItemStates
+        /// The first that failed, and why.
+        public var failure: ItemFailure?
+        /// Items that have begun and not ended: `task` is the item's number.
+        public var begun: [Progress]
+
+        public init(
+            task: Int, states: ItemStates, failure: ItemFailure? = nil, begun: [Progress] = []
+        ) {
+            self.task = task
+            self.states = states
+            self.failure = failure
+            self.begun = begun
+        }
+    }
+
     public init(
         id: TaskID, generation: Int = 0, tasks: [TaskInput], edges: [Edge] = [],
         progress: [Progress] = []
@@ -119,5 +157,15 @@ public struct RunInput: Equatable, Sendable {
         self.tasks = tasks
         self.edges = edges
         self.progress = progress
+    }
+}
+
+/// An item that failed.
+public struct ItemFailure: Equatable, Sendable {
+    public var item: Int
+    public var reason: FailureReason
+    public init(item: Int, reason: FailureReason) {
+        self.item = item
+        self.reason = reason
     }
 }

@@ -73,13 +73,17 @@ extension TaskEngine {
         settle(run, slot: slot)
     }
 
-    /// The slot and number of a task whose attempt runs. An orphan's slot is freed here.
-    mutating func runningTask(_ ref: TaskRef, _ attempt: Int) -> (Int, Int)? {
-        if let input = orphans.removeValue(forKey: TaskRef(run: ref.run, task: ref.task)) {
-            running -= 1
-            give(input)
-            return nil
-        }
+    func isOrphan(_ ref: TaskRef) -> Bool { orphans[ref] != nil }
+
+    /// The attempt of a run that was forgotten has ended.
+    mutating func freeOrphan(_ ref: TaskRef) {
+        guard let input = orphans.removeValue(forKey: ref) else { return }
+        running -= 1
+        give(input)
+    }
+
+    /// The slot and number of a task whose attempt runs.
+    func runningTask(_ ref: TaskRef, _ attempt: Int) -> (Int, Int)? {
         guard let number = ref.task, let slot = index[ref.run], let run = slots[slot].run,
             let task = run.place(of: number), run.tasks[task].standing == .running,
             run.tasks[task].attempt == attempt

@@ -16,6 +16,10 @@ extension TaskEngine {
         slots[slot].run = nil
         run.isHeld = false
         for task in run.tasks.indices where run.tasks[task].standing == .ready {
+            if run.isArray(task) {
+                releaseItems(task, in: &run, slot: slot)
+                continue
+            }
             run.tasks[task].losses = 0
             enqueue(run, task, slot: slot)
         }
@@ -27,6 +31,7 @@ extension TaskEngine {
     mutating func hurry(_ id: TaskID) {
         guard let slot = index[id], var run = slots[slot].run else { return }
         slots[slot].run = nil
+        for task in run.arrays.keys.sorted() { hurryItems(task, in: &run, slot: slot) }
         for task in run.tasks.indices {
             guard case .due = run.tasks[task].standing else { continue }
             run.waitingForTime -= 1
@@ -43,6 +48,10 @@ extension TaskEngine {
         let chosen = one.map { $0.map { $0..<($0 + 1) } ?? 0..<0 } ?? run.tasks.indices
         for task in chosen {
             let ref = run.ref(task)
+            if run.isArray(task), run.tasks[task].standing == .ready {
+                cancelItems(task, in: &run, slot: slot)
+                continue
+            }
             switch run.tasks[task].standing {
             case .final: break
             case .running:
@@ -57,6 +66,7 @@ extension TaskEngine {
     }
 
     mutating func killAll(in run: LiveRun) {
+        killItems(in: run)
         for task in run.tasks.indices where run.tasks[task].standing == .running {
             let ref = run.ref(task)
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))

@@ -13,6 +13,7 @@ extension TaskEngine {
         run.isHeld = input.isHeld
         var settled: [Int] = []
         for past in input.progress { restore(past, in: &run, slot: slot, at: now, &settled) }
+        for past in input.items { restoreItems(past, in: &run, slot: slot, at: now) }
         if run.isHeld {
             run.placement = .hold
             killAll(in: run)
@@ -59,6 +60,7 @@ extension TaskEngine {
             orphans[ref] = run.tasks[task].input
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))
         }
+        orphanItems(of: run)
         remove(id, slot: slot)
     }
 
@@ -100,8 +102,8 @@ extension TaskEngine {
             wanted = .hold
         } else if run.running > 0 {
             wanted = .active
-        } else if run.waitingForTime > 0, !run.tasks.contains(where: { $0.standing == .ready }) {
-            wanted = deferredPlacement(of: run)
+        } else if run.waitingForTime > 0, !run.hasStartable {
+            wanted = deferredPlacement(of: &run)
         } else {
             return
         }
@@ -110,12 +112,13 @@ extension TaskEngine {
         actions.append(.place(run.id, wanted))
     }
 
-    func deferredPlacement(of run: LiveRun) -> Placement {
+    func deferredPlacement(of run: inout LiveRun) -> Placement {
         var until = Int64.max
+        for task in run.arrays.keys { until = min(until, run.arrays[task]?.nextDue() ?? .max) }
         for task in run.tasks {
             if case .due(let time) = task.standing { until = min(until, time) }
         }
-        let attempt = run.tasks.count == 1 ? run.tasks[0].attempt + 1 : 1
+        let attempt = run.tasks.count == 1 && run.arrays.isEmpty ? run.tasks[0].attempt + 1 : 1
         return .deferred(until: until, attempt: attempt)
     }
 }

@@ -8,6 +8,7 @@ extension TaskEngine {
     ///
     /// - Returns: whether the task is final now.
     mutating func makeReady(_ run: inout LiveRun, _ task: Int, slot: Int) -> Bool {
+        if run.isArray(task) { return makeItemsReady(&run, task, slot: slot) }
         if run.tasks[task].input.isGroup {
             let ref = run.ref(task)
             actions.append(.taskEnded(ref, .success, nil, because: nil))
@@ -36,6 +37,10 @@ extension TaskEngine {
 
     mutating func fill() {
         while running < capacity + (capacity > 0 ? lookAhead : 0), let entry = ready.min {
+            if slots[entry.slot].stamp == entry.stamp, isArray(entry.slot, entry.task) {
+                if fillItem(entry) { continue }
+                return
+            }
             guard slots[entry.slot].stamp == entry.stamp, let run = slots[entry.slot].run,
                 run.tasks[entry.task].standing == .ready, !run.isHeld
             else {
@@ -86,9 +91,16 @@ extension TaskEngine {
         semaphores[name] = semaphore.holders > 0 ? semaphore : nil
     }
 
+    func hasRoom(_ wanted: TaskInput.Semaphore) -> Bool {
+        semaphores[wanted.name, default: Semaphore()].holders < wanted.limit
+    }
+
+    /// Whether the task that an entry of the queue is of has items.
+    func isArray(_ slot: Int, _ task: Int) -> Bool { slots[slot].run?.isArray(task) ?? false }
+
     /// Whether the semaphore has room; else the entry waits for the next end of a holder.
     mutating func enter(_ wanted: TaskInput.Semaphore, _ entry: ReadyEntry) -> Bool {
-        if semaphores[wanted.name, default: Semaphore()].holders < wanted.limit { return true }
+        if hasRoom(wanted) { return true }
         semaphores[wanted.name]?.waiting.append(entry)
         return false
     }

@@ -85,12 +85,26 @@ public struct TaskEngine {
         case .capacity(let slots, let bytes):
             capacity = slots
             memory = bytes
-        case .ended(let ref, let attempt, let outcome): end(ref, attempt, outcome, at: now)
-        case .lost(let ref, let attempt): lose(ref, attempt)
+        case .ended(let ref, let attempt, let outcome):
+            if isOrphan(ref) {
+                freeOrphan(ref)
+            } else if ref.item != nil {
+                endItem(ref, attempt, outcome, at: now)
+            } else {
+                end(ref, attempt, outcome, at: now)
+            }
+        case .lost(let ref, let attempt):
+            if isOrphan(ref) {
+                freeOrphan(ref)
+            } else if ref.item != nil {
+                loseItem(ref, attempt)
+            } else {
+                lose(ref, attempt)
+            }
         case .hold(let id): hold(id)
         case .release(let id): release(id)
         case .hurry(let id): hurry(id)
-        case .cancel(let ref): cancel(ref)
+        case .cancel(let ref): if ref.item == nil { cancel(ref) } else { cancelItem(ref) }
         case .forget(let id): forget(id)
         }
         advance(to: now)
@@ -100,6 +114,10 @@ public struct TaskEngine {
     public mutating func advance(to now: Int64) {
         while let entry = due.min, entry.due <= now {
             due.removeMin()
+            if slots[entry.slot].stamp == entry.stamp, isArray(entry.slot, entry.task) {
+                wakeItems(entry, at: now)
+                continue
+            }
             guard slots[entry.slot].stamp == entry.stamp, var run = slots[entry.slot].run,
                 case .due = run.tasks[entry.task].standing
             else { continue }

@@ -9,6 +9,8 @@ public import TaskModel
 ///     stop
 ///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes
 ///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US state=WORD reason=WORD
+///     bits ID.K FIRST STRETCHES failed=I reason=WORD
+///     att ID.K.I …                                  of items that have begun and not ended
 ///     cron UNIT slots=FROM-THROUGH,… boot=BOOT
 ///     digest SHA256
 ///
@@ -52,6 +54,9 @@ public struct Checkpoint: Equatable, Sendable {
             bytes.append(UInt8(ascii: "\n"))
             for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
                 attempts.append(TaskRef(run: id, task: task), to: &bytes)
+            }
+            for (task, items) in past.items.sorted(by: { $0.key < $1.key }) {
+                items.append(TaskRef(run: id, task: task), to: &bytes)
             }
         }
         for (unit, past) in firings.sorted(by: { $0.key < $1.key }) {
@@ -123,8 +128,18 @@ public struct Checkpoint: Equatable, Sendable {
             guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task else {
                 return false
             }
-            runs[ref.run, default: RunPast()].tasks[task] = RunPast.TaskPast(
-                Self.fields(words.dropFirst()))
+            let past = RunPast.TaskPast(Self.fields(words.dropFirst()))
+            if let item = ref.item {
+                runs[ref.run, default: RunPast()].items[task, default: RunPast.ItemsPast()]
+                    .begun[item] = past
+            } else {
+                runs[ref.run, default: RunPast()].tasks[task] = past
+            }
+        case "bits":
+            guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task,
+                let items = RunPast.ItemsPast(words)
+            else { return false }
+            runs[ref.run, default: RunPast()].items[task] = items
         default: return false
         }
         return true
@@ -139,6 +154,34 @@ public struct Checkpoint: Equatable, Sendable {
             }
         }
         return fields
+    }
+}
+
+extension RunPast.ItemsPast {
+    func append(_ ref: TaskRef, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: "bits \(ref)".utf8)
+        states.append(to: &bytes)
+        if let failed { bytes.append(contentsOf: " failed=\(failed)".utf8) }
+        if let reason { bytes.append(contentsOf: " reason=\(reason.rawValue)".utf8) }
+        bytes.append(UInt8(ascii: "\n"))
+        for (item, past) in begun.sorted(by: { $0.key < $1.key }) {
+            past.append(TaskRef(run: ref.run, task: ref.task, item: item), to: &bytes)
+        }
+    }
+
+    /// From the words of its line, the verb left out.
+    init?(_ words: [String]) {
+        self.init()
+        guard words.count >= 3,
+            let states = ItemStates(first: words[1].utf8, stretches: words[2].utf8)
+        else { return nil }
+        self.states = states
+        for word in words[3...] {
+            if word.hasPrefix("failed=") { failed = Int(word.dropFirst(7)) }
+            if word.hasPrefix("reason=") {
+                reason = FailureReason(rawValue: "\(word.dropFirst(7))")
+            }
+        }
     }
 }
 

@@ -84,6 +84,11 @@ public struct JournalFold {
         for task in runs[ref.run]?.tasks.keys.map({ $0 }) ?? [] {
             runs[ref.run]?.tasks[task]?.losses = 0
         }
+        for task in runs[ref.run]?.items.keys.map({ $0 }) ?? [] {
+            for item in runs[ref.run]?.items[task]?.begun.keys.map({ $0 }) ?? [] {
+                runs[ref.run]?.items[task]?.begun[item]?.losses = 0
+            }
+        }
     }
 
     // One that comes after the run's end says nothing.
@@ -152,6 +157,11 @@ public struct JournalFold {
 
     private mutating func update(_ ref: TaskRef, _ change: (inout RunPast.TaskPast) -> Void) {
         guard let task = ref.task else { return }
+        if let item = ref.item {
+            runs[ref.run, default: RunPast()].items[task, default: RunPast.ItemsPast()]
+                .update(item, change)
+            return
+        }
         change(&runs[ref.run, default: RunPast()].tasks[task, default: RunPast.TaskPast()])
     }
 }

@@ -6,10 +6,19 @@ public enum Reduction {
     /// A plan without the tasks that need not run again. Numbers stay; edges and files of what is
     /// gone go with it.
     ///
-    /// - Parameter results: final states by task number.
-    public static func reduce(_ plan: Plan, _ results: [Int: TaskState]) -> Plan {
+    /// - Parameters:
+    ///   - results: final states by task number.
+    ///   - items: what became of items, by task number: of an array those that did not succeed.
+    public static func reduce(
+        _ plan: Plan, _ results: [Int: TaskState], _ items: [Int: ItemStates] = [:]
+    ) -> Plan {
         let again = plan.tasks.filter { results[$0.number] != .success }
-        if again.count == plan.tasks.count || again.isEmpty { return plan }
+        if again.isEmpty { return plan }
+        let whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again)
+        return whole.items.isEmpty ? whole : reduce(whole, items)
+    }
+
+    private static func reduce(_ plan: Plan, to again: [PlanTask]) -> Plan {
         let kept = Set(again.map(\.number))
         let files = Set(again.flatMap { $0.spec[.file].map { String($0.suffix(64)) } })
         return Plan(
@@ -23,5 +32,56 @@ public enum Reduction {
                 case .unit, .dropin: true
                 }
             })
+    }
+
+    /// Items that succeeded are left out, with their lines; those that were not asked for come back.
+    private static func reduce(_ plan: Plan, _ items: [Int: ItemStates]) -> Plan {
+        var reduced = plan
+        reduced.items = []
+        for task in plan.tasks {
+            guard let all = plan.listedItems(of: task.number) else { continue }
+            let again = remaining(of: all, items[task.number] ?? ItemStates())
+            if again.count == all.count || again.isEmpty {
+                reduced.items += lines(all, of: task.number)
+                continue
+            }
+            reduced.items += lines(again, of: task.number)
+            guard
+                let at = plan.blobs.firstIndex(where: {
+                    $0.kind == .items && $0.name == "\(task.number)"
+                })
+            else { continue }
+            let blob = plan.blobs[at]
+            reduced.blobs[at] = PlanBlob(
+                kind: .items, name: blob.name, bytes: lines(blob.bytes, of: all, again))
+        }
+        return reduced
+    }
+
+    private static func remaining(of all: ItemRanges, _ states: ItemStates) -> ItemRanges {
+        var again = ItemRanges()
+        for range in all.all {
+            for item in range where states[item] != .success { again.append(item..<(item + 1)) }
+        }
+        return again
+    }
+
+    private static func lines(_ items: ItemRanges, of task: Int) -> [PlanItems] {
+        items.all.map { PlanItems(task: task, count: $0.count, first: $0.lowerBound) }
+    }
+
+    private static func lines(
+        _ list: [UInt8], of all: ItemRanges, _ again: ItemRanges
+    ) -> [UInt8] {
+        var kept: [UInt8] = []
+        var start = 0
+        for range in all.all {
+            for item in range {
+                guard let end = list[start...].firstIndex(of: 0x0a) else { return kept }
+                if again.contains(item) { kept.append(contentsOf: list[start...end]) }
+                start = end + 1
+            }
+        }
+        return kept
     }
 }

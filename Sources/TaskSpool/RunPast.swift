@@ -21,8 +21,11 @@ public struct RunPast: Equatable, Sendable {
     public var isCancelled = false
     /// Tasks of the latest generation that have a past.
     public var tasks: [Int: TaskPast] = [:]
+    /// The items of its arrays, by task.
+    public var items: [Int: ItemsPast] = [:]
     /// Results of earlier generations: what succeeded is not in the plan of a later one.
     public var earlier: [Int: TaskState] = [:]
+    public var earlierItems: [Int: ItemStates] = [:]
 
     /// One task's past.
     public struct TaskPast: Equatable, Sendable {
@@ -40,17 +43,61 @@ public struct RunPast: Equatable, Sendable {
         public init() {}
     }
 
+    /// The past of an array's items: two bits each, and more of those that have begun and not ended.
+    public struct ItemsPast: Equatable, Sendable {
+        public var states = ItemStates()
+        public var begun: [Int: TaskPast] = [:]
+        /// The first that failed.
+        public var failed: Int?
+        public var reason: FailureReason?
+
+        public init() {}
+
+        /// An attempt of an open item is under way.
+        public mutating func begin(_ item: Int, _ attempt: Int) {
+            update(item) {
+                $0.attempt = attempt
+                $0.isOpen = true
+                $0.due = nil
+            }
+        }
+
+        /// Its owner wants an open item ended.
+        public mutating func cancel(_ item: Int) { update(item) { $0.isCancelled = true } }
+
+        /// What waits for a time may start.
+        public mutating func forgetTimes() {
+            for item in begun.keys { begun[item]?.due = nil }
+        }
+
+        mutating func update(_ item: Int, _ change: (inout TaskPast) -> Void) {
+            // What comes after its end says nothing.
+            if states[item] != .open || item >= PlanLimits.items { return }
+            change(&begun[item, default: TaskPast()])
+            guard let final = begun[item]?.final else { return }
+            if final == .failure, failed == nil {
+                failed = item
+                reason = begun[item]?.reason
+            }
+            states[item] = .init(final)
+            begun[item] = nil
+        }
+    }
+
     public init() {}
 
     /// It was accepted, or asked for again, and has no end: it must get one.
     public var isLive: Bool {
-        ends[generation] == nil && (accept != nil || generation > 0 || !tasks.isEmpty)
+        ends[generation] == nil
+            && (accept != nil || generation > 0 || !tasks.isEmpty || !items.isEmpty)
     }
 
     mutating func begin(_ generation: Int) {
         self.generation = generation
         earlier = results
+        earlierItems = itemResults
         tasks = [:]
+        items = [:]
         isHeld = false
         isCancelled = false
     }
@@ -58,6 +105,29 @@ public struct RunPast: Equatable, Sendable {
     /// Final states by task number, of all generations.
     public var results: [Int: TaskState] {
         earlier.merging(tasks.compactMapValues(\.final)) { $1 }
+    }
+
+    /// What became of items, by task, of all generations: a success stays one.
+    public var itemResults: [Int: ItemStates] {
+        earlierItems.merging(items.mapValues(\.states)) { old, new in
+            var merged = new
+            old.each { state, items in
+                if state == .success { for item in items { merged[item] = state } }
+            }
+            return merged
+        }
+    }
+
+    /// An attempt may be under way.
+    public var hasOpenAttempt: Bool {
+        tasks.values.contains { $0.isOpen }
+            || items.values.contains { $0.begun.values.contains { $0.isOpen } }
+    }
+
+    /// Something waits for a time.
+    public var waitsForTime: Bool {
+        tasks.values.contains { $0.due != nil && $0.final == nil }
+            || items.values.contains { $0.begun.values.contains { $0.due != nil } }
     }
 
     /// Whether a file of that generation in failed/ is at rest: nobody asked for it since it came

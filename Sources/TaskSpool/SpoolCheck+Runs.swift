@@ -80,7 +80,7 @@ extension SpoolCheck {
         case .gone: return
         case .torn(let why): torn(id, found, past, why, isEnded: isEnded)
         case .valid(let plan, let digest):
-            if file.attempt > 1, plan.tasks.count > 1 {
+            if file.attempt > 1, !plan.isSingle {
                 add(
                     entry, "only a run of one task has its attempt in its name",
                     .rename(RunFileName(run: id, generation: file.generation)),
@@ -136,7 +136,7 @@ extension SpoolCheck {
     }
 
     private func isSingle(_ text: String) -> Bool {
-        (try? Plan(parsing: Array(text.utf8)))?.tasks.count == 1
+        (try? Plan(parsing: Array(text.utf8)))?.isSingle ?? false
     }
 }
 
@@ -156,8 +156,7 @@ public enum PlanRank {
         let expected: SpoolDirectory =
             past.isHeld
             ? .hold
-            : past.tasks.values.contains { $0.isOpen }
-                ? .active : past.tasks.values.contains { $0.due != nil } ? .deferred : .ready
+            : past.hasOpenAttempt ? .active : past.waitsForTime ? .deferred : .ready
         if place.directory == expected { rank += 20 }
         return rank + (SpoolDirectory.states.firstIndex(of: place.directory).map { 5 - $0 } ?? 0)
     }

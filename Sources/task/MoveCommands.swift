@@ -94,15 +94,24 @@ struct RetryCommand: MovesRuns {
         commandName: "retry", abstract: "Runs again what failed, and what hung on it.",
         discussion: """
             Moves the run from failed/ to ready/: its next generation begins, with the tasks that \
-            did not succeed. The same as `mv failed/ID+1 ready/ID+1`.
+            did not succeed. The same as `mv failed/ID+1 ready/ID+1`. RUN.K.I is one item of an \
+            array: of its arrays nothing else runs again.
             """)
     @OptionGroup var operands: RunOperands
 
     func run() throws {
         let mover = try Mover(operands.spool.choice)
-        for target in try mover.resolve(operands.runs, among: .failed) {
+        var chosen: [TaskID: Set<TaskRef>] = [:]
+        let targets = try mover.resolve(operands.runs, among: .failed)
+        for target in targets where target.item != nil {
+            chosen[target.run, default: []].insert(target)
+        }
+        for target in targets where target.item == nil { chosen[try mover.wholeRun(target)] = [] }
+        for run in targets.map(\.run) {
+            guard let items = chosen.removeValue(forKey: run) else { continue }
+            try mover.choose(items, of: run)
             try mover.move(
-                mover.wholeRun(target), from: [.failed], to: .ready,
+                run, from: [.failed], to: .ready,
                 otherwise: "only what is in failed/ can be retried; a run that succeeded, or ran "
                     + "without a taskd, leaves no file there: submit it again")
         }

@@ -86,8 +86,8 @@ struct Mover {
     func wholeRun(_ target: TaskRef) throws(ToolError) -> TaskID {
         if let task = target.task {
             throw ToolError(
-                "unable to move task \(task) of \(target.run): only whole runs are parked, released "
-                    + "and retried, nothing was moved",
+                "unable to move task \(task) of \(target.run): only whole runs are parked and released, "
+                    + "and runs and items (RUN.K.I) retried, nothing was moved",
                 status: ExitStatus.usage)
         }
         return target.run

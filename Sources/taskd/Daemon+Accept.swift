@@ -80,6 +80,7 @@ extension Daemon {
             .init("name", name), .init("unit", UnitName.of(name)), .init("digest", digest),
             .init("tasks", String(plan.tasks.count)),
         ]
+        if let items = Self.counts(of: plan) { fields.append(items) }
         if let root = plan.root, root.number != plan.tasks.last?.number {
             fields.append(.init("root", String(root.number)))
         }
@@ -108,12 +109,18 @@ extension Daemon {
         _ id: TaskID, _ plan: Plan, name: String, _ directory: SpoolDirectory, _ file: RunFileName,
         _ progress: [RunInput.Progress] = []
     ) {
-        runs[id] = RunRecord(plan: plan, name: name, directory: directory, file: file)
+        enter(
+            RunRecord(plan: plan, name: name, directory: directory, file: file),
+            RunInput(id: id, generation: file.generation, plan: plan, progress: progress))
+    }
+
+    func enter(_ run: RunRecord, _ past: RunInput) {
+        let id = run.file.run
+        runs[id] = run
         mostRuns = max(mostRuns, runs.count)
         unloadOneOfMany(id)
-        var input = RunInput(
-            id: id, generation: file.generation, plan: plan, progress: progress)
-        input.isHeld = directory == .hold
+        var input = past
+        input.isHeld = run.directory == .hold
         engine.handle(.accepted(input), at: now())
         perform(engine.takeActions())
     }

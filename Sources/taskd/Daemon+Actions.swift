@@ -25,6 +25,7 @@ extension Daemon {
                 named(ref, [.init("a", String(attempt)), .init("due", String(due))]))
         case .taskEnded(let ref, let state, let reason, let because):
             endTask(ref, state, reason, because)
+        case .itemsEnded(let ref, let result): endItems(ref, result)
         case .place(let id, let placement): place(id, placement)
         case .parked(let id, let ref):
             record(
@@ -136,7 +137,9 @@ extension Daemon {
 
     /// Remembers a task's result for the reduced plan.
     private func note(_ ref: TaskRef, _ state: TaskState) {
-        guard let task = ref.task, runs[ref.run]?.isSingle == false else { return }
+        guard let task = ref.task, ref.item == nil, runs[ref.run]?.isSingle == false else {
+            return
+        }
         runs[ref.run]?.results[task] = state
     }
 
@@ -146,7 +149,9 @@ extension Daemon {
         guard let run = runs[id] else { return }
         var fields: [EventLine.Field] = [.init("state", state.word)]
         if let reason { fields.append(.init("reason", reason.rawValue)) }
-        if let because, !run.isSingle { fields.append(.init("what", "\(because) failed")) }
+        if let because, run.plan?.tasks.count ?? 1 > 1 {
+            fields.append(.init("what", "\(because) failed"))
+        }
         if run.file.generation > 0 { fields.append(.init("g", String(run.file.generation))) }
         fields.append(.init("name", run.name))
         fields.append(.init("final", "yes"))

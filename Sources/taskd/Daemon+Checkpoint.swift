@@ -171,9 +171,31 @@ extension Daemon {
                 }
                 past.tasks[task.task] = own
             }
+            for items in engine.items(of: id) {
+                past.items[items.task] = itemsPast(of: items, run)
+            }
             pasts[id] = past
         }
         return pasts
+    }
+
+    private func itemsPast(of items: RunInput.ItemsProgress, _ run: RunRecord) -> RunPast.ItemsPast
+    {
+        var past = RunPast.ItemsPast()
+        past.states = items.states
+        (past.failed, past.reason) = (items.failure?.item, items.failure?.reason)
+        for item in items.begun {
+            var own = RunPast.TaskPast()
+            own.attempt = item.attempt
+            own.failures = item.failures
+            own.losses = item.losses
+            let ref = TaskRef(run: run.file.run, task: items.task, item: item.task)
+            own.isCancelled = run.cancelled.contains(ref)
+            if item.standing == .running { own.isOpen = true }
+            if case .due(let time) = item.standing { own.due = time }
+            past.begun[item.task] = own
+        }
+        return past
     }
 
     /// The checkpoint on disk, where it is whole and its segment is still there.

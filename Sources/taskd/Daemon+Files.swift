@@ -117,7 +117,6 @@ extension Daemon {
     /// Puts what failed, and what hung on it, into failed/ as the next generation.
     private func park(_ id: TaskID, _ run: RunRecord) throws(Errno) {
         let parked = RunFileName(run: id, generation: run.file.generation + 1).description
-        let reduced = run.isSingle ? nil : run.plan.map { Reduction.reduce($0, run.results) }
         let full = "\(id).full"
         do {
             try spool.move(run.file.description, run.directory, to: full, .tmp)
@@ -125,7 +124,10 @@ extension Daemon {
             // It lies there since an earlier try.
             if error != .noSuchFileOrDirectory || !spool.exists(full, .tmp) { throw error }
         }
-        if let reduced, reduced != run.plan {
+        let whole = run.plan?.hasItemLists ?? false ? try readFull(full) : run.plan
+        let reduced =
+            run.isSingle ? nil : whole.map { Reduction.reduce($0, run.results, run.items) }
+        if let reduced, reduced != whole {
             try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
             try spool.move("\(id).reduced", .tmp, to: parked, .failed)
             try spool.remove(full, .tmp)
@@ -137,5 +139,11 @@ extension Daemon {
             }
             try spool.move(full, .tmp, to: parked, .failed)
         }
+    }
+
+    /// A plan with its item lists, which memory does not have.
+    private func readFull(_ name: String) throws(Errno) -> Plan? {
+        let bytes = try spool.read(name, .tmp, limit: Spool.longestPlan)
+        return bytes.flatMap { try? Plan(parsing: $0) }
     }
 }

@@ -105,7 +105,7 @@ extension Daemon {
             [
                 .init("g", String(file.generation)), .init("by", String(spool.owner)),
                 .init("name", name),
-            ])
+            ] + Self.rest(of: plan))
         noteUnsynced(file.run)
         enter(file.run, plan, name: name, directory, file)
     }

@@ -25,11 +25,35 @@ extension Daemon {
         case damaged
     }
 
+    /// A live run's plan with its item lists, from its file.
+    func wholePlan(of id: TaskID) -> Found {
+        let found = plan(of: id)
+        guard case .plan(let plan) = found, plan.hasItemLists, let run = runs[id] else {
+            return found
+        }
+        return read(id, run)
+    }
+
+    /// Whether what an attempt needs of its plan can be read.
+    private func planAndText(of ref: TaskRef) -> Found {
+        let found = plan(of: ref.run)
+        guard case .plan(let plan) = found else { return found }
+        switch itemText(of: ref, plan) {
+        case .text: return found
+        case .notNow(let why): return .notNow(why)
+        case .removed: return .removed
+        case .damaged: return .damaged
+        }
+    }
+
     /// A live run's plan, from memory, else from its file, wherever that is by now; a damaged one from
     /// its accept record.
     func plan(of id: TaskID) -> Found {
         guard let run = runs[id] else { return .removed }
-        if let plan = run.plan { return .plan(plan) }
+        return run.plan.map { .plan($0) } ?? read(id, run)
+    }
+
+    private func read(_ id: TaskID, _ run: RunRecord) -> Found {
         var state = readState(PlanPlace(run.directory, run.file))
         do {
             if case .gone = state, let (directory, file) = try find(id) {
@@ -86,7 +110,7 @@ extension Daemon {
                 continue
             }
             guard pool.sent[ref] == attempt else { continue }
-            switch plan(of: ref.run) {
+            switch planAndText(of: ref) {
             case .plan: openGate(ref, attempt)
             case .notNow(let why):
                 if readAgain == 0 {

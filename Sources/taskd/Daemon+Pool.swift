@@ -223,6 +223,10 @@ extension Daemon {
             return unreadable.append((ref, attempt))
         }
         guard let task = ref.task.flatMap({ runs[ref.run]?.task($0) }) else { return }
+        guard case .text(let item) = itemText(of: ref, plan) else {
+            pool.gated.insert(ref)
+            return unreadable.append((ref, attempt))
+        }
         var fields: [UInt8] = []
         task.spec.append(to: &fields)
         let blobs = plan.files(of: task).map {
@@ -233,7 +237,7 @@ extension Daemon {
             .run(
                 PoolJob(
                     sequence: pool.jobSequence, ref: ref, attempt: attempt, name: task.spec.name,
-                    fields: fields.dropFirst(), blobs: blobs)))
+                    item: item, fields: fields.dropFirst(), blobs: blobs)))
     }
 
     /// Ends an attempt, wherever it is: not handed over yet, in the pool, or in a pool that is away.

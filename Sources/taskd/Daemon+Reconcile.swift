@@ -21,7 +21,9 @@ struct Reconciliation {
     /// A cancel that came before the run is live again.
     mutating func cancel(_ ref: TaskRef) {
         guard suspects[ref.run] != nil else { return }
-        if let task = ref.task {
+        if let task = ref.task, let item = ref.item {
+            suspects[ref.run]?.past.items[task, default: .init()].cancel(item)
+        } else if let task = ref.task {
             suspects[ref.run]?.past.tasks[task, default: .init()].isCancelled = true
         } else {
             suspects[ref.run]?.past.isCancelled = true
@@ -41,7 +43,11 @@ extension Daemon {
         for (_, line) in pending.events where line.verb == .end {
             if let ref = line.ref { ended[ref] = line.number("a") ?? 1 }
         }
-        for suspect in pending.suspects.values { resume(lookAgain(suspect), ended) }
+        let (running, over) = (Self.items(pool.sent), Self.items(ended))
+        for suspect in pending.suspects.values {
+            let id = suspect.id
+            resume(lookAgain(suspect), ended, (running[id] ?? [:], over[id] ?? [:]))
+        }
         endStrangers(pending.suspects)
         for (_, line) in pending.events { handle(line) }
         for (ref, attempt) in pool.sent where !pool.table.contains(ref) { lose(ref, attempt) }
@@ -72,16 +78,18 @@ extension Daemon {
     }
 
     /// Makes a run live again whose attempts may be under way: they run, have ended, or are lost.
-    private func resume(_ found: Reconciliation.Suspect, _ ended: [TaskRef: Int]) {
+    private func resume(
+        _ found: Reconciliation.Suspect, _ ended: [TaskRef: Int],
+        _ items: (running: [TaskRef: Int], ended: [TaskRef: Int])
+    ) {
         var suspect = found
         var progress = progress(of: suspect)
         for task in suspect.plan.tasks {
             let ref = TaskRef(run: suspect.id, task: task.number)
             let past = suspect.past.tasks[task.number]
             if past?.final != nil { continue }
-            guard let attempt = pool.sent[ref] ?? ended[ref] ?? open(past, suspect) else {
-                continue
-            }
+            guard let attempt = pool.sent[ref] ?? news(ended[ref], past) ?? open(past, suspect)
+            else { continue }
             pool.sent[ref] = attempt
             if let index = progress.firstIndex(where: { $0.task == task.number }) {
                 progress[index].standing = .running
@@ -90,8 +98,59 @@ extension Daemon {
                 progress.append(.init(task: task.number, standing: .running, attempt: attempt))
             }
         }
-        if progress.contains(where: { $0.standing == .running }) { putBack(&suspect) }
-        enter(suspect, progress)
+        let items = resumedItems(of: suspect, items)
+        if progress.contains(where: { $0.standing == .running })
+            || items.contains(where: { $0.begun.contains { $0.standing == .running } })
+        {
+            putBack(&suspect)
+        }
+        enter(suspect, progress, items)
+    }
+
+    /// Attempts of items by their run.
+    private static func items(_ attempts: [TaskRef: Int]) -> [TaskID: [TaskRef: Int]] {
+        var items: [TaskID: [TaskRef: Int]] = [:]
+        for (ref, attempt) in attempts where ref.item != nil {
+            items[ref.run, default: [:]][ref] = attempt
+        }
+        return items
+    }
+
+    /// Items that run, have ended while taskd was away, or are lost: all have the standing of those
+    /// that run, and what the pool says follows.
+    private func resumedItems(
+        of found: Reconciliation.Suspect,
+        _ known: (running: [TaskRef: Int], ended: [TaskRef: Int])
+    ) -> [RunInput.ItemsProgress] {
+        var suspect = found
+        for (ref, attempt) in known.ended {
+            guard let task = ref.task, let item = ref.item,
+                news(attempt, suspect.past.items[task]?.begun[item]) != nil
+            else { continue }
+            suspect.past.items[task, default: .init()].begin(item, attempt)
+        }
+        for (ref, attempt) in known.running {
+            guard let task = ref.task, let item = ref.item else { continue }
+            suspect.past.items[task, default: .init()].begin(item, attempt)
+        }
+        var items = items(of: suspect)
+        for at in items.indices {
+            let task = items[at].task
+            for index in items[at].begun.indices {
+                let item = items[at].begun[index].task
+                guard let own = suspect.past.items[task]?.begun[item], own.isOpen else { continue }
+                pool.sent[TaskRef(run: suspect.id, task: task, item: item)] = own.attempt
+                items[at].begun[index].standing = .running
+            }
+        }
+        return items
+    }
+
+    /// The attempt of an end that the pool tells again, unless that is on record: it would be counted
+    /// twice.
+    private func news(_ attempt: Int?, _ past: RunPast.TaskPast?) -> Int? {
+        guard let attempt, let past, !past.isOpen, past.attempt >= attempt else { return attempt }
+        return nil
     }
 
     /// The attempt that was under way as far as the journal and the file's name know.
@@ -99,7 +158,7 @@ extension Daemon {
         if let past, past.isOpen { return past.attempt }
         // A run of one task in active/ has been handed over: its place says so, unless the end of
         // that attempt is on record.
-        guard suspect.place.directory == .active, suspect.plan.tasks.count == 1,
+        guard suspect.place.directory == .active, suspect.plan.isSingle,
             suspect.place.file.attempt > past?.attempt ?? 0
         else { return nil }
         return suspect.place.file.attempt

@@ -58,7 +58,7 @@ extension Daemon {
     func mend(
         _ place: PlanPlace, _ past: RunPast
     ) throws(SpoolError) -> (plan: Plan, place: PlanPlace)? {
-        guard let plan = try plan(of: past), place.file.generation == 0 || plan.tasks.count == 1
+        guard let plan = try plan(of: past), place.file.generation == 0 || plan.isSingle
         else {
             return nil
         }

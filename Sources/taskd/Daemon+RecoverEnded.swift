@@ -45,7 +45,7 @@ extension Daemon {
         let name = past.accept?["unit"] ?? plan.tasks.last?.spec.name ?? id.description
         var run = RunRecord(plan: plan, name: name, directory: place.directory, file: place.file)
         run.isEnded = true
-        run.results = past.results
+        (run.results, run.items) = (past.results, past.itemResults)
         if latest > place.file.generation {
             move(id, &run, as: RunFileName(run: id, generation: latest))
         }
@@ -69,7 +69,7 @@ extension Daemon {
     ) throws(SpoolError) {
         let file = RunFileName(run: id, generation: past.generation)
         let there = PlanPlace(past.isHeld ? .hold : .ready, file)
-        let reduced = Reduction.reduce(plan, past.earlier)
+        let reduced = Reduction.reduce(plan, past.earlier, past.earlierItems)
         do {
             // Before it has the name of a retry: a crash between would leave one that runs everything.
             if reduced != plan {

@@ -81,14 +81,15 @@ extension Daemon {
         // One that a checkpoint has a line for was synced before that.
         if past.accept.map({ $0["digest"] != nil }) ?? true { noteUnsynced(id) }
         var suspect = Reconciliation.Suspect(
-            id: id, plan: plan, name: past.accept?["unit"] ?? UnitName.of(dropName),
+            id: id, plan: plan.withoutItemLists,
+            name: past.accept?["unit"] ?? UnitName.of(dropName),
             place: place, past: past)
         recordMove(&suspect)
         if isSuspect(suspect) {
             putBack(&suspect)
             reconcile?.suspects[id] = suspect
         } else {
-            enter(suspect, progress(of: suspect))
+            enter(suspect, progress(of: suspect), items(of: suspect))
         }
     }
 
@@ -101,7 +102,9 @@ extension Daemon {
             .init("name", suspect.name),
         ]
         if file.generation > suspect.past.generation {
-            record(.retry, id, [.init("g", String(file.generation))] + owner)
+            record(
+                .retry, id,
+                [.init("g", String(file.generation))] + owner + Self.rest(of: suspect.plan))
             let accept = suspect.past.accept
             suspect.past = RunPast()
             suspect.past.accept = accept
@@ -121,10 +124,14 @@ extension Daemon {
 
     /// What lies in ready/ waits for no time: it was due, or its owner put it there.
     private func hurry(_ suspect: inout Reconciliation.Suspect, _ owner: [EventLine.Field]) {
-        let waiting = suspect.past.tasks.filter { $0.value.due != nil && $0.value.final == nil }
+        var waiting = suspect.past.tasks.values.filter { $0.final == nil }.compactMap(\.due)
+        for items in suspect.past.items.values { waiting += items.begun.values.compactMap(\.due) }
         if waiting.isEmpty { return }
-        for task in waiting.keys { suspect.past.tasks[task]?.due = nil }
-        if waiting.values.contains(where: { $0.due ?? 0 > now() }) {
+        for task in suspect.past.tasks.keys where suspect.past.tasks[task]?.final == nil {
+            suspect.past.tasks[task]?.due = nil
+        }
+        for task in suspect.past.items.keys { suspect.past.items[task]?.forgetTimes() }
+        if waiting.contains(where: { $0 > now() }) {
             record(.release, suspect.id.description, owner)
         }
     }
@@ -132,7 +139,7 @@ extension Daemon {
     /// The name and the time of a file in deferred/ know better than a journal that lost its tail.
     private func recordDue(_ suspect: inout Reconciliation.Suspect) {
         let file = suspect.place.file
-        guard suspect.plan.tasks.count == 1, let task = suspect.plan.tasks.first?.number,
+        guard suspect.plan.isSingle, let task = suspect.plan.tasks.first?.number,
             suspect.past.tasks[task, default: .init()].attempt < file.attempt,
             suspect.past.tasks[task]?.due == nil
         else { return }
@@ -154,7 +161,7 @@ extension Daemon {
 
     /// An attempt may be under way: the place says so, or the journal.
     private func isSuspect(_ suspect: Reconciliation.Suspect) -> Bool {
-        suspect.place.directory == .active || suspect.past.tasks.values.contains { $0.isOpen }
+        suspect.place.directory == .active || suspect.past.hasOpenAttempt
     }
 
     /// An attempt is on record whose rename is not to be seen: a power failure took it back, or a
@@ -162,7 +169,7 @@ extension Daemon {
     func putBack(_ suspect: inout Reconciliation.Suspect) {
         guard [.ready, .deferred].contains(suspect.place.directory) else { return }
         var file = suspect.place.file
-        if suspect.plan.tasks.count == 1, let task = suspect.plan.tasks.first?.number {
+        if suspect.plan.isSingle, let task = suspect.plan.tasks.first?.number {
             file.attempt = max(file.attempt, suspect.past.tasks[task]?.attempt ?? 1)
         }
         do {
@@ -181,35 +188,47 @@ extension Daemon {
     func progress(of suspect: Reconciliation.Suspect) -> [RunInput.Progress] {
         var tasks = suspect.past.tasks
         let file = suspect.place.file
-        if file.attempt > 1, suspect.plan.tasks.count == 1 {
+        if file.attempt > 1, suspect.plan.isSingle {
             // The name knows, also when the record did not reach the disk.
             let number = suspect.plan.tasks[0].number
             let known = tasks[number]?.attempt ?? 0
             tasks[number, default: RunPast.TaskPast()].attempt = max(known, file.attempt - 1)
         }
-        return tasks.map { number, task in
-            let standing: RunInput.Progress.Standing
-            if let final = task.final {
-                standing = .final(final, task.reason)
-            } else if let due = task.due {
-                standing = .due(due)
-            } else {
-                standing = .open
-            }
-            return .init(
-                task: number, standing: standing, attempt: task.attempt, failures: task.failures,
-                losses: task.losses)
+        return tasks.map { number, task in .init(number, task) }
+    }
+
+    /// The same of the items of its arrays.
+    func items(of suspect: Reconciliation.Suspect) -> [RunInput.ItemsProgress] {
+        suspect.past.items.sorted { $0.key < $1.key }.map { number, items in
+            .init(
+                task: number, states: items.states,
+                failure: items.failed.map { .init(item: $0, reason: items.reason ?? .exit) },
+                begun: items.begun.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
         }
     }
 
     /// Makes a run live again, and ends what its owner wants ended.
-    func enter(_ suspect: Reconciliation.Suspect, _ progress: [RunInput.Progress]) {
+    func enter(
+        _ suspect: Reconciliation.Suspect, _ progress: [RunInput.Progress],
+        _ items: [RunInput.ItemsProgress]
+    ) {
         let (id, place, past) = (suspect.id, suspect.place, suspect.past)
-        enter(id, suspect.plan, name: suspect.name, place.directory, place.file, progress)
-        runs[id]?.isRemoved = suspect.isRemoved
+        var run = RunRecord(
+            plan: suspect.plan, name: suspect.name, directory: place.directory, file: place.file)
+        run.isRemoved = suspect.isRemoved
+        if !run.isSingle { (run.results, run.items) = (past.results, past.itemResults) }
+        var input = RunInput(
+            id: id, generation: place.file.generation, plan: suspect.plan, progress: progress)
+        input.items = items
+        enter(run, input)
         if past.isCancelled { cancelAgain(TaskRef(run: id)) }
         for (task, own) in past.tasks where own.isCancelled && own.final == nil {
             cancelAgain(TaskRef(run: id, task: task))
+        }
+        for (task, items) in past.items.sorted(by: { $0.key < $1.key }) {
+            for (item, own) in items.begun.sorted(by: { $0.key < $1.key }) where own.isCancelled {
+                cancelAgain(TaskRef(run: id, task: task, item: item))
+            }
         }
     }
 
@@ -218,5 +237,22 @@ extension Daemon {
         runs[ref.run]?.cancelled.insert(ref)
         engine.handle(.cancel(ref), at: now())
         perform(engine.takeActions())
+    }
+}
+
+extension RunInput.Progress {
+    /// A past that the journal knows.
+    init(_ number: Int, _ past: RunPast.TaskPast) {
+        let standing: Standing
+        if let final = past.final {
+            standing = .final(final, past.reason)
+        } else if let due = past.due {
+            standing = .due(due)
+        } else {
+            standing = .open
+        }
+        self.init(
+            task: number, standing: standing, attempt: past.attempt, failures: past.failures,
+            losses: past.losses)
     }
 }

@@ -90,7 +90,7 @@ extension Daemon {
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
             if let plan = try bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: past) {
-                reduced = try park(id, plan, past.results, as: file)
+                reduced = try park(id, plan, past, as: file)
             } else {
                 setAside(
                     id, "\(id).full", .tmp, "it is torn, and its accept record does not hold it")
@@ -106,9 +106,10 @@ extension Daemon {
 
     /// A failed run's plan is on its way in tmp/ID.full: what did not succeed goes to failed/.
     private func park(
-        _ id: TaskID, _ plan: Plan, _ results: [Int: TaskState], as file: RunFileName
+        _ id: TaskID, _ plan: Plan, _ past: RunPast, as file: RunFileName
     ) throws(Errno) -> Plan {
-        let reduced = plan.tasks.count == 1 ? plan : Reduction.reduce(plan, results)
+        let reduced =
+            plan.isSingle ? plan : Reduction.reduce(plan, past.results, past.itemResults)
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
         try spool.remove("\(id).full", .tmp)

@@ -103,7 +103,10 @@ extension Daemon {
         incoming.unreadable.remove(drop.name)
         let taken = TakenName(id: given ?? newID(), name: drop.unit)
         // Its run may still wait for the pool's table.
-        if let known = reconcile?.suspects[taken.id]?.plan {
+        if let suspect = reconcile?.suspects[taken.id] {
+            guard let known = whole(suspect) else {
+                return incoming.postpone(Array(drop.name.utf8), at: Clock.boot())
+            }
             return acceptAgain(drop, taken, known)
         }
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
@@ -117,6 +120,12 @@ extension Daemon {
         }
         incoming.unreadable.remove("take \(drop.name)")
         enter(compiled, taken, drop.identity)
+    }
+
+    private func whole(_ suspect: Reconciliation.Suspect) -> Plan? {
+        guard suspect.plan.hasItemLists else { return suspect.plan }
+        guard case .valid(let plan, _) = readState(suspect.place) else { return nil }
+        return plan
     }
 
     private func removeAgain(_ drop: Drop) {
@@ -154,7 +163,7 @@ extension Daemon {
 
     /// The same id a second time: the same plan is one run, another is refused.
     private func acceptAgain(_ drop: Drop, _ taken: TakenName) {
-        switch plan(of: taken.id) {
+        switch wholePlan(of: taken.id) {
         case .plan(let known): acceptAgain(drop, taken, known)
         case .damaged: acceptAgain(drop, taken, nil)
         case .notNow, .removed: incoming.postpone(Array(drop.name.utf8), at: Clock.boot())

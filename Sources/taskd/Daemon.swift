@@ -47,6 +47,8 @@ final class Daemon {
     /// When those that could not be read for now are tried again (CLOCK_BOOTTIME).
     var readAgain: Int64 = 0
     var carried = CarriedPlans()
+    /// The texts of items that were read last.
+    var itemBlock = ItemFile.Block()
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0
     var isStopping = false

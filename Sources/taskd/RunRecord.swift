@@ -6,7 +6,7 @@ import TaskSpool
 ///
 /// A cache: the directory is the truth, and a rename that meets ENOENT looks there.
 struct RunRecord {
-    /// Nil: one of many that wait; it is read from its file when it starts.
+    /// Nil: one of many that wait; it is read from its file when it starts. Item lists stay there.
     private(set) var plan: Plan?
     /// Unit name, as `name=` of its events.
     var name: String
@@ -28,13 +28,17 @@ struct RunRecord {
     var cancelled: Set<TaskRef> = []
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
     var results: [Int: TaskState] = [:]
+    /// What became of the items of arrays that have ended, for the same.
+    var items: [Int: ItemStates] = [:]
+    /// Where its item lists are in its file, once one was needed.
+    var lists: ItemFile?
 
     init(plan: Plan, name: String, directory: SpoolDirectory, file: RunFileName) {
-        self.plan = plan
+        self.plan = plan.withoutItemLists
         self.name = name
         self.directory = directory
         self.file = file
-        isSingle = plan.tasks.count == 1
+        isSingle = plan.isSingle
         first = plan.tasks.first?.number ?? 0
         let own = plan.tasks.first?.spec.name
         taskName = own == name ? nil : own
@@ -45,7 +49,7 @@ struct RunRecord {
         if isSingle { plan = nil }
     }
 
-    mutating func load(_ plan: Plan) { self.plan = plan }
+    mutating func load(_ plan: Plan) { self.plan = plan.withoutItemLists }
 
     /// The task's name; nil where there is none of that number.
     func name(of number: Int) -> String? {

@@ -8,6 +8,8 @@ struct Job {
     var attempt: Int
     /// TASK_NAME; the recipe may be that of another task that differs in its name only.
     var name: String
+    /// TASK_ITEM; nil where it is no item of an array.
+    var item: String?
     var recipe: Recipe
     unowned var owner: any AttemptOwner
 }

@@ -15,6 +15,7 @@ final class PlanRun: AttemptOwner {
     private let events: EventWriter?
     private var engine = TaskEngine()
     private var recipes = RecipeCache()
+    private var lists: ItemLists
     /// The end line that the scheduler has yet to call final or not.
     private var endLine: [UInt8] = []
     private var name = ""
@@ -33,6 +34,7 @@ final class PlanRun: AttemptOwner {
         self.executor = executor
         self.sink = sink
         self.events = events
+        lists = ItemLists(plan)
         results = Array(repeating: nil, count: plan.tasks.count)
     }
 
@@ -99,9 +101,10 @@ final class PlanRun: AttemptOwner {
 
     private func job(_ ref: TaskRef, _ attempt: Int) -> Job {
         let task = plan.tasks[index(of: ref.task ?? 0)]
+        let item = lists.text(of: ref)
         return Job(
-            ref: ref, attempt: attempt, name: task.spec.name,
-            recipe: recipes.recipe(for: task, in: plan), owner: self)
+            ref: ref, attempt: attempt, name: task.spec.name, item: item,
+            recipe: recipes.recipe(for: task, item: item, in: plan), owner: self)
     }
 
     // MARK: What the scheduler decides
@@ -124,6 +127,7 @@ final class PlanRun: AttemptOwner {
                 events?.append(line.bytes)
             case .taskEnded(let ref, let state, let reason, let because):
                 taskEnded(ref, state, reason, because)
+            case .itemsEnded(let ref, let result): itemsEnded(ref, result)
             case .runEnded(_, let state, let reason, let because):
                 runEnded(state, reason, because)
             case .place, .parked:
@@ -153,6 +157,24 @@ final class PlanRun: AttemptOwner {
         events?.append(line.bytes)
     }
 
+    private func itemsEnded(_ ref: TaskRef, _ result: ItemsResult) {
+        let at = index(of: ref.task ?? 0)
+        results[at] = AttemptResult(
+            state: result.state, reason: result.reason, exit: result.state == .failure ? 1 : nil,
+            what: result.sentence)
+        var line = LineBuilder("end", ref)
+        line.field("state", result.state.word)
+        if let reason = result.reason { line.field("reason", reason.rawValue) }
+        if let what = result.sentence { line.field("what", what) }
+        line.field("items", result.counts.total)
+        line.field("success", result.counts.success)
+        line.field("failure", result.counts.failure)
+        line.field("cancelled", result.counts.cancelled)
+        line.field("name", plan.tasks[at].spec.name)
+        line.word("final=yes")
+        events?.append(line.bytes)
+    }
+
     private func runEnded(_ state: TaskState, _ reason: FailureReason?, _ because: String?) {
         ended = state
         var line = LineBuilder("end", run: id)
@@ -168,7 +190,7 @@ final class PlanRun: AttemptOwner {
     func report(_ line: [UInt8]) { events?.append(line) }
 
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
-        results[index(of: job.ref.task ?? 0)] = result
+        if job.ref.item == nil { results[index(of: job.ref.task ?? 0)] = result }
         endLine = line
         engine.handle(
             .ended(job.ref, attempt: job.attempt, Outcome(result)), at: Clock.boot())

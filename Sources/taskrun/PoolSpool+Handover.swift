@@ -65,7 +65,7 @@ extension PoolSpool {
         }
         let message = PoolMessage.run(
             PoolJob(
-                sequence: 0, ref: job.ref, attempt: job.attempt, name: job.name,
+                sequence: 0, ref: job.ref, attempt: job.attempt, name: job.name, item: job.item,
                 fields: recipe.source[...], blobs: blobs))
         record.add("message", message.bytes)
         return record
@@ -96,7 +96,8 @@ extension PoolSpool {
         live.insert(AttemptKey(ref: job.ref, attempt: job.attempt))
         owner.jobs += 1
         let made = Job(
-            ref: job.ref, attempt: job.attempt, name: job.name, recipe: recipe, owner: self)
+            ref: job.ref, attempt: job.attempt, name: job.name, item: job.itemText,
+            recipe: recipe, owner: self)
         switch record.text("state") {
         case "running": Attempt.resume(record, made, executor)
         case "queued": executor.submit(made)

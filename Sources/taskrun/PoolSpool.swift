@@ -104,7 +104,8 @@ final class PoolSpool: AttemptOwner {
         live.insert(key)
         owner.jobs += 1
         let made = Job(
-            ref: job.ref, attempt: job.attempt, name: job.name, recipe: recipe, owner: self)
+            ref: job.ref, attempt: job.attempt, name: job.name, item: job.itemText,
+            recipe: recipe, owner: self)
         if segments.isOpen { executor.submit(made) } else { waiting.append(made) }
     }
 

@@ -55,14 +55,28 @@ final class Recipe {
             problem: SessionFailure(reason: .jail, exit: 202, what: what))
     }
 
+    /// - Parameter item: the text that stands where the values have `%i`.
+    convenience init(
+        _ spec: TaskSpec, item: String, files: [JailFile], owner: TaskOwner = .caller
+    ) {
+        do throws(TaskSpecError) {
+            self.init(try spec.expanding(item: item), files: files, owner: owner, item: item)
+        } catch {
+            self.init(
+                refusing: spec.name,
+                "\(error.key)= is none with the item \(item) in it: \(error.problem.what): "
+                    + error.problem.allowed)
+        }
+    }
+
     init(
         _ spec: TaskSpec, files: [JailFile], owner: TaskOwner = .caller,
-        problem: SessionFailure? = nil
+        problem: SessionFailure? = nil, item: String? = nil
     ) {
         self.spec = spec
         self.owner = owner
         self.files = files
-        let (steps, found) = Self.steps(of: spec)
+        let (steps, found) = Self.steps(of: spec, item)
         self.steps = steps
         self.problem = problem ?? found ?? Self.refusal(spec, owner)
         programs = Array(repeating: nil, count: steps.count)
@@ -109,14 +123,18 @@ final class Recipe {
         return end.signal.map { goodSignals.contains($0) } ?? false
     }
 
-    private static func steps(of spec: TaskSpec) -> ([Step], SessionFailure?) {
+    // Of a check the item is put in when the words are told apart: it is one of them, or within one.
+    private static func steps(of spec: TaskSpec, _ item: String?) -> ([Step], SessionFailure?) {
         var steps: [Step] = []
         var problem = unsupported(spec)
         for line in spec[.check] {
             if let (name, command) = line.divided(at: "="),
-                let argv = try? ShellWords.split(String(command)), !argv.isEmpty
+                let words = try? ShellWords.split(String(command)), !words.isEmpty
             {
-                steps.append(Step(check: String(name), argv: argv))
+                let argv = item.map { item in
+                    words.map { ItemText.expand($0, item: item) }
+                }
+                steps.append(Step(check: String(name), argv: argv ?? words))
             } else {
                 problem = SessionFailure(
                     reason: .check, exit: 127,

@@ -11,6 +11,16 @@ struct RecipeCache {
         var fields: [UInt8]
         /// What asks systemd is found elsewhere (`DirectProgram`).
         var asksSystemd: Bool
+        /// The text of the item, where the fields have a `%i`; empty for any item where they have `%%`.
+        var item: String?
+
+        init(_ fields: [UInt8], _ name: String, _ item: String?) {
+            self.fields = fields
+            asksSystemd = name.hasPrefix("systemd:")
+            guard let item else { return }
+            let marks = ItemText.marks(in: fields)
+            self.item = marks.item ? item : marks.any ? "" : nil
+        }
     }
 
     private let owner: TaskOwner
@@ -24,26 +34,30 @@ struct RecipeCache {
     /// The recipe of a job of taskd.
     mutating func recipe(for job: PoolJob) -> Recipe {
         // A copy: the slice would keep its whole packet.
-        let key = Key(fields: Array(job.fields), asksSystemd: Self.asksSystemd(job.name))
+        let key = Key(Array(job.fields), job.name, job.itemText)
         if let recipe = known[key] { return recipe }
-        return remember(make(job), as: key)
+        return remember(make(job, key.item), as: key)
     }
 
-    /// The recipe of a plan's task.
-    mutating func recipe(for task: PlanTask, in plan: Plan) -> Recipe {
+    /// The recipe of a plan's task, or of an item of it.
+    mutating func recipe(for task: PlanTask, item: String?, in plan: Plan) -> Recipe {
         var fields: [UInt8] = []
         task.spec.append(to: &fields)
-        let key = Key(fields: fields, asksSystemd: Self.asksSystemd(task.spec.name))
+        let key = Key(fields, task.spec.name, item)
         if let recipe = known[key] { return recipe }
-        return remember(Recipe(task.spec, files: JailFile.files(of: task, in: plan)), as: key)
+        let files = JailFile.files(of: task, in: plan)
+        let recipe =
+            key.item.map { Recipe(task.spec, item: $0, files: files) }
+            ?? Recipe(task.spec, files: files)
+        return remember(recipe, as: key)
     }
-
-    private static func asksSystemd(_ name: String) -> Bool { name.hasPrefix("systemd:") }
 
     private mutating func remember(_ recipe: Recipe, as key: Key) -> Recipe {
         recipe.source = key.fields
         // The next job may bring what was missing.
         if recipe.problem != nil { return recipe }
+        // Nor that of one item's text: it does not come again.
+        if key.item.map({ !$0.isEmpty }) ?? false { return recipe }
         let bytes = key.fields.count + recipe.files.reduce(0) { $0 + $1.bytes.count }
         keptBytes += bytes
         if known.count >= Self.most || keptBytes > Self.mostBytes {
@@ -54,7 +68,7 @@ struct RecipeCache {
         return recipe
     }
 
-    private func make(_ job: PoolJob) -> Recipe {
+    private func make(_ job: PoolJob, _ item: String?) -> Recipe {
         let spec: TaskSpec
         do throws(TaskSpecError) {
             spec = try TaskSpec(name: job.name, parsing: job.fields)
@@ -71,6 +85,7 @@ struct RecipeCache {
             }
             files.append(file)
         }
+        if let item { return Recipe(spec, item: item, files: files, owner: owner) }
         return Recipe(spec, files: files, owner: owner)
     }
 

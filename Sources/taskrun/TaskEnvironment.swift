@@ -51,6 +51,10 @@ enum TaskEnvironment {
             begin("\0TASK_INDEX=")
             Decimal.append(item, to: &bytes)
         }
+        if let item = job.item {
+            begin("\0TASK_ITEM=")
+            bytes.append(contentsOf: item.utf8)
+        }
         bytes.append(0)
         return bytes
     }

@@ -26,6 +26,14 @@ for item in intro verse outro; do
     ok "encode: $item.txt came out whole" bash -c "zcat $TMP/user/encoded/$item.txt.gz | cmp - encode/$item.txt"
 done
 
+works_in "$TMP/user/compressed" compress/compress.task
+mkdir -p "$TMP/user/pictures/lake"
+for picture in harbour.svg 'old mill.svg' lake/boats.svg; do echo "$picture" >"$TMP/user/pictures/$picture"; done
+sed -i "s|/srv/pictures|$TMP/user/pictures|" compress/compress.task
+exits "compress: all items succeed" 0 run task run "$PWD/compress/compress.task"
+is "compress: each came out whole" "$(for f in harbour 'old mill' boats; do zcat "$TMP/user/compressed/$f.svg.gz"; done)" \
+    "$(cat compress/pictures.list)"
+
 exits "pages: the pipeline succeeds" 0 run task run "$PWD/pages/pages.yaml"
 like "pages: it fetched first, thumbnails before the gallery" "$(tr '\n' ' ' <"$TMP/err")" \
     'fetched.*thumbnails.*gallery'

@@ -137,10 +137,10 @@ is "nothing is printed" "$(cat "$TMP/out")" ""
 
 fake_spool
 fake_spool
-printf '[Array]\nCount=3\n[Command]\ncommand="true"\n' >array.task
-exits "what this release does not carry out is refused at once" 2 task submit array.task
-like "it says what" "$(cat "$TMP/err")" 'Array.* is not carried out by this release'
-exits "on standard input as well" 2 bash -c 'task submit - <array.task'
+printf '[Service]\nStandardOutput=journal\n[Command]\ncommand="true"\n' >later.task
+exits "what this release does not carry out is refused at once" 2 task submit later.task
+like "it says what" "$(cat "$TMP/err")" 'StandardOutput=journal is not carried out by this release'
+exits "on standard input as well" 2 bash -c 'task submit - <later.task'
 is "nothing was dropped" "$(left)" ""
 printf '[RunIf]\ncron="* * * * *"\n[Command]\ncommand="./beat"\n' >beat.task
 exits "a unit with [RunIf]" 0 task submit beat.task

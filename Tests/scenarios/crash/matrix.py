@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The crash matrix: taskd or taskrun is killed at its n-th system call, or that call fails, in a scenario with dependencies,
-retries, checks, a large plan, a bad drop, a hold and a cancel; then taskd starts again, and the promises are asked.
+arrays, retries, checks, a large plan, a bad drop, a hold and a cancel; then taskd starts again, and the promises are asked.
 
     matrix.py INJECT BIN DIRECTORY [--seconds=S] [--seed=N] [--all] [--case=PROGRAM:DEED:CALLS:N]… [--list] [-v]
 
@@ -44,13 +44,14 @@ def unit(script, service="", jail="Jail=no", more=""):
 
 
 class Scenario:
-    """Eight drops; what must become of each."""
+    """Eight drops, two of them arrays; what must become of each."""
 
     def __init__(self, binaries, directory):
         self.bin, self.directory = binaries, directory
         self.marks = os.path.join(directory, "marks")
         self.template = os.path.join(directory, "template")
         self.expected = {}
+        self.items = {}  # of arrays: the state of each item
         self.build()
 
     def write(self, name, text):
@@ -73,9 +74,10 @@ class Scenario:
         drops = {
             "chain": (unit(mark("chain"), more="[Dependencies]\nRequires=lib.task\n"), "success"),
             "flaky": (unit(f"{mark('flaky')}; test $TASK_ATTEMPT -gt 1", "Restart=2\nRestartSec=20ms"), "success"),
-            "checked": ('[Checks]\none="true"\ntwo="true"\n[Jail]\nJail=no\n[Command]\ncommand="sh"\n[Args]\nargs="-c \'%s\'"\n' % mark("checked"), "success"),
+            "checked": (unit(f"{mark('checked')}.%i; test %i != b -o $TASK_ATTEMPT -gt 1", "Restart=1\nRestartSec=20ms",
+                             more='[Array]\nItems=a b c\nMaxParallel=2\n[Checks]\none="true"\ntwo="true"\n'), "success"),
             "refused": ('[Checks]\none="false"\n[Jail]\nJail=no\n[Command]\ncommand="true"\n', "failure"),
-            "fails": (unit(f"{mark('fails')}; exit 3", more="[Dependencies]\nRequires=lib.task\n"), "failure"),
+            "fails": (unit(f"{mark('fails')}; exit $TASK_INDEX", more="[Dependencies]\nRequires=lib.task\n[Array]\nCount=2\n"), "failure"),
             "large": (unit(mark("large"), more='[Environment]\nBIG="%05000d"\n' % 0), "success"),
             "jailed": ('[Command]\ncommand="true"\n', "success"),
             "held": (unit("exec sleep 1000"), "cancelled"),
@@ -85,6 +87,9 @@ class Scenario:
             run = subprocess.run([f"{self.bin}/task", "submit", path, f"--spool={self.template}"],
                                  capture_output=True, text=True, check=True).stdout.strip()
             self.expected[run] = (name, state)
+            if name in ("checked", "fails"):
+                task = 0 if name == "checked" else 1
+                self.items[run] = {f"{run}.{task}.{item}": "failure" if name == "fails" and item else "success" for item in range(3 - task)}
         self.held = next(run for run, (name, _) in self.expected.items() if name == "held")
         with open(os.path.join(self.template, "incoming", "bad.task"), "w") as file:
             file.write("[Service]\nLimitMme=1G\n")
@@ -327,7 +332,9 @@ class Case:
             parked = any(n.startswith(run) for n in self.names("failed"))
             self.expect(parked == (state != "success"), f"{name}: {'no ' if not parked else 'a '}plan in failed/")
             marks = os.path.join(self.scenario.marks, name)
-            if state == "success" and name != "jailed":
+            if run in self.scenario.items:
+                self.ask_items(run, name, ends, parked)
+            elif state == "success" and name != "jailed":
                 self.expect(os.path.exists(marks), f"{name} never ran")
         others = {run for _, run, _ in records if re.fullmatch(r"[0-9a-z]{26}", run)} - set(expected)
         rejects = [name for verb, name, _ in records if verb == "reject"]
@@ -337,6 +344,15 @@ class Case:
         self.strays()
         self.verify()
         self.words_of_taskd()
+
+    def ask_items(self, run, name, ends, parked):
+        for item, state in self.scenario.items[run].items():
+            got = ends.get((item, "0"), ["none"])[-1]
+            self.expect(got == state, f"item {item} of {name} ended as {got}, not {state}")
+        if parked:
+            file = next(n for n in self.names("failed") if n.startswith(run))
+            told = re.findall(rb"^items .*", open(f"{self.spool}/failed/{file}", "rb").read(), re.M)
+            self.expect(told == [b"items 1 1 1"], f"{name}: the plan in failed/ has {told}")
 
     def strays(self):
         for folder in WORK:
