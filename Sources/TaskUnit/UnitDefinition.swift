@@ -15,6 +15,8 @@ public struct UnitDefinition: Equatable, Sendable {
     public var name: String
     /// Where the unit begins.
     public var place: Place
+    ///
+    /// O(n): a copy.
     public var settings: [Setting] { written.compactMap(\.self) }
     /// As they were written; nil what was taken back or replaced. So a reset costs what it takes back.
     private var written: [Setting?] = []
@@ -34,9 +36,9 @@ public struct UnitDefinition: Equatable, Sendable {
         Setting(directive: .requires, value: name, place: place)
     }
 
-    /// The settings of one directive.
+    /// The settings of one directive. O(their number): a unit may have ten thousand of another.
     public func settings(_ directive: Directive) -> [Setting] {
-        settings.filter { $0.directive == directive }
+        (places[directive] ?? []).compactMap { written[$0] }
     }
 
     /// What fills a place that only one setting can have: a single directive, of a check or a
@@ -50,7 +52,7 @@ public struct UnitDefinition: Equatable, Sendable {
 
     /// Whether it says by itself when to run: its drop is an installation.
     public var isInstallation: Bool {
-        settings.contains { $0.directive == .cron || $0.directive == .runIfRequires }
+        !settings(.cron).isEmpty || !settings(.runIfRequires).isEmpty
     }
 
     /// Adds one value: appends to a list, replaces what is single, and a check or variable of the
@@ -110,22 +112,14 @@ public struct UnitDefinition: Equatable, Sendable {
         var spec = TaskSpec(name: name)
         var words: [String] = []
         var arguments: [String] = []
-        // The same directive's side by side, in the order of the file.
-        let order = settings.indices.sorted {
-            (settings[$0].directive.ordinal, $0) < (settings[$1].directive.ordinal, $1)
-        }
-        var start = 0
-        while start < order.count {
-            let directive = settings[order[start]].directive
-            let end =
-                order[start...].firstIndex { settings[$0].directive != directive } ?? order.count
-            let values = order[start..<end].map { settings[$0].value }
+        for directive in places.keys {
+            let values = settings(directive).map(\.value)
             switch directive {
+            case _ where values.isEmpty: break
             case .command: words = values.flatMap { Self.words($0) }
             case .arg: arguments = values
             default: spec[directive] = values
             }
-            start = end
         }
         spec[.command] = Array(words.prefix(1))
         spec[.arg] = words.dropFirst() + arguments

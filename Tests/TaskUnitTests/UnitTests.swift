@@ -333,6 +333,17 @@ func line(_ spec: TaskSpec) -> String {
         #expect(problems.isEmpty)
     }
 
+    /// Whoever drops a unit must not stop the daemon that reads it: each setting costs the same.
+    @Test(.timeLimit(.minutes(1)))
+    func asManySettingsAsAUnitMayHaveCostWhatTheyAre() {
+        let places = (0..<UnitLimits.settings - 1).map { "BindReadOnlyPaths=/usr:/mnt/\($0)\n" }
+        let (unit, problems) = parse(
+            "[Command]\ncommand=x\n[Jail]\n" + places.joined(), name: "x")
+        #expect(problems.isEmpty)
+        #expect(unit.settings(.bindReadOnlyPaths).count == places.count)
+        #expect(unit.spec[.bindReadOnlyPaths].count == places.count)
+    }
+
     @Test func randomBytesNeverCrash() {
         var generator = Seeded(state: 7)
         let alphabet = Array("[]=#;\"'\\ \n\tabRequiresServiceCommand%i@\0\u{e9}".utf8) + [0xff]
