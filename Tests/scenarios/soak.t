@@ -59,7 +59,7 @@ journal.run_ends["0" * 26, 0] = ["success"]
 soak.dropped[journal.accepts[run]] = "plain"')" 'broken no drop is taken twice'
 like "another end than the kind's" "$(judge 'soak.acknowledged[run] = "plain"
 journal.run_ends[run, 0] = ["failure"]')" 'broken each ends as its kind must'
-LEAK='soak.samples = [dict(at=t, disturbed=True, load=1, journal=0, segments=0, parked=0, **{"taskd.pss": 6000 + SLOPE * t}) for t in range(60)]
+LEAK='soak.samples = [dict(at=t, disturbed=True, load=1, journal=0, segments=0, parked=0, **{"taskd.anon": 6000 + SLOPE * t}) for t in range(60)]
 figures.judge(verdict, soak)'
 like "a leak" "$(judge "${LEAK/SLOPE/50}")" 'broken descriptors, threads, memory'
 unlike "no leak" "$(judge "${LEAK/SLOPE/20}")" 'broken descriptors'

@@ -114,7 +114,9 @@ class Daemons:
 
 
 def figures(pid):
-    """Descriptors, threads, VmRSS, Pss and anonymous memory in kB; None when it is gone."""
+    """Descriptors, threads, VmRSS and anonymous memory in kB; None when it is gone.
+
+    Not Pss: that grows when another process that shares the program's pages ends."""
     try:
         descriptors = len(os.listdir("/proc/%d/fd" % pid))
     except OSError:
@@ -123,20 +125,27 @@ def figures(pid):
     rollup = dict(l.split(":", 1) for l in
                   read("/proc/%d/smaps_rollup" % pid).splitlines()[1:] if ":" in l)
     number = lambda table, key: int(table.get(key, "0").split()[0])
-    if "VmRSS" not in status or "Pss" not in rollup:
+    if "VmRSS" not in status or "Anonymous" not in rollup:
         return None
     return {"fd": descriptors, "threads": number(status, "Threads"),
-            "rss": number(status, "VmRSS"), "pss": number(rollup, "Pss"),
-            "anon": number(rollup, "Anonymous")}
+            "rss": number(status, "VmRSS"), "anon": number(rollup, "Anonymous")}
 
 
 LIVE = ["incoming", "tmp", "ready", "active", "deferred", "hold"]
 
 
+def listed(path):
+    """Its entries; none before the taskd that was killed at its start has made the directory."""
+    try:
+        return list(os.scandir(path))
+    except FileNotFoundError:
+        return []
+
+
 def spool_figures(spool):
-    count = lambda name: len(os.listdir(os.path.join(spool, name)))
+    count = lambda name: len(listed(os.path.join(spool, name)))
     size = 0
-    for entry in os.scandir(spool + "/journal"):
+    for entry in listed(spool + "/journal"):
         try:
             size += entry.stat().st_size if "sqlite" not in entry.name else 0
         except OSError:

@@ -4,9 +4,9 @@
 # Series, unit, and how much it may rise over the second half of a part.
 SERIES = [
     ("taskd.fd", "", 1), ("taskd.threads", "", 0), ("taskd.rss", " kB", 1024),
-    ("taskd.pss", " kB", 1024), ("taskd.anon", " kB", 1024),
+    ("taskd.anon", " kB", 1024),
     ("pool.fd", "", 4), ("pool.threads", "", 0), ("pool.rss", " kB", 1024),
-    ("pool.pss", " kB", 1024), ("pool.anon", " kB", 1024),
+    ("pool.anon", " kB", 1024),
     ("live", " files", 20),
 ]
 RULE = ("flat: the line by least squares through the second half rises by no more than is allowed, or "
