@@ -64,7 +64,7 @@ extension TaskEngine {
             conclude(task, .cancelled, nil, in: &run, slot: slot)
         } else {
             _ = makeReady(&run, task, slot: slot)
-            if run.tasks[task].losses >= 3, !run.isHeld {
+            if run.tasks[task].losses >= Self.parkingLosses, !run.isHeld {
                 run.isHeld = true
                 actions.append(.parked(run.id, because: ref))
                 killAll(in: run)
@@ -80,6 +80,7 @@ extension TaskEngine {
         guard let input = orphans.removeValue(forKey: ref) else { return }
         running -= 1
         give(input)
+        endProbation(of: ref)
     }
 
     /// The slot and number of a task whose attempt runs.
@@ -95,6 +96,7 @@ extension TaskEngine {
         run.running -= 1
         running -= 1
         give(run.tasks[task].input)
+        endProbation(of: run.ref(task))
     }
 
     /// Decides a task and all that follows from it, without recursion.

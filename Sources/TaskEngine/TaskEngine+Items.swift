@@ -40,7 +40,7 @@ extension TaskEngine {
     /// Starts the next item of the array that is first in the queue, or takes it out of the queue.
     ///
     /// - Returns: false where what it needs is not there: nothing else starts before it.
-    mutating func fillItem(_ entry: ReadyEntry) -> Bool {
+    mutating func fillItem(_ entry: ReadyEntry, at now: Int64) -> Bool {
         guard var run = slots[entry.slot].run else { return false }
         slots[entry.slot].run = nil
         defer { slots[entry.slot].run = run }
@@ -52,12 +52,17 @@ extension TaskEngine {
             return true
         }
         let input = run.tasks[entry.task].input
-        if input.memory > 0, running >= capacity || !fits(input.memory) { return false }
+        let losses = run.arrays[entry.task]?.begun[item]?.losses ?? 0
+        let isSuspect = Self.isSuspect(losses: losses)
+        if isSuspect, sitsOut(entry) { return true }
+        if isSuspect || input.memory > 0, running >= capacity { return false }
+        if input.memory > 0, !fits(input.memory) { return false }
         if let semaphore = input.semaphore, !hasRoom(semaphore) {
             ready.removeMin()
             semaphores[semaphore.name]?.waiting.append(entry)
             return true
         }
+        if isSuspect { beginProbation(of: run.ref(entry.task, item: item), at: now) }
         let attempt = run.arrays[entry.task]?.start(item) ?? 1
         run.running += 1
         running += 1
@@ -128,7 +133,7 @@ extension TaskEngine {
             run.arrays[task]?.conclude(item, .cancelled, nil)
         } else {
             run.arrays[task]?.makeReady(item)
-            if own.losses >= 3, !run.isHeld {
+            if own.losses >= Self.parkingLosses, !run.isHeld {
                 run.isHeld = true
                 actions.append(.parked(run.id, because: ref))
                 killAll(in: run)
@@ -151,6 +156,7 @@ extension TaskEngine {
     private mutating func stopItem(_ item: Int, of task: Int, in run: inout LiveRun) {
         run.arrays[task]?.stop(item)
         stop(task, in: &run)
+        endProbation(of: run.ref(task, item: item))
     }
 
     /// After a change of its items: the array ends, or its next item may start.
@@ -204,6 +210,9 @@ extension TaskEngine {
                 run.running += 1
                 running += 1
                 promise(run.tasks[task].input)
+                if Self.isSuspect(losses: item.losses), probation == nil {
+                    beginProbation(of: run.ref(task, item: item.task), at: now)
+                }
                 run.placement = .active
             case .due(let time):
                 let latest = now &+ run.interval(task, item: item.task)

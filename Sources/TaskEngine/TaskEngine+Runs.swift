@@ -43,6 +43,9 @@ extension TaskEngine {
             run.running += 1
             running += 1
             promise(run.tasks[task].input)
+            if Self.isSuspect(losses: past.losses), probation == nil {
+                beginProbation(of: run.ref(task), at: now)
+            }
             run.placement = .active
         case .due(let time):
             // The interval from now on: a later time was read from a clock that has been set back since.
@@ -79,6 +82,7 @@ extension TaskEngine {
         index = [:]
         ready = Heap()
         due = Heap()
+        suspects = []
         semaphores = semaphores.filter { $0.value.holders > 0 }
     }
 

@@ -35,10 +35,10 @@ extension TaskEngine {
         due.insert(DueEntry(due: time, slot: slot, stamp: slots[slot].stamp, task: task))
     }
 
-    mutating func fill() {
+    mutating func fill(at now: Int64) {
         while running < capacity + (capacity > 0 ? lookAhead : 0), let entry = ready.min {
             if slots[entry.slot].stamp == entry.stamp, isArray(entry.slot, entry.task) {
-                if fillItem(entry) { continue }
+                if fillItem(entry, at: now) { continue }
                 return
             }
             guard slots[entry.slot].stamp == entry.stamp, let run = slots[entry.slot].run,
@@ -48,9 +48,14 @@ extension TaskEngine {
                 continue
             }
             let input = run.tasks[entry.task].input
-            if input.memory > 0, running >= capacity || !fits(input.memory) { return }
+            let isSuspect = Self.isSuspect(losses: run.tasks[entry.task].losses)
+            if isSuspect, sitsOut(entry) { continue }
+            // Neither waits in the pool for a slot: what is promised, and who is tried, runs.
+            if isSuspect || input.memory > 0, running >= capacity { return }
+            if input.memory > 0, !fits(input.memory) { return }
             ready.removeMin()
             if let semaphore = input.semaphore, !enter(semaphore, entry) { continue }
+            if isSuspect { beginProbation(of: run.ref(entry.task), at: now) }
             start(entry)
         }
     }

@@ -30,6 +30,9 @@ public struct TaskEngine {
     var semaphores: [String: Semaphore] = [:]
     /// Attempts that run though their run was forgotten: they hold a slot until their end.
     var orphans: [TaskRef: TaskInput] = [:]
+    /// The suspect that runs alone among its like, and until when; those that wait for it.
+    var probation: (ref: TaskRef, until: Int64)?
+    var suspects: [ReadyEntry] = []
     var actions: [EngineAction] = []
     var capacity = 0
     var memory: Int64 = 0
@@ -67,7 +70,11 @@ public struct TaskEngine {
     }
 
     /// When something becomes due, in the engine's clock; nil when nothing waits for a time.
-    public var nextDeadline: Int64? { due.min?.due }
+    public var nextDeadline: Int64? {
+        let probationEnds = suspects.isEmpty ? nil : probation?.until
+        guard let first = due.min?.due else { return probationEnds }
+        return min(first, probationEnds ?? first)
+    }
 
     /// The actions since the last call.
     public mutating func takeActions() -> [EngineAction] {
@@ -126,6 +133,7 @@ public struct TaskEngine {
             _ = makeReady(&run, entry.task, slot: entry.slot)
             settle(run, slot: entry.slot)
         }
-        fill()
+        endProbation(at: now)
+        fill(at: now)
     }
 }

@@ -209,6 +209,78 @@ private func run(
         #expect(again.last == .start(ref(1), attempt: 4))
     }
 
+    /// A pool of four slots dies with all four, again and again: of what is lost each time only the
+    /// culprit is parked.
+    @Test func neighboursOfWhatTakesThePoolDownAreNotParked() {
+        var bench = Bench(slots: 4)
+        let culprit = ref(3)
+        var running: [TaskRef: Int] = [:]
+        var parked: [TaskRef] = []
+        func carryOut(_ actions: [EngineAction]) {
+            for action in actions {
+                switch action {
+                case .start(let ref, let attempt): running[ref] = attempt
+                case .parked(_, let ref): parked.append(ref)
+                default: break
+                }
+            }
+        }
+        for number in 1...6 { carryOut(bench.tell(run(UInt64(number)))) }
+        for _ in 0..<20 {
+            guard running[culprit] != nil else {
+                // It does not run: the first that does ends well.
+                guard let (ref, attempt) = running.min(by: { $0.key.run < $1.key.run }) else {
+                    break
+                }
+                running[ref] = nil
+                carryOut(bench.tell(.ended(ref, attempt: attempt, .success)))
+                continue
+            }
+            let lost = running.sorted { $0.key.run < $1.key.run }
+            running = [:]
+            carryOut(bench.tell(.capacity(slots: 0, memory: 0)))
+            for (ref, attempt) in lost { carryOut(bench.tell(.lost(ref, attempt: attempt))) }
+            carryOut(bench.tell(.capacity(slots: 4, memory: 1 << 30)))
+        }
+        #expect(parked == [culprit])
+        #expect(bench.engine.runs == 1 && running.isEmpty)
+    }
+
+    @Test func aSuspectThatRunsForLongKeepsTheOthersForAMinute() {
+        var bench = Bench(slots: 4)
+        for number in 1...2 {
+            _ = bench.tell(run(UInt64(number)))
+            _ = bench.tell(.lost(ref(UInt64(number)), attempt: 1))
+        }
+        _ = bench.tell(.capacity(slots: 0, memory: 0))
+        _ = bench.tell(.lost(ref(1), attempt: 2))
+        _ = bench.tell(.lost(ref(2), attempt: 2))
+        #expect(
+            bench.tell(.capacity(slots: 4, memory: 1 << 30)) == [.start(ref(1), attempt: 3)])
+        #expect(bench.tell(run(3)) == [.place(id(3), .active), .start(ref(3), attempt: 1)])
+        let until = bench.now + 60_000_000
+        #expect(bench.engine.nextDeadline == until)
+        #expect(bench.advance(to: until - 1) == [])
+        #expect(bench.advance(to: until) == [.start(ref(2), attempt: 3)])
+        #expect(bench.engine.nextDeadline == nil)
+    }
+
+    @Test func aSuspectWaitsForASlotOfItsOwn() {
+        var bench = Bench(slots: 1)
+        bench.engine.lookAhead = 8
+        _ = bench.tell(run(1))
+        for attempt in 1...2 { _ = bench.tell(.lost(ref(1), attempt: attempt)) }
+        _ = bench.tell(.ended(ref(1), attempt: 3, .success))
+        _ = bench.tell(run(2))
+        _ = bench.tell(run(3))
+        _ = bench.tell(.capacity(slots: 0, memory: 0))
+        _ = bench.tell(.lost(ref(3), attempt: 1))
+        _ = bench.tell(.capacity(slots: 1, memory: 1 << 30))
+        _ = bench.tell(.lost(ref(3), attempt: 2))
+        #expect(
+            bench.tell(.ended(ref(2), attempt: 1, .success)).last == .start(ref(3), attempt: 3))
+    }
+
     @Test func aRunThatComesParkedStaysWhereItIs() {
         var bench = Bench(slots: 4)
         var input = RunInput(

@@ -93,26 +93,19 @@ printf '[Service]\nRestart=on-failure\nRestartSec=20ms\nLimitMem=24M\n[Args]\nar
 ok "FAULT 47: a poison task is tried again, after a while" wait_until 30 seen retry "$(id_of crash6.task)"
 # What takes taskrun down is lost each time.
 [ "$("$BIN/taskrun" --help | grep -c .)" -gt 0 ] && unit sh "-c 'kill -KILL \$PPID'" | drop killer.task
+for ((i = 0; i < 40; i++)); do unit true | drop "well$i.task"; done
 held() { [ -e "$SPOOL/hold/$(id_of killer.task)$1" ]; }
 ok "FAULT 47: one that takes taskrun down is parked after three losses" wait_until 60 held ':3'
 is "it is lost three times, not more" "$(journal | awk -v id="$(id_of killer.task)" '$5 == "lost" && index($6, id) == 1' | wc -l)" 3
-# Known, not mended: what was handed over each time it struck was lost as often, and is parked with it.
-release_neighbours() {
-    local file killer
-    killer=$(id_of killer.task)
-    for file in "$SPOOL"/hold/*; do
-        [[ $file == *"$killer"* ]] || mv "$file" "$SPOOL/ready/" 2>/dev/null || true
-    done
-}
-for ((i = 0; i < 40; i++)); do unit true | drop "well$i.task"; done
-wells() { release_neighbours; [ "$(journal | awk '$5 == "end" && / name=well/ && / state=success/ && $6 !~ /[.]/' | wc -l)" -eq 40 ]; }
+wells() { [ "$(journal | awk '$5 == "end" && / name=well/ && / state=success/ && $6 !~ /[.]/' | wc -l)" -eq 40 ]; }
 ok "FAULT 47: the others all succeed" wait_until 60 wells
-again() { release_neighbours; [ "$(journal | awk '$5 == "retry" && / name=crash/' | wc -l)" -ge 12 ]; }
+again() { [ "$(journal | awk '$5 == "retry" && / name=crash/' | wc -l)" -ge 12 ]; }
+is "FAULT 47: and nothing beside it is parked" "$(find "$SPOOL/hold" -type f | grep -vc "$(id_of killer.task)")" 0
 ok "the poison tasks are still tried" wait_until 30 again
 grow() { journal | awk '$5 == "retry" && / name=crash1/ { split($8, due, "="); print due[2] - $4 }' | sort -n; }
 ok "FAULT 47: with a delay that grows" test "$(grow | tail -n 1)" -ge $((2 * $(grow | head -n 1)))
 greedy() { journal | awk -v id="$(id_of greedy.task)" '$5 == "end" && index($6, id) == 1'; }
-tried() { release_neighbours; [ -n "$(greedy)" ]; }
+tried() { [ -n "$(greedy)" ]; }
 ok "one with a limit of memory ends" wait_until 30 tried
 if [[ $(greedy) == *weak=*LimitMem* ]]; then
     skip "FAULT 47: out of memory is told apart" "LimitMem= is weak here"
