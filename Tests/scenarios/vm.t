@@ -77,7 +77,7 @@ ExecStopPost=/bin/systemctl --no-block poweroff
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
-TimeoutStartSec=800
+TimeoutStartSec=1100
 END
 cat >"$TMP/mnt/opt/task/inside" <<'END'
 export PATH=/opt/task/bin:/usr/sbin:/usr/bin:/sbin:/bin TASKSPOOL_BIN=/opt/task/bin HOME=/root
@@ -86,7 +86,7 @@ cd /opt/task
 # said NAME COMMAND…: its output, each line behind its name, then its status
 said() {
     local name=$1 status=0
-    timeout -s KILL 300 "${@:2}" </dev/null >/tmp/said 2>&1 || status=$?
+    timeout -s KILL 600 "${@:2}" </dev/null >/tmp/said 2>&1 || status=$?
     sed "s/^/@$name: /" /tmp/said
     echo "@$name= $status"
 }
@@ -126,7 +126,7 @@ umount "$TMP/mnt"
 
 # ---- it runs; a processor in software: no KVM is asked for
 
-timeout -s KILL 840 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
+timeout -s KILL 1140 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
     -nodefaults -serial stdio -kernel "$KERNEL"/boot/vmlinuz-* -initrd "$TMP/ram.gz" \
     -drive "file=$TMP/disk.img,if=virtio,format=raw" \
     -drive "file=$TMP/quota.img,if=virtio,format=raw" -append 'console=ttyS0 quiet panic=-1' \
