@@ -56,15 +56,14 @@ extension History {
         return found
     }
 
-    /// Items of a run that failed, the lowest ids first: a few of them.
+    /// Items of a run that failed, in their order: a few of them.
     public func failedItems(
         ofRun run: TaskID, limit: Int
     ) throws(HistoryError) -> [TaskRow] {
         let rows = try database.prepare(
             """
             select \(Self.taskColumns) from task indexed by item_failed
-            where item is not null and status = 6 and id between ?1 || '.' and ?1 || '/'
-            order by id limit ?2
+            where item is not null and status = 6 and run = ?1 order by k, item limit ?2
             """)
         rows.bind(1, run.description)
         rows.bind(2, Int64(limit))

@@ -40,7 +40,7 @@ enum Schema {
         create index task_name on task(name, id);
         create index event_job on event(job_id);
         create index event_note on event(job_id) where verb = 'note';
-        create index item_failed on task(id) where item is not null and status = 6;
+        create index item_failed on task(run, k, item) where item is not null and status = 6;
         """
 
     static var statuses: String {

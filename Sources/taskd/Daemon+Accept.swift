@@ -39,6 +39,7 @@ extension Daemon {
     ) throws(Errno) {
         let file = taken.id.description
         let isLarge = encoded.count > Self.longestCarriedPlan
+        noteSize(encoded)
         try spool.write(encoded, to: file, .tmp, durable: isLarge)
         try spool.move(file, .tmp, to: file, .ready)
         if isLarge { try syncReady(file) }

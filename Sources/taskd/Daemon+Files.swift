@@ -69,6 +69,9 @@ extension Daemon {
         }
     }
 
+    /// Item lists of megabytes are in memory only while a plan is read.
+    func noteSize(_ plan: [UInt8]) { if plan.count > 1 << 20 { isBloated = true } }
+
     /// After a burst taskd is as small as before.
     private func releaseMemory() {
         if mostRuns >= 1000 {
@@ -144,6 +147,7 @@ extension Daemon {
     /// A plan with its item lists, which memory does not have.
     private func readFull(_ name: String) throws(Errno) -> Plan? {
         let bytes = try spool.read(name, .tmp, limit: Spool.longestPlan)
+        noteSize(bytes ?? [])
         return bytes.flatMap { try? Plan(parsing: $0) }
     }
 }

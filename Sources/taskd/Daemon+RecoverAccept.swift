@@ -23,6 +23,7 @@ extension Daemon {
             let name = place.file.description
             guard let bytes = try spool.read(name, place.directory, limit: Spool.longestPlan)
             else { return .torn("it is too large") }
+            noteSize(bytes)
             return .valid(try Plan(parsing: bytes), bytes)
         } catch let error as PlanError {
             return .torn(error.sentence)

@@ -49,6 +49,8 @@ final class Daemon {
     var carried = CarriedPlans()
     /// The texts of items that were read last.
     var itemBlock = ItemFile.Block()
+    /// A large plan was read: what it took is given back at the end of the turn.
+    var isBloated = false
     /// Records of attempts wait for the disk before they start, until then (CLOCK_BOOTTIME).
     var cautiousUntil: Int64 = 0
     var isStopping = false
@@ -148,6 +150,8 @@ final class Daemon {
         tryUnreadable()  // of those whose start had to be durable first
         flushPool()
         maybeCheckpoint()
+        if isBloated { Memory.trim() }
+        isBloated = false
     }
 
     /// When the next turn is due though nothing happens, in CLOCK_BOOTTIME; nil: never.

@@ -80,18 +80,35 @@ truncate -s 33M huge && refused "a large file" 'Items=@huge: the file is too lar
 # ---- failures
 
 # shellcheck disable=SC2016
-unit some 'echo x >>'"$OUT"'/$1; test $1 != 2 -a $1 != 5 || test -e '"$OUT"'/mended' '[Array]' 'Count=8'
+unit some 'echo x >>'"$OUT"'/$1; test $1 != 2 -a $1 != 5 || test -e '"$OUT"'/mended.$1' '[Array]' 'Count=8'
 printf '[Dependencies]\nRequires=some.task\n[Jail]\nJail=no\n[Command]\ncommand="touch"\n[Args]\nargs="%s/after"\n' "$OUT" >after.task
 exits "an array of which two items fail, has failed" 1 task submit --wait after.task
 run=$(journal | awk '$5 == "accept" { id = $6 } END { print id }')
+ran() { (cd "$OUT" && wc -l [0-7] | awk '$2 != "total" { printf "%s ", $1 }' && find . -name after); }
 is "the others ran" "$(items success "$run")" "0 1 3 4 6 7 "
-is "what depends on it did not" "$([ -e "$OUT/after" ] || echo no)" no
+is "what depends on it did not" "$(ran)" "1 1 1 1 1 1 1 1 "
 like "its end says how many and which" "$(end_of "$run.0")" 'what=2%20of%208%20items%20failed,%20the%20first%20is%202'
 is "its plan has what failed" "$(grep -a ^items "$SPOOL/failed/$run+1")" "$(printf 'items 0 1 2\nitems 0 1 5')"
-touch "$OUT/mended"
+status=$(task status "$run.0")
+like "task status counts them" "$status" 'Items: 8 of 8 ended: 6 success, 2 failure'
+like "… has a histogram" "$status" $'Took:\n +< [0-9.]+[mu]?s +[0-9]+  █'
+like "… and names what failed" "$status" $'Failed:\n +[0-9a-z]{8}[.]0[.]2  exit 1\n +[0-9a-z]{8}[.]0[.]5  exit 1'
+like "… an item by itself" "$(task status "$run.0.5")" 'Result: exit 1'
+exits "… and none that is not there" 3 task status "$run.0.8"
+like "task explain names them" "$(task explain "$run")" '[.]0[.]2: exit status 1'
+
+touch "$OUT/mended.5"
+exits "task retry of one that succeeded" 3 task retry "$run.0.3"
+like "… says so" "$(cat "$TMP/err")" "unable to retry $run.0.3: it is none of the items that failed, nothing was moved"
+exits "task retry of one item" 0 task retry "$run.0.5"
+exits "… ends, with another still failed" 1 task wait --timeout=30s "$run"
+is "… and ran it alone" "$(ran)" "1 1 1 1 1 2 1 1 "
+is "… the other is still there" "$(grep -a ^items "$SPOOL/failed/$run+2")" "items 0 1 2"
+like "… and counted as failed" "$(task status "$run.0")" 'Items: 8 of 8 ended: 7 success, 1 failure'
+touch "$OUT/mended.2"
 exits "task retry" 0 task retry "$run"
 exits "… succeeds" 0 task wait --timeout=30s "$run"
-is "… and ran only those, and what waited" "$(cd "$OUT" && wc -l [0-7] | awk '$2 != "total" { printf "%s ", $1 }'; ls "$OUT/after")" "1 1 2 1 1 2 1 1 $OUT/after"
+is "… and ran what had failed, and what waited" "$(ran)" "1 1 2 1 1 2 1 1 ./after"
 is "nothing of it is left" "$(find "$SPOOL/failed" -name "$run*")" ""
 
 # shellcheck disable=SC2016
