@@ -220,6 +220,7 @@ private final class SegmentIndexer {
             case .end: isAtEnd = true
             }
         }
+        try events.items.flush()
         if count > 0 || (isAtEnd && isSealed) {
             try savePosition(cursor, isDone: isAtEnd && isSealed)
         }

@@ -19,6 +19,15 @@ final class ItemCounter {
     private var running: Set<[UInt8]> = []
     private var before: Int64?
 
+    private struct Counted {
+        var states: [Int64: Int64] = [:]
+        var times: [Int64: Int64] = [:]
+        var done: Int64 = 0
+        var latest: Int64 = 0
+    }
+    /// What was counted and is not written, by array.
+    private var counted: [[UInt8]: Counted] = [:]
+
     init(_ database: Database) throws(HistoryError) {
         know = try database.prepare(
             """
@@ -30,7 +39,8 @@ final class ItemCounter {
             insert into items(id, began) values(?1, ?2)
             on conflict(id) do update set began = coalesce(began, excluded.began)
             """)
-        finish = try database.prepare("update items set done = done + 1, latest = ?2 where id = ?1")
+        finish = try database.prepare(
+            "update items set done = done + ?3, latest = ?2 where id = ?1")
         state = try database.prepare("select status from task where id = ?1")
         move = try database.prepare(
             """
@@ -39,8 +49,8 @@ final class ItemCounter {
             """)
         addTime = try database.prepare(
             """
-            insert into item_time(id, bucket, n) values(?1, ?2, 1)
-            on conflict(id, bucket) do update set n = n + 1
+            insert into item_time(id, bucket, n) values(?1, ?2, ?3)
+            on conflict(id, bucket) do update set n = n + excluded.n
             """)
         startArray = try database.prepare(
             """
@@ -86,36 +96,58 @@ final class ItemCounter {
         return try state.step() ? state.integer(0) : nil
     }
 
-    /// After it was applied.
+    /// After it was applied. What is counted is written with `flush`.
     func count(
         _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int, node: String
     ) throws(HistoryError) {
-        let array = event.array
-        if event.isVerb("start"), !running.contains(Array(array)) {
-            try start(event, run, task, node)
-        }
-        let after = try status(event)
+        let array = Array(event.array)
+        if event.isVerb("start"), !running.contains(array) { try start(event, run, task, node) }
+        let after = Self.status(after: event) ?? before
         if after != before {
-            if let before { try move(array, before, -1) }
-            if let after { try move(array, after, 1) }
+            if let before { counted[array, default: Counted()].states[before, default: 0] -= 1 }
+            if let after { counted[array, default: Counted()].states[after, default: 0] += 1 }
         }
         guard event.isVerb("end"), event.has("final", "yes") else { return }
-        finish.bind(1, array)
-        finish.bind(2, event.time)
-        try finish.run()
-        if let span = event.number("us") {
-            addTime.bind(1, array)
-            addTime.bind(2, Int64(ItemTimes.bucket(of: span)))
-            try addTime.run()
-        }
+        counted[array, default: Counted()].done += 1
+        counted[array]?.latest = event.time
+        guard let span = event.number("us") else { return }
+        counted[array]?.times[Int64(ItemTimes.bucket(of: span)), default: 0] += 1
     }
 
-    private func move(_ array: ArraySlice<UInt8>, _ status: Int64, _ n: Int64) throws(HistoryError)
-    {
-        move.bind(1, array)
-        move.bind(2, status)
-        move.bind(3, n)
-        try move.run()
+    // What EventIndexer writes into the item's row.
+    private static func status(after event: RawEvent) -> Int64? {
+        let states: [(StaticString, TaskState)] = [
+            ("start", .running), ("retry", .pending), ("lost", .lost), ("wait", .waiting),
+            ("hold", .pending), ("release", .ready), ("skip", .skipped),
+        ]
+        if event.isVerb("end") {
+            if !event.has("final", "yes") { return Int64(TaskState.pending.rawValue) }
+            return event.text("state").flatMap { TaskState(word: $0) }.map { Int64($0.rawValue) }
+        }
+        return states.first { event.isVerb($0.0) }.map { Int64($0.1.rawValue) }
+    }
+
+    /// Writes what was counted: before the transaction ends, and before anybody asks.
+    func flush() throws(HistoryError) {
+        for (array, own) in counted {
+            for (status, n) in own.states where n != 0 { try add(move, array, status, n) }
+            for (bucket, n) in own.times { try add(addTime, array, bucket, n) }
+            guard own.done > 0 else { continue }
+            finish.bind(1, array[...])
+            finish.bind(2, own.latest)
+            finish.bind(3, own.done)
+            try finish.run()
+        }
+        counted = [:]
+    }
+
+    private func add(
+        _ statement: Statement, _ array: [UInt8], _ key: Int64, _ n: Int64
+    ) throws(HistoryError) {
+        statement.bind(1, array[...])
+        statement.bind(2, key)
+        statement.bind(3, n)
+        try statement.run()
     }
 
     // The first item that starts starts its array, which has no start of its own.
@@ -123,6 +155,7 @@ final class ItemCounter {
         _ event: RawEvent, _ run: ArraySlice<UInt8>, _ task: Int, _ node: String
     ) throws(HistoryError) {
         if running.count > 10_000 { running = [] }
+        if counted.count > 10_000 { try flush() }
         running.insert(Array(event.array))
         startArray.bind(1, event.array)
         startArray.bind(2, run)
@@ -144,6 +177,7 @@ final class ItemCounter {
         hasItems.bind(1, run)
         let has = try hasItems.step()
         hasItems.reset()
+        try flush()
         if !has { return }
         running = []
         for statement in isNew ? [forget, recount, renew] : [forget, recount] {

@@ -19,14 +19,12 @@ public struct PlanOutline {
     /// Reads a plan's bytes.
     public init(_ plan: [UInt8]) {
         var waiting: Set<Int> = []
-        for line in plan.split(separator: UInt8(ascii: "\n")) {
+        for line in Plan.head(ofEncoded: plan).split(separator: UInt8(ascii: "\n")) {
             if line.starts(with: "task ".utf8) {
                 add(line)
             } else if line.starts(with: "edge ".utf8) {
                 let words = line.split(separator: UInt8(ascii: " "))
                 if words.count > 2, let to = Decimal.parse(words[2]) { waiting.insert(to) }
-            } else if line.starts(with: "blob ".utf8) {
-                break
             }
         }
         if waiting.isEmpty { return }

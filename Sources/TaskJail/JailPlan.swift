@@ -26,7 +26,7 @@ public struct JailPlan: Sendable {
         public var calls: [String] = []
     }
 
-    public let request: JailRequest
+    public private(set) var request: JailRequest
     /// The environment of every program, but for what names the attempt.
     public let environment: [String]
     /// Limits that are weaker than asked for, by directive name: for `weak=` of the start event.
@@ -41,7 +41,7 @@ public struct JailPlan: Sendable {
     /// Its private files lie in a quota directory.
     let usesQuota: Bool
     /// The steps as the launcher reads them.
-    let image: RequestImage
+    private(set) var image: RequestImage
     #if DEBUG
         /// Makes a step fail, for a test.
         package var fault: JailFault?
@@ -66,6 +66,22 @@ public struct JailPlan: Sendable {
         ops = builder.ops
         usesQuota = builder.usedQuota != nil
         image = try RequestImage(builder)
+    }
+
+    /// The same jail for other programs, as many: the jail does not hang on them. What is printed stays.
+    ///
+    /// - Throws: 203 for an empty or a bad word, and for more than 2 MiB.
+    public func running(_ programs: [JailProgram]) throws(JailError) -> JailPlan {
+        for word in programs.flatMap(\.arguments) where word.utf8.contains(0) {
+            throw JailError(.execute, "unable to pass an argument: it contains a NUL byte")
+        }
+        for program in programs where program.arguments.first?.isEmpty ?? true {
+            throw JailError(.execute, "unable to execute a program without a name")
+        }
+        var plan = self
+        plan.request.programs = programs
+        plan.image = try image.running(programs)
+        return plan
     }
 
     /// The plan as `taskrun --plan` prints it.

@@ -15,6 +15,17 @@ final class RequestImage: Sendable {
         environment = made.environment
     }
 
+    private init(_ bytes: [UInt8], _ environment: [UInt32]) {
+        self.bytes = bytes
+        self.environment = environment
+    }
+
+    /// The same with other programs.
+    func running(_ programs: [JailProgram]) throws(JailError) -> RequestImage {
+        guard let made = RequestLayout.replacing(programs, in: bytes) else { throw Self.tooLong }
+        return RequestImage(made, environment)
+    }
+
     /// Writes the request of one attempt.
     ///
     /// - Parameter variables: strings, each ended by a zero byte: the environment's beginning.

@@ -34,6 +34,23 @@ struct RequestLayout {
         return (Array(UnsafeRawBufferPointer(start: area, count: layout.used)), environment)
     }
 
+    /// Other programs behind what is there; nil when they do not fit.
+    static func replacing(_ programs: [JailProgram], in bytes: [UInt8]) -> [UInt8]? {
+        let area = UnsafeMutableRawPointer.allocate(
+            byteCount: Int(CL_JAIL_AREA), alignment: 4096)
+        defer { area.deallocate() }
+        bytes.withUnsafeBytes {
+            if let base = $0.baseAddress { area.copyMemory(from: base, byteCount: $0.count) }
+        }
+        var layout = RequestLayout(area)
+        layout.used = bytes.count
+        var request = area.load(as: cl_jail_request.self)
+        layout.addPrograms(programs, &request)
+        if layout.isTooLong { return nil }
+        area.storeBytes(of: request, as: cl_jail_request.self)
+        return Array(UnsafeRawBufferPointer(start: area, count: layout.used))
+    }
+
     private mutating func addSteps(_ ops: JailOps, _ request: inout cl_jail_request) {
         let stride = MemoryLayout<cl_jail_step>.stride
         let start = reserve(ops.count * stride)

@@ -24,8 +24,25 @@ public enum ItemText {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// Whether encoded fields of a task have a percent sign, and whether `%i` may be among them.
-    public static func marks(in fields: some Collection<UInt8>) -> (any: Bool, item: Bool) {
+    /// Whether encoded fields of a task have a percent sign, and whether `%i` may be in others than its
+    /// programs' words.
+    public static func marks(in fields: ArraySlice<UInt8>) -> (any: Bool, item: Bool) {
+        var found = (any: false, item: false)
+        for field in fields.split(separator: UInt8(ascii: " ")) {
+            let own = marks(inField: field)
+            found.any = found.any || own.any
+            found.item = found.item || own.item && !isProgram(field)
+        }
+        return found
+    }
+
+    private static func isProgram(_ field: ArraySlice<UInt8>) -> Bool {
+        [Directive.command, .arg, .check].contains { directive in
+            field.starts(with: "\(directive.rawValue)=".utf8)
+        }
+    }
+
+    private static func marks(inField fields: ArraySlice<UInt8>) -> (any: Bool, item: Bool) {
         var found = (any: false, item: false)
         var state = 0  // bytes of `%25` that were seen
         for byte in fields {
@@ -43,15 +60,14 @@ public enum ItemText {
 }
 
 extension TaskSpec {
-    /// The task of one item: its text in the values, but for checks, whose words are put in when the
-    /// line is split.
+    /// The task of one item: its text in the values, but for the programs' words.
     ///
     /// - Throws: the first value that is none any more with this text in it.
     public func expanding(item: String) throws(TaskSpecError) -> TaskSpec {
         var spec = self
         for directive in Directive.allCases where has(directive) {
             let traits = directive.traits
-            if directive == .check || directive == .file || traits.type == .share { continue }
+            if Self.isKept(directive) || traits.type == .share { continue }
             let values = self[directive]
             guard values.contains(where: { $0.utf8.contains(UInt8(ascii: "%")) }) else { continue }
             var expanded: [String] = []
@@ -66,5 +82,9 @@ extension TaskSpec {
             spec[directive] = expanded
         }
         return spec
+    }
+
+    private static func isKept(_ directive: Directive) -> Bool {
+        [.command, .arg, .check, .file].contains(directive)
     }
 }

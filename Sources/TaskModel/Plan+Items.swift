@@ -77,6 +77,16 @@ extension Plan {
         return items[low...].prefix { $0.task == task }
     }
 
+    /// The lines of an encoded plan before its first blob: tasks, edges and items, not the megabytes of an
+    /// item list.
+    public static func head(ofEncoded bytes: [UInt8]) -> ArraySlice<UInt8> {
+        var start = bytes.startIndex
+        while start < bytes.endIndex, !bytes[start...].starts(with: "blob ".utf8) {
+            start = (bytes[start...].firstIndex(of: 0x0a) ?? bytes.endIndex - 1) + 1
+        }
+        return bytes[..<start]
+    }
+
     /// The same plan with empty lists: what is kept in memory of a plan that lies in a file.
     public var withoutItemLists: Plan {
         var plan = self

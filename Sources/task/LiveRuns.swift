@@ -106,9 +106,9 @@ struct LiveRuns {
     static func unitName(ofPlan bytes: [UInt8]) -> String? {
         var name: ArraySlice<UInt8>?
         var last: ArraySlice<UInt8>?
-        for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+        let head = Plan.head(ofEncoded: bytes)
+        for line in head.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             let words = line.split(separator: UInt8(ascii: " "), maxSplits: 3)
-            if words.first?.elementsEqual("blob".utf8) == true { break }
             guard words.count >= 3, words[0].elementsEqual("task".utf8) else { continue }
             last = words[2]
             let isOptional =

@@ -13,11 +13,12 @@ enum DirectProgram {
         if let known = recipe.programs[step] {
             shared = known
         } else {
-            let argv = recipe.steps[step].argv
+            let argv = job.steps[step].argv
             shared = Program(
                 path: try find(argv[0], step, job), arguments: argv,
                 environment: TaskEnvironment.shared(recipe.spec, of: recipe.owner))
-            recipe.programs[step] = shared
+            // That of an item has its words.
+            if !job.hasOwnSteps { recipe.programs[step] = shared }
         }
         return Program(shared, adding: TaskEnvironment.identifying(job))
     }
@@ -79,7 +80,7 @@ enum DirectProgram {
 
     /// What a failed start means for the attempt.
     static func failure(_ error: SpawnError, _ step: Int, of job: Job) -> SessionFailure {
-        let name = job.recipe.programs[step]?.name ?? job.recipe.steps[step].argv[0]
+        let name = job.recipe.programs[step]?.name ?? job.steps[step].argv[0]
         job.recipe.programs[step] = nil
         switch (error.step, error.errno) {
         case (.execute, .noSuchFileOrDirectory), (.execute, .notDirectory):

@@ -37,7 +37,7 @@ final class DirectSession: Session {
         self.slot = slot
         self.delegate = delegate
         let report: Int32? = record?.number("report")
-        let isApart = job.recipe.owner.isOther || report != nil || house.mounts.mayHang(job.recipe)
+        let isApart = job.recipe.owner.isOther || report != nil || house.mounts.mayHang(job)
         owner = isApart ? try OwnerStart(job) : nil
         streams = try Streams(job.recipe, slot, opensFiles: !isApart)
         let settings = job.recipe.direct

@@ -44,10 +44,13 @@ final class JailHouse {
     /// Ends the launchers and removes their cgroups.
     func close() { launcher?.close() }
 
-    /// The plan of a task's jail, without what names the attempt.
-    func plan(of recipe: Recipe) throws(SessionFailure) -> JailPlan {
+    /// The plan of a job's jail, without what names the attempt.
+    func plan(of job: Job) throws(SessionFailure) -> JailPlan {
         do throws(JailError) {
-            return try recipe.jail(try theLauncher().facts)
+            let plan = try job.recipe.jail(try theLauncher().facts)
+            guard job.hasOwnSteps else { return plan }
+            return try plan.running(
+                job.steps.map { JailProgram(check: $0.check, arguments: $0.argv) })
         } catch {
             throw SessionFailure(error)
         }

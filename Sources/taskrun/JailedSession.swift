@@ -31,7 +31,7 @@ final class JailedSession: Session {
         self.slot = slot
         self.delegate = delegate
         streams = try Streams(job.recipe, slot, opensFiles: false)
-        plan = try house.plan(of: job.recipe)
+        plan = try house.plan(of: job)
     }
 
     var weak: [String] { plan.weak }
@@ -64,7 +64,7 @@ final class JailedSession: Session {
             let launch: Int32 = record.number("launch"),
             let control: Int32 = record.number("control"),
             let generation: UInt32 = record.number("generation"),
-            let plan = try? house.plan(of: job.recipe)
+            let plan = try? house.plan(of: job)
         else { return nil }
         self.job = job
         self.loop = loop
@@ -157,7 +157,7 @@ final class JailedSession: Session {
             reason: .jail, exit: failure.code, what: "\(failure.message), task not started",
             isTransient: failure.isTransient)
         guard failure.code == JailCode.execute.rawValue else { return result }
-        let steps = job.recipe.steps
+        let steps = job.steps
         let isCheck = steps.indices.contains(failure.program) && steps[failure.program].check != nil
         switch failure.errno {
         case ENOENT, ENOTDIR: result.exit = 127

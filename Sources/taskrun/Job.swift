@@ -11,7 +11,25 @@ struct Job {
     /// TASK_ITEM; nil where it is no item of an array.
     var item: String?
     var recipe: Recipe
+    /// The recipe's programs, with the item's text in their words.
+    let steps: [Recipe.Step]
     unowned var owner: any AttemptOwner
+
+    init(
+        ref: TaskRef, attempt: Int, name: String, item: String? = nil, recipe: Recipe,
+        owner: any AttemptOwner
+    ) {
+        self.ref = ref
+        self.attempt = attempt
+        self.name = name
+        self.item = item
+        self.recipe = recipe
+        steps = recipe.steps(of: item)
+        self.owner = owner
+    }
+
+    /// Whether its programs are not the recipe's own.
+    var hasOwnSteps: Bool { recipe.hasMarks && item != nil }
 }
 
 /// Who asked for an attempt: hears of it, and gets its output. Outlives the attempt.

@@ -35,14 +35,14 @@ final class OwnerStart {
 
     func start(_ step: Int, _ options: SpawnOptions) throws(SpawnError) -> Child {
         let recipe = job.recipe
-        let argv = recipe.steps[step].argv
+        let argv = job.steps[step].argv
         // One that was found by name already is not looked up anew.
         let shared =
             recipe.programs[step]
             ?? Program(
                 path: argv[0], arguments: argv,
                 environment: TaskEnvironment.shared(recipe.spec, of: recipe.owner))
-        if !rights.isCaller { recipe.programs[step] = shared }
+        if !rights.isCaller, !job.hasOwnSteps { recipe.programs[step] = shared }
         rights.paths = DirectProgram.candidates(argv[0], recipe.spec)
         let pipe: (read: Int32, write: Int32)
         do throws(Errno) { pipe = try Pipe.make() } catch {

@@ -21,6 +21,8 @@ final class Recipe {
     /// The carried files that its `file=` values name.
     let files: [JailFile]
     let steps: [Step]
+    /// In the words of its steps `%i` stands for the item, and `%%` for a percent sign.
+    let hasMarks: Bool
     /// Why it can't be executed at all: every attempt ends with it.
     let problem: SessionFailure?
     let isJailed: Bool
@@ -55,12 +57,14 @@ final class Recipe {
             problem: SessionFailure(reason: .jail, exit: 202, what: what))
     }
 
-    /// - Parameter item: the text that stands where the values have `%i`.
+    /// - Parameter item: the text that stands where the values have `%i`, but for the programs: their
+    ///   words each attempt has for itself.
     convenience init(
         _ spec: TaskSpec, item: String, files: [JailFile], owner: TaskOwner = .caller
     ) {
         do throws(TaskSpecError) {
-            self.init(try spec.expanding(item: item), files: files, owner: owner, item: item)
+            self.init(
+                try spec.expanding(item: item), files: files, owner: owner, hasMarks: true)
         } catch {
             self.init(
                 refusing: spec.name,
@@ -71,12 +75,13 @@ final class Recipe {
 
     init(
         _ spec: TaskSpec, files: [JailFile], owner: TaskOwner = .caller,
-        problem: SessionFailure? = nil, item: String? = nil
+        problem: SessionFailure? = nil, hasMarks: Bool = false
     ) {
+        self.hasMarks = hasMarks
         self.spec = spec
         self.owner = owner
         self.files = files
-        let (steps, found) = Self.steps(of: spec, item)
+        let (steps, found) = Self.steps(of: spec)
         self.steps = steps
         self.problem = problem ?? found ?? Self.refusal(spec, owner)
         programs = Array(repeating: nil, count: steps.count)
@@ -123,18 +128,23 @@ final class Recipe {
         return end.signal.map { goodSignals.contains($0) } ?? false
     }
 
-    // Of a check the item is put in when the words are told apart: it is one of them, or within one.
-    private static func steps(of spec: TaskSpec, _ item: String?) -> ([Step], SessionFailure?) {
+    /// The programs of an item: it is put in when the words are told apart, so that it is one of them,
+    /// or within one.
+    func steps(of item: String?) -> [Step] {
+        guard hasMarks, let item else { return steps }
+        return steps.map { step in
+            Step(check: step.check, argv: step.argv.map { ItemText.expand($0, item: item) })
+        }
+    }
+
+    private static func steps(of spec: TaskSpec) -> ([Step], SessionFailure?) {
         var steps: [Step] = []
         var problem = unsupported(spec)
         for line in spec[.check] {
             if let (name, command) = line.divided(at: "="),
-                let words = try? ShellWords.split(String(command)), !words.isEmpty
+                let argv = try? ShellWords.split(String(command)), !argv.isEmpty
             {
-                let argv = item.map { item in
-                    words.map { ItemText.expand($0, item: item) }
-                }
-                steps.append(Step(check: String(name), argv: argv ?? words))
+                steps.append(Step(check: String(name), argv: argv))
             } else {
                 problem = SessionFailure(
                     reason: .check, exit: 127,

@@ -11,14 +11,15 @@ struct RecipeCache {
         var fields: [UInt8]
         /// What asks systemd is found elsewhere (`DirectProgram`).
         var asksSystemd: Bool
-        /// The text of the item, where the fields have a `%i`; empty for any item where they have `%%`.
+        /// The text of the item, where others of the fields than programs have a `%i`; empty for any item
+        /// where there is a `%i` or `%%`.
         var item: String?
 
         init(_ fields: [UInt8], _ name: String, _ item: String?) {
             self.fields = fields
             asksSystemd = name.hasPrefix("systemd:")
             guard let item else { return }
-            let marks = ItemText.marks(in: fields)
+            let marks = ItemText.marks(in: fields[...])
             self.item = marks.item ? item : marks.any ? "" : nil
         }
     }

@@ -24,14 +24,15 @@ final class ServedMounts {
     private var places: [String] = []
     private var isRead = false
 
-    /// Whether a path that the recipe names lies on one: its directory, files, program, or PATH.
-    func mayHang(_ recipe: Recipe) -> Bool {
+    /// Whether a path that the job names lies on one: its directory, files, program, or PATH.
+    func mayHang(_ job: Job) -> Bool {
+        let recipe = job.recipe
         readWhenChanged()
         if places.isEmpty { return false }
         let files = [recipe.input, recipe.output].compactMap { text in
             text.hasPrefix("file:") ? String(text.dropFirst(5)) : nil
         }
-        let programs = recipe.steps.flatMap {
+        let programs = job.steps.flatMap {
             DirectProgram.candidates($0.argv.first ?? "", recipe.spec)
         }
         let directory = recipe.direct.directory.map { [$0] } ?? []

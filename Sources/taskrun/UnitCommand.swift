@@ -50,7 +50,7 @@ enum UnitCommand {
                 throw SessionFailure(
                     reason: .jail, exit: 1, what: "\(unit.name) says Jail=no: there is no jail")
             }
-            let plan = try jails.plan(of: job.recipe)
+            let plan = try jails.plan(of: job)
             let text = options.isJSON ? plan.json() + "\n" : plan.text()
             jails.close()
             do throws(Errno) {

@@ -62,7 +62,7 @@ import Testing
         let history = try fixture.history()
         let array = try #require(try history.task(TaskRef(run: run, task: 1)))
         #expect(array.state == .failure && array.message == "1 of 7" && array.started != nil)
-        #expect(try history.arrays(ofRun: run)[0].states[.running] == 0)
+        #expect(try history.arrays(ofRun: run)[0].states[.running] ?? 0 == 0)
     }
 
     @Test func aRetryCountsAnew() throws {

@@ -91,6 +91,14 @@ import Testing
     }
 
     @Test(arguments: [
+        ("taskplan 1\ntask 0 a\nblob x\n", "taskplan 1\ntask 0 a\n"), ("a\nb", "a\nb"), ("", ""),
+        ("blob \n", ""), ("\n\nblo\n", "\n\nblo\n"),
+    ])
+    func theHeadEndsBeforeTheBlobs(text: String, head: String) {
+        #expect(Array(Plan.head(ofEncoded: Array(text.utf8))) == Array(head.utf8))
+    }
+
+    @Test(arguments: [
         "items 0 0 0\n", "items 0 1 10000000\n", "items 0 2 0\nitems 0 2 1\n",
         "items 0 1 0\nitems 0 1 9999999\nitems 1 1 0\n", "items 1 1 0\nitems 0 1 0\n",
     ])
@@ -118,12 +126,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("arg=a", false, false), ("arg=%25i", true, true), ("arg=%25%25", true, false),
+        ("arg=a", false, false), ("arg=%25i", true, false), ("arg=%25%25", true, false),
         ("arg=%2525i", true, false), ("arg=%2", false, false),
-        ("LimitCPU=50%25 arg=%25i", true, true),
+        ("LimitCPU=50%25 arg=%25i", true, false), ("arg=a env=A=%25i", true, true),
     ])
     func marksAreSeenInEncodedFields(fields: String, any: Bool, item: Bool) {
-        let found = ItemText.marks(in: fields.utf8)
+        let found = ItemText.marks(in: Array(fields.utf8)[...])
         #expect(found.any == any && found.item == item)
     }
 
@@ -136,7 +144,7 @@ import Testing
         spec[.check] = ["there=test -e %i"]
         spec[.workingDirectory] = ["/data/%i"]
         let own = try spec.expanding(item: "x y")
-        #expect(own.argv == ["convert", "x y", "100%"])
+        #expect(own.argv == ["convert", "%i", "100%%"], "the programs' words come later")
         #expect(own[.env] == ["IN=x y"] && own[.limitCPU] == ["50%"])
         #expect(own[.check] == ["there=test -e %i"])
         #expect(own.text(.workingDirectory) == "/data/x y")
