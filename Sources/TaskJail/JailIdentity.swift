@@ -164,20 +164,26 @@ struct Account {
     }
 }
 
-/// Root's file of who may run tasks as whom: lines `OWNER: USER…`, `#` comments.
+/// Root's file of who may run tasks as whom: lines `OWNER: USER…`, `#` comments. Read byte by byte, so
+/// that no line end or colon is part of a letter. A line whose OWNER is not one word grants nothing.
 public struct RunAsRules: Equatable, Sendable {
     public static let path = "/etc/task/run-as"
     /// Owner to the users that he may become.
-    var users: [String: Set<String>] = [:]
+    private var users: [[UInt8]: Set<[UInt8]>] = [:]
 
     public init(parsing text: String) {
-        for line in text.split(separator: "\n") {
-            let bare = line.prefix { $0 != "#" }
-            guard let colon = bare.firstIndex(of: ":") else { continue }
-            let owner = bare[..<colon].filter { $0 != " " && $0 != "\t" }
-            let names = bare[bare.index(after: colon)...].split { $0 == " " || $0 == "\t" }
-            users[String(owner), default: []].formUnion(names.map(String.init))
+        for line in Array(text.utf8).split(separator: UInt8(ascii: "\n")) {
+            let bare = line.prefix { $0 != UInt8(ascii: "#") }
+            guard let colon = bare.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            let owner = Self.words(bare[..<colon])
+            if owner.count != 1 { continue }
+            users[owner[0], default: []].formUnion(Self.words(bare[(colon + 1)...]))
         }
+    }
+
+    private static func words(_ line: ArraySlice<UInt8>) -> [[UInt8]] {
+        let blanks = Array(" \t\r".utf8)
+        return line.split { blanks.contains($0) }.map(Array.init)
     }
 
     /// The file of this machine; empty where it is absent, or where others than root may write it.
@@ -190,6 +196,6 @@ public struct RunAsRules: Equatable, Sendable {
     }
 
     public func permits(owner: String, user: String) -> Bool {
-        users[owner]?.contains(user) ?? false
+        users[Array(owner.utf8)]?.contains(Array(user.utf8)) ?? false
     }
 }

@@ -114,6 +114,10 @@ import Testing
         ("alice: test", "alice", "root", false),
         ("alice: test # bob\n", "alice", "bob", false),
         ("", "alice", "test", false), ("bob:test", "bob", "test", true),
+        ("alice: test\r\nbob: carol dave\r\n", "alice", "test", true),
+        ("alice: test\r\nbob: carol dave\r\n", "bob", "dave", true),
+        ("alice: test\r\nbob: carol dave\r\n", "alice", "dave", false),
+        ("al ice: root\n", "alice", "root", false), ("alice:\u{301} root", "alice", "root", true),
     ]) func `run-as rules`(_ text: String, _ owner: String, _ user: String, _ permits: Bool) {
         #expect(RunAsRules(parsing: text).permits(owner: owner, user: user) == permits)
     }
