@@ -64,11 +64,10 @@ struct ZoneRule: Equatable, Sendable {
         let year = CivilDate(daysSince1970: (second + standard).floored(by: 86_400).quotient).year
         let (now, next) = (edges(summer, year), edges(summer, year + 1))
         var all = [now.begin, now.end, next.begin, next.end]
-        // Both in one month: where their order changes, New Year changes the clocks as well.
-        if (now.begin < now.end) != (next.begin < next.end) {
-            all.append(
-                CivilDate(year: year + 1, month: 1, day: 1).daysSince1970 * 86_400 - standard)
-        }
+        // A year knows its own edges only: where their order changes, or one lies in another year, New Year
+        // changes the clocks as well.
+        let newYear = CivilDate(year: year + 1, month: 1, day: 1).daysSince1970 * 86_400 - standard
+        if offset(at: newYear - 1) != offset(at: newYear) { all.append(newYear) }
         return all.filter { $0 > second }.min()
     }
 

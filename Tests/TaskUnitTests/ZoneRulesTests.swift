@@ -33,12 +33,17 @@ import Testing
     func `what is no rule is refused`(_ text: String) { #expect(ZoneRule(text) == nil) }
 
     /// The last Sunday of January comes before the last Wednesday in some years: such a rule changes the
-    /// clocks at New Year, too.
-    @Test func `every change of the offset is one that is named`() throws {
-        let rule = try #require(ZoneRule("CET1CES,M1.5.0,M1.5.3"))
+    /// clocks at New Year, too. So does one whose edge lies in another year.
+    @Test(arguments: [
+        "CET1CES,M1.5.0,M1.5.3", "AAA-18BBB15,J60/1:7,0/-167", "AAA1BBB,0/-1,365/30",
+        "AAA1BBB,J365/167,J1",
+    ]) func `every change of the offset is one that is named`(_ text: String) throws {
+        let rule = try #require(ZoneRule(text))
         var at: Int64 = 0
         while at < 1 << 31, let next = rule.nextChange(after: at) {
             #expect(rule.offset(at: next - 1) == rule.offset(at: at), "before \(next)")
+            #expect(
+                rule.offset(at: (at + next) / 2) == rule.offset(at: at), "between \(at), \(next)")
             at = next
         }
     }
