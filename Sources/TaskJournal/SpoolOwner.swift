@@ -103,7 +103,9 @@ public final class SpoolOwner {
         }
         let old = try content(number)
         guard locked else { return .held(old) }
-        let epoch = max(old?.epoch ?? 0, try lastEpoch(spool)) + 1
+        // The last one that a segment can have is no epoch that somebody got to by counting.
+        let known = [old?.epoch ?? 0, try lastEpoch(spool)].filter { $0 < SegmentName.most }
+        let epoch = (known.max() ?? 0) + 1
         var record = OwnerRecord(ownWith: epoch)
         if !forLife { (record.pid, record.start) = (0, 0) }
         let bytes = Array(record.line.utf8)

@@ -95,13 +95,18 @@ public struct Checkpoint: Equatable, Sendable {
     }
 
     private mutating func take(_ verb: String, _ words: [String]) -> Bool {
+        // What is said of a task stands behind the line of its run.
+        if verb == "att" || verb == "bits", let ref = words.first.flatMap({ TaskRef($0) }) {
+            guard let run = runs[ref.run] else { return false }
+            if ref.item != nil, run.items[ref.task ?? 0] == nil { return false }
+        }
         switch verb {
         case "pos":
             guard words.count == 2, let sequence = UInt64(words[1]) else { return false }
             segment = words[0]
             self.sequence = sequence
         case "cautious":
-            guard words.count == 1, let until = Int64(words[0]) else { return false }
+            guard words.count == 1, let until = Int64(words[0]), until > 0 else { return false }
             cautiousUntil = until
         case "stop":
             guard words.isEmpty else { return false }
@@ -110,7 +115,7 @@ public struct Checkpoint: Equatable, Sendable {
             guard let id = words.first.flatMap({ TaskID($0) }) else { return false }
             let fields = Self.fields(words.dropFirst())
             var past = RunPast()
-            past.generation = fields["g"].flatMap { Int($0) } ?? 0
+            past.generation = Self.count(fields["g"])
             past.isHeld = fields["held"] == "yes"
             past.isCancelled = fields["cancel"] == "yes"
             past.accept = EventLine(
@@ -143,6 +148,11 @@ public struct Checkpoint: Equatable, Sendable {
         default: return false
         }
         return true
+    }
+
+    /// A number that is counted on from; one that nobody writes is 0.
+    static func count(_ text: String?) -> Int {
+        text.flatMap { Int($0) }.flatMap { (0...1 << 53).contains($0) ? $0 : nil } ?? 0
     }
 
     private static func fields(_ words: ArraySlice<String>) -> [String: String] {
@@ -200,9 +210,9 @@ extension RunPast.TaskPast {
 
     init(_ fields: [String: String]) {
         self.init()
-        attempt = fields["a"].flatMap { Int($0) } ?? 0
-        failures = fields["failures"].flatMap { Int($0) } ?? 0
-        losses = fields["losses"].flatMap { Int($0) } ?? 0
+        attempt = Checkpoint.count(fields["a"])
+        failures = Checkpoint.count(fields["failures"])
+        losses = Checkpoint.count(fields["losses"])
         isOpen = fields["open"] == "yes"
         isCancelled = fields["cancel"] == "yes"
         due = fields["due"].flatMap { Int64($0) }

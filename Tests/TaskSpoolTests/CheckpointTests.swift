@@ -63,6 +63,22 @@ import Testing
             text.contains("\ncron site slots=60000000-120000000,900000000-900000000 boot=b%201\n"))
     }
 
+    @Test func whatNobodyWritesIsDamageOrNothing() throws {
+        let id = "01hzy3v7k8m2n4p6q8r0s2t4v7"
+        func read(_ lines: String) -> Checkpoint? {
+            let body = Array("taskcheckpoint 1 1\npos 00000001-taskd-000001 1\n\(lines)".utf8)
+            return Checkpoint(parsing: body + Array("digest \(SHA256.hex(body))\n".utf8))
+        }
+        #expect(read("att \(id).0 a=1\n") == nil, "of no run")
+        #expect(read("run \(id) g=0\natt \(id).0.1 a=1\n") == nil, "of an item of no array")
+        #expect(read("cautious -1\n") == nil)
+        for number in ["-1", "9223372036854775807", "x"] {
+            let read = read("run \(id) g=\(number)\natt \(id).0 a=\(number) losses=\(number)\n")
+            let past = try #require(read?.runs.values.first)
+            #expect(past.generation == 0 && past.tasks[0] == RunPast.TaskPast())
+        }
+    }
+
     @Test func everyFlippedByteIsFound() throws {
         let bytes = try sample().encode()
         for index in bytes.indices {

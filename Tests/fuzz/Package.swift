@@ -11,6 +11,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 let watched: [SwiftSetting] = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
+// What a module keeps to itself and its properties look at.
+let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
@@ -26,12 +28,22 @@ let package = Package(
         .target(name: "TaskPlan", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: watched),
         .target(
             name: "TaskJournal", dependencies: ["Linux", "TaskModel", system],
+            swiftSettings: watched + testable),
+        .target(
+            name: "TaskSpool",
+            dependencies: ["Linux", "TaskModel", "TaskPlan", "TaskUnit", system],
             swiftSettings: watched),
+        .systemLibrary(
+            name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .target(
+            name: "TaskJail", dependencies: ["CLinux", "CSeccomp", "Linux", "TaskModel"],
+            swiftSettings: watched + testable),
         .systemLibrary(name: "CFuzzer"),
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "CFuzzer", "Linux", "TaskModel", "TaskUnit", "TaskPlan", "TaskJournal", system,
+                "CFuzzer", "CLinux", "Linux", "TaskJail", "TaskModel", "TaskUnit", "TaskPlan",
+                "TaskJournal", "TaskSpool", system,
             ],
             swiftSettings: watched),
     ],

@@ -4,7 +4,7 @@ import Glibc
 /// What can be fuzzed.
 enum Format: String, CaseIterable {
     case unit, yaml, compile, plan, event, job, handover, spec, values, words, percent, cron, zone
-    case journal, damage, log
+    case journal, damage, log, checkpoint, owner, runas, request
 
     /// The environment's; nil where it names none.
     static var chosen: Format? {
@@ -30,6 +30,10 @@ enum Format: String, CaseIterable {
         case .journal: JournalProperties.segments(bytes)
         case .damage: DamageProperties.test(bytes)
         case .log: LogProperties.test(bytes)
+        case .checkpoint: StateProperties.checkpoint(bytes)
+        case .owner: StateProperties.owner(bytes)
+        case .runas: StateProperties.runAs(bytes)
+        case .request: RequestProperties.test(bytes)
         }
     }
 }
