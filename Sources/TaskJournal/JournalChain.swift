@@ -45,7 +45,9 @@ final class JournalChain {
 
     /// The time of the chain's first record; nothing stays open. nil when there is none yet.
     func firstTime() throws(JournalError) -> Int64? {
-        guard let name = waiting.first, let first = try? SegmentCursor(name, at: directory) else {
+        guard let name = waiting.first,
+            let first = try SegmentCursor.readable(name, at: directory)
+        else {
             return try nextTime()
         }
         if case .record(let record) = try first.next() { return RecordTime.of(record.line) }
@@ -130,7 +132,8 @@ final class JournalChain {
 
     // What the successor's header says of where this segment's records end.
     private func limit(_ opened: SegmentCursor) throws(JournalError) {
-        guard let next = waiting.first, let successor = try? SegmentCursor(next, at: directory),
+        guard let next = waiting.first,
+            let successor = try SegmentCursor.readable(next, at: directory),
             successor.header.previous?.segment == opened.name
         else { return }
         opened.supersededFrom = successor.header.firstSequence

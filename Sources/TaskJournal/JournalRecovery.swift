@@ -27,31 +27,40 @@ public struct JournalRecovery: Sendable {
     public init(at directory: Int32, writer: String, boot: String? = nil) throws(JournalError) {
         self.boot = boot ?? Host.boot()
         let segments = try JournalDirectory(reading: directory).segments
+        let copies = try SegmentCopies(at: directory)
         for entry in segments where !entry.isSealed {
             let successor = segments.first {
                 $0.name.writer == entry.name.writer && $0.name > entry.name
             }
-            let next = successor.flatMap { try? SegmentCursor($0.name, at: directory) }?.header
+            let next = try successor.flatMap { name throws(JournalError) in
+                try SegmentCursor.readable(name.name, at: directory)
+            }
             try settle(
                 entry.name, own: entry.name.writer == writer,
-                isFollowed: next?.previous?.segment == entry.name, at: directory)
+                isFollowed: next?.header.previous?.segment == entry.name, copies)
         }
+        try copies.removeAll()
         if let last = segments.last(where: { $0.name.writer == writer })?.name {
             end = try Self.chainEnd(last, in: segments.map(\.name), at: directory)
         }
     }
 
     private mutating func settle(
-        _ name: SegmentName, own: Bool, isFollowed: Bool, at directory: Int32
+        _ name: SegmentName, own: Bool, isFollowed: Bool, _ copies: SegmentCopies
     ) throws(JournalError) {
-        let file = name.stem + ".open"
-        let descriptor = try JournalError.io("open", file) { () throws(Errno) in
-            try File.open(file, at: directory, flags: [.readWrite, .noFollow])
+        let directory = copies.directory
+        var descriptor = try Self.open(name, at: directory)
+        let isDead = (try? File.tryLock(descriptor.number)) ?? false
+        guard own || isDead else {
+            let number = descriptor.number
+            return try JournalError.io("sync", name.stem + ".open") { () throws(Errno) in
+                try File.syncData(number)
+            }
         }
-        let number = descriptor.number
-        try JournalError.io("sync", file) { () throws(Errno) in try File.syncData(number) }
-        let isDead = (try? File.tryLock(number)) ?? false
-        guard own || isDead else { return }
+        if try !copies.sync(descriptor.number, of: name) {
+            descriptor = try Self.open(name, at: directory)
+            _ = try? File.tryLock(descriptor.number)
+        }
         let cursor: SegmentCursor?
         do {
             cursor = try SegmentCursor(name, at: directory)
@@ -64,7 +73,16 @@ public struct JournalRecovery: Sendable {
         let end = try readThrough(
             cursor,
             trusting: isFollowed || cursor.header.boot == boot || cursor.header.version == 1)
-        try cut(cursor, number, to: end, at: directory)
+        try cut(cursor, descriptor.number, to: end, copies)
+    }
+
+    private static func open(
+        _ name: SegmentName, at directory: Int32
+    ) throws(JournalError) -> Descriptor {
+        let file = name.stem + ".open"
+        return try JournalError.io("open", file) { () throws(Errno) in
+            try File.open(file, at: directory, flags: [.readWrite, .noFollow])
+        }
     }
 
     /// - Parameter all: whatever can be read was durable.
@@ -102,8 +120,9 @@ public struct JournalRecovery: Sendable {
     }
 
     private mutating func cut(
-        _ cursor: SegmentCursor, _ number: Int32, to length: Int64, at directory: Int32
+        _ cursor: SegmentCursor, _ number: Int32, to length: Int64, _ copies: SegmentCopies
     ) throws(JournalError) {
+        let directory = copies.directory
         let torn = try cursor.torn(from: length)
         if !torn.isEmpty {
             try Self.keep(torn, of: cursor.name, at: directory)
@@ -111,9 +130,11 @@ public struct JournalRecovery: Sendable {
                 Damage(.torn, cursor.name, offset: length, bytes: Int64(torn.count)))
         }
         let name = cursor.name.stem
-        try JournalError.io("seal", name + ".open") { () throws(Errno) in
+        try JournalError.io("cut", name + ".open") { () throws(Errno) in
             try File.truncate(number, to: length)
-            try File.sync(number)
+        }
+        _ = try copies.sync(number, of: cursor.name)
+        try JournalError.io("seal", name + ".open") { () throws(Errno) in
             try File.rename(name + ".open", at: directory, to: name + ".sealed", at: directory)
             try File.sync(directory)
         }
@@ -140,7 +161,7 @@ public struct JournalRecovery: Sendable {
     ) throws(JournalError) -> ChainEnd? {
         var candidates = names.filter { $0.writer == last.writer }
         while let name = candidates.popLast() {
-            guard let cursor = try? SegmentCursor(name, at: directory) else { continue }
+            guard let cursor = try SegmentCursor.readable(name, at: directory) else { continue }
             reading: while true {
                 if case .end = try cursor.next() { break reading }
             }

@@ -77,6 +77,19 @@ public final class SegmentCursor {
         self.sequence = offset == 0 ? header.firstSequence - 1 : sequence
     }
 
+    /// As `init`, and nil for one without a correct header as well.
+    static func readable(
+        _ name: SegmentName, at directory: Int32
+    ) throws(JournalError) -> SegmentCursor? {
+        do {
+            return try SegmentCursor(name, at: directory)
+        } catch JournalError.format {
+            return nil
+        } catch {
+            throw error
+        }
+    }
+
     // A seal may come between the two names.
     static func open(_ name: SegmentName, at directory: Int32) throws(JournalError) -> Descriptor? {
         for suffix in [".open", ".sealed", ".open", ".sealed"] {
@@ -240,16 +253,24 @@ extension SegmentCursor {
     ) -> (place: Int, sequence: UInt64)? {
         if let hint, let found = record(rest, at: hint) { return (hint, found) }
         var place = start + 1
-        while place < rest.count {
-            let before = rest[place - 1]
-            if (before == UInt8(ascii: "\n") || before == 0) && rest[place] != 0,
-                let found = record(rest, at: place)
-            {
-                return (place, found)
-            }
-            place += 1
+        while let next = Self.beginning(in: rest, from: place) {
+            if let found = record(rest, at: next) { return (next, found) }
+            place = next + 1
         }
         return nil
+    }
+
+    // Mostly the zeros ahead of the end are searched: a pass over bare bytes.
+    private static func beginning(in bytes: [UInt8], from start: Int) -> Int? {
+        bytes.withUnsafeBufferPointer { bytes in
+            var place = start
+            while place < bytes.count {
+                let before = bytes[place - 1]
+                if bytes[place] != 0, before == 0 || before == UInt8(ascii: "\n") { return place }
+                place += 1
+            }
+            return nil
+        }
     }
 
     // The number of the record there, where it is a later one.

@@ -42,8 +42,12 @@ public struct DropIdentity: Hashable, Sendable {
 
 extension Spool {
     /// The identity of a file in incoming/; nil when it is gone.
-    public func identity(of name: String) -> DropIdentity? {
-        (try? File.status(name, at: number(.incoming))).map { DropIdentity($0) }
+    public func identity(of name: String) throws(Errno) -> DropIdentity? {
+        do {
+            return DropIdentity(try File.status(name, at: number(.incoming)))
+        } catch Errno.noSuchFileOrDirectory {
+            return nil
+        }
     }
 
     /// The longest unit or pipeline, in bytes. A plan may be longer: `longestPlan`.

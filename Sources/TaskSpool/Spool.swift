@@ -282,9 +282,9 @@ extension Spool {
 
     /// Calls the body with each name of a directory.
     public func names(
-        in directory: SpoolDirectory, _ body: ([UInt8]) -> Void
+        in directory: SpoolDirectory, _ body: ([UInt8]) throws(Errno) -> Void
     ) throws(Errno) {
         let stream = try DirectoryStream(".", at: number(directory))
-        while let name = try stream.next() { body(name) }
+        while let name = try stream.next() { try body(name) }
     }
 }

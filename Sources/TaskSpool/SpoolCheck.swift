@@ -73,7 +73,7 @@ public struct SpoolCheck {
         case .ready, .active, .deferred, .hold, .failed: checkState(entry)
         case .rejected: checkRejected(entry)
         case .journal:
-            checkName(entry, [".open", ".sealed", ".torn"], ["index.sqlite", ".reserve"])
+            checkName(entry, [".open", ".sealed", ".torn", ".copy"], ["index.sqlite", ".reserve"])
         case .log: checkName(entry, [".log"], [])
         case .units:
             if entry.mode & 0o022 != 0, entry.isRegular {

@@ -57,9 +57,14 @@ extension Daemon {
         after(sequence, .startGated(ref, attempt: attempt))
     }
 
-    // A kill that came before the start was durable has nobody to end it but this.
+    /// What an attempt had to wait for is there. A kill that came before that has nobody to end it but this;
+    /// and one that would come before the table of a new connection would be missed in it (rule 10).
     func openGate(_ ref: TaskRef, _ attempt: Int) {
         guard pool.sent[ref] == attempt else { return }
+        guard pool.isReady || pool.killed[ref] == attempt else {
+            pool.early[ref] = attempt
+            return
+        }
         pool.gated.remove(ref)
         guard pool.killed[ref] == attempt else { return sendJob(ref, attempt) }
         let fields: [EventLine.Field] = [

@@ -35,7 +35,7 @@ extension Daemon {
     /// When the next checkpoint is due, in CLOCK_BOOTTIME; nil when the last one says all.
     var checkpointDue: Int64? {
         let isNew = journal.lastSequence != checkpoint.sequence || !checkpoint.undone.isEmpty
-        guard isNew, reconcile == nil else { return nil }
+        guard isNew, reconcile == nil, unread.isEmpty else { return nil }
         if let segment = checkpoint.segment, segment != journal.segment { return 0 }
         return checkpoint.writtenAt + CheckpointState.interval
     }
@@ -87,7 +87,8 @@ extension Daemon {
 
     /// At a clean stop, where that is quickly done: the next start replays nothing.
     func checkpointAtStop() {
-        guard exitStatus == 0, reconcile == nil, afterSync.isEmpty, !journal.needsSync,
+        guard exitStatus == 0, reconcile == nil, unread.isEmpty, afterSync.isEmpty,
+            !journal.needsSync,
             checkpoint.unsynced.count <= CheckpointState.syncsAtStop, tryUndone()
         else { return }
         do {

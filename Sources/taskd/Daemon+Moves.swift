@@ -42,7 +42,7 @@ extension Daemon {
     private func handleArrival(_ directory: SpoolDirectory, _ name: [UInt8]) {
         guard let file = RunFileName(bytes: name[...]) else { return }
         // Looked for again when the pool's table is complete.
-        if reconcile?.suspects[file.run] != nil { return }
+        if reconcile?.suspects[file.run] != nil || unread[file.run] != nil { return }
         guard let run = runs[file.run] else { return handleUnknown(directory, file) }
         if run.directory == directory && run.file == file || run.isEnded { return }
         guard spool.exists(file.description, directory) else { return }  // an old event
@@ -113,10 +113,21 @@ extension Daemon {
     /// A plan is live unless the journal has its end (rule 9): then step 6 is done again. The whole
     /// journal is read, once for all that came in a turn; nothing but an owner's hand leads here.
     func admitStrangers() {
-        if strangers.isEmpty { return }
+        if strangers.isEmpty || Clock.boot() < admitAgain { return }
+        let pasts: [TaskID: RunPast]
+        do {
+            pasts = try self.pasts(of: Set(strangers.keys))
+            admitAgain = 0
+        } catch {
+            if admitAgain == 0 {
+                report.error(
+                    "unable to \(error.sentence), plans that came wait, it is tried each second")
+            }
+            admitAgain = Clock.boot() + 1_000_000
+            return
+        }
         let places = strangers
         strangers = [:]
-        let pasts = pasts(of: Set(places.keys))
         for (id, place) in places
         where runs[id] == nil && spool.exists(place.file.description, place.directory) {
             if let past = pasts[id], past.ends[0] != nil {
@@ -140,19 +151,15 @@ extension Daemon {
         }
     }
 
-    private func pasts(of ids: Set<TaskID>) -> [TaskID: RunPast] {
+    private func pasts(of ids: Set<TaskID>) throws(JournalError) -> [TaskID: RunPast] {
         var fold = JournalFold(interesting: ids, inodes: [])
-        do {
-            try journal.flush()
-            let reader = try JournalReader(at: spool.number(.journal))
-            while let event = try reader.nextEvent() {
-                guard event.at.segment.writer == "taskd", let run = event.line.ref?.run,
-                    ids.contains(run)
-                else { continue }
-                fold.add(event.line, isThisBoot: event.boot == owner.record.boot)
-            }
-        } catch {
-            report.error("unable to \(error.sentence), a plan that ended may run again")
+        try journal.flush()
+        let reader = try JournalReader(at: spool.number(.journal))
+        while let event = try reader.nextEvent() {
+            guard event.at.segment.writer == "taskd", let run = event.line.ref?.run,
+                ids.contains(run)
+            else { continue }
+            fold.add(event.line, isThisBoot: event.boot == owner.record.boot)
         }
         return fold.runs
     }

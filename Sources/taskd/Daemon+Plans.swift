@@ -67,7 +67,7 @@ extension Daemon {
             runs[id]?.load(plan)
             return .plan(plan)
         case .gone: return .removed
-        case .unreadable(let why): return .notNow(why)
+        case .unreadable(let error): return .notNow("\(error)")
         case .torn(let why):
             let found = recordedPlan(of: id)
             guard case .plan(let plan) = found else { return found }

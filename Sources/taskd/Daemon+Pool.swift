@@ -156,6 +156,10 @@ extension Daemon {
             if line["what"] == "log.full" { rotateLog() }
             return
         }
+        if unread[ref.run] != nil {
+            unread[ref.run]?.events.append(line)
+            return
+        }
         let attempt = line.number("a") ?? 1
         switch line.verb {
         case .start:
@@ -197,11 +201,16 @@ extension Daemon {
                 finishReconciliation()
             } else {
                 for (ref, attempt) in pool.sent
-                where !pool.table.contains(ref) && !pool.gated.contains(ref) {
+                where !pool.table.contains(ref) && !pool.gated.contains(ref)
+                    && unread[ref.run] == nil
+                {
                     lose(ref, attempt)
                 }
             }
         }
+        let early = pool.early
+        pool.early = [:]
+        for (ref, attempt) in early { openGate(ref, attempt) }
         pool.slots = count
         engine.handle(.capacity(slots: count, memory: Memory.total), at: now())
         perform(engine.takeActions())

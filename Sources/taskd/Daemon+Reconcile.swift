@@ -50,7 +50,8 @@ extension Daemon {
         }
         endStrangers(pending.suspects)
         for (_, line) in pending.events { handle(line) }
-        for (ref, attempt) in pool.sent where !pool.table.contains(ref) { lose(ref, attempt) }
+        for (ref, attempt) in pool.sent
+        where !pool.table.contains(ref) && unread[ref.run] == nil { lose(ref, attempt) }
     }
 
     /// What its owner did with the file since it was seen.
@@ -78,7 +79,7 @@ extension Daemon {
     }
 
     /// Makes a run live again whose attempts may be under way: they run, have ended, or are lost.
-    private func resume(
+    func resume(
         _ found: Reconciliation.Suspect, _ ended: [TaskRef: Int],
         _ items: (running: [TaskRef: Int], ended: [TaskRef: Int])
     ) {
@@ -108,7 +109,7 @@ extension Daemon {
     }
 
     /// Attempts of items by their run.
-    private static func items(_ attempts: [TaskRef: Int]) -> [TaskID: [TaskRef: Int]] {
+    static func items(_ attempts: [TaskRef: Int]) -> [TaskID: [TaskRef: Int]] {
         var items: [TaskID: [TaskRef: Int]] = [:]
         for (ref, attempt) in attempts where ref.item != nil {
             items[ref.run, default: [:]][ref] = attempt
@@ -166,9 +167,13 @@ extension Daemon {
 
     /// Attempts in the pool of runs that are not active: parked or cancelled while taskd was away.
     private func endStrangers(_ resumed: [TaskID: Reconciliation.Suspect]) {
-        for (ref, attempt) in pool.sent where resumed[ref.run] == nil {
-            pool.connection?.send(.kill(ref, attempt: attempt, grace: 10_000_000))
-            pool.forget(ref)
+        for (ref, attempt) in pool.sent where resumed[ref.run] == nil && unread[ref.run] == nil {
+            endStranger(ref, attempt)
         }
+    }
+
+    func endStranger(_ ref: TaskRef, _ attempt: Int) {
+        pool.connection?.send(.kill(ref, attempt: attempt, grace: 10_000_000))
+        pool.forget(ref)
     }
 }

@@ -40,7 +40,7 @@ extension Daemon {
         }
         for (id, places) in inventory.plans {
             let past = fold.runs[id] ?? RunPast()
-            guard let place = choose(id, places, past) else { continue }
+            guard let place = try choose(id, places, past) else { continue }
             try recoverPlan(id, place, past, inventory.taken[id])
         }
         for id in inventory.full {
@@ -78,8 +78,8 @@ extension Daemon {
 
     /// What of the journal the checkpoint does not account for.
     ///
-    /// - Throws: where a segment may not or cannot be read for now, or the directory at all: unlike damage,
-    ///   that can be mended in a moment, and an end that is not seen is a run that runs again.
+    /// - Throws: where a segment or the directory cannot be read: unlike damage, that may be over in a
+    ///   moment, and an end that is not seen is a run that runs again.
     private func replay(_ inventory: SpoolInventory) throws -> JournalFold {
         let start = readCheckpoint()
         var isQuiet = start?.content.isStop ?? false
@@ -102,15 +102,13 @@ extension Daemon {
                 report.error("\(damage.sentence); the directories remain the truth")
                 append(damage.note(at: Clock.real()))
             }
-        } catch JournalError.io(let verb, let name, let errno)
-            where errno == .permissionDenied || errno.isShortage || name == "journal/"
-        {
+        } catch JournalError.io(let verb, let name, let errno) {
             throw JournalError.io(verb: verb, name: name, errno: errno)
         } catch {
             isQuiet = false
             report.error("unable to \(error.sentence), the directories alone decide")
         }
-        judgeBoot(fold, start, isQuiet: isQuiet)
+        try judgeBoot(fold, start, isQuiet: isQuiet)
         return fold
     }
 
@@ -119,9 +117,9 @@ extension Daemon {
     private func judgeBoot(
         _ fold: JournalFold, _ start: (content: Checkpoint, position: JournalPosition)?,
         isQuiet: Bool
-    ) {
+    ) throws(JournalError) {
         let segment = start?.position.segment
-        let isCheckpointHere = segment.map { isOfThisBoot($0) } ?? false
+        let isCheckpointHere = try segment.map(isOfThisBoot) ?? false
         if segment != nil, !isCheckpointHere { hasEarlierBoot = true }
         isNotedBoot = fold.recovery != nil || isCheckpointHere
         isCleanBoot = isNotedBoot || isQuiet
@@ -136,14 +134,14 @@ extension Daemon {
         }
     }
 
-    private func isOfThisBoot(_ segment: SegmentName) -> Bool {
-        let cursor = try? SegmentCursor(segment, at: spool.number(.journal))
+    private func isOfThisBoot(_ segment: SegmentName) throws(JournalError) -> Bool {
+        let cursor = try SegmentCursor(segment, at: spool.number(.journal))
         return cursor?.header.boot == owner.record.boot
     }
 
     /// All is mended that a power failure did: from here on a plan that is gone was removed.
     private func concludeRecovery() throws(JournalError) {
-        wanted = nil
+        if unread.isEmpty { wanted = nil }
         if isNotedBoot { return }
         var fields: [EventLine.Field] = [.init("what", JournalFold.recovered)]
         if let until = cautiousUntilReal { fields.append(.init("due", String(until))) }
@@ -166,14 +164,14 @@ extension Daemon {
     // One that has an id in its name is known by that.
     private func recoverIncoming(_ fold: JournalFold) throws(Errno) {
         guard hasEarlierBoot || !fold.ended.isEmpty else { return }
-        try spool.names(in: .incoming) { bytes in
+        try spool.names(in: .incoming) { bytes throws(Errno) in
             // Without earlier boots only a name with an id says something.
             if fold.knownBefore.isEmpty, TakenName(bytes) == nil { return }
-            recoverIncoming(bytes, fold)
+            try recoverIncoming(bytes, fold)
         }
     }
 
-    private func recoverIncoming(_ bytes: [UInt8], _ fold: JournalFold) {
+    private func recoverIncoming(_ bytes: [UInt8], _ fold: JournalFold) throws(Errno) {
         var id: TaskID?
         switch DropName(bytes) {
         case .unit(_, let given): id = given
@@ -181,23 +179,19 @@ extension Daemon {
         case .temporary, .unsafe: return
         }
         let text = String(decoding: bytes, as: UTF8.self)
-        let known =
-            fold.knownBefore.isEmpty
-            ? nil
-            : spool.identity(of: text).flatMap {
-                fold.knownBefore[KnownDrop(name: text, identity: $0)]
-            }
+        let identity = fold.knownBefore.isEmpty ? nil : try spool.identity(of: text)
+        let known = identity.flatMap { fold.knownBefore[KnownDrop(name: text, identity: $0)] }
         if let id = id ?? known, let rejection = fold.runs[id]?.rejection {
             rejectAgain(text, id, rejection)
         } else if known != nil || id.map({ isPast($0, fold) }) ?? false {
-            removeReturned(text)
+            try removeReturned(text)
         }
     }
 
     /// One that cannot be removed for now is not taken for a new one: it is tried again as others are that
     /// cannot be taken.
-    private func removeReturned(_ name: String) {
-        let identity = spool.identity(of: name)
+    private func removeReturned(_ name: String) throws(Errno) {
+        let identity = try spool.identity(of: name)
         if !removeQuietly(name, .incoming) { returned[name] = identity }
     }
 

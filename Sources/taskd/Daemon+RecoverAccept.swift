@@ -13,7 +13,7 @@ extension Daemon {
         case valid(Plan, [UInt8])
         /// Its bytes are no whole plan; why.
         case torn(String)
-        case unreadable(String)
+        case unreadable(Errno)
         /// Its owner moved it since the directory was read.
         case gone
     }
@@ -30,7 +30,7 @@ extension Daemon {
         } catch Errno.noSuchFileOrDirectory {
             return .gone
         } catch {
-            return .unreadable("\(error)")
+            return .unreadable(error as? Errno ?? .ioError)
         }
     }
 

@@ -22,8 +22,11 @@ extension Daemon {
         switch readState(place) {
         case .valid(let read, _): plan = read
         case .gone: return try recoverMoved(id, past, nil)
-        case .unreadable(let why):
-            return report.error("unable to read \(place): \(why), it is left there")
+        case .unreadable(let error):
+            return try leaveUnread(id, SpoolError("read \(place)", error)) {
+                () throws(SpoolError) in
+                try self.recoverPlan(id, seen, past, taken)
+            }
         case .torn(let why):
             if state == .success || state == .skipped {
                 removeQuietly(place.file.description, place.directory)

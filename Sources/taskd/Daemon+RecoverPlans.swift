@@ -9,10 +9,20 @@ import TaskSpool
 /// Start-up: the plans in the state directories.
 extension Daemon {
     /// One plan of a run: where somebody copied it, the one that the journal names stays.
-    func choose(_ id: TaskID, _ places: [PlanPlace], _ past: RunPast) -> PlanPlace? {
+    ///
+    /// - Throws: where a place cannot be looked at for now.
+    func choose(
+        _ id: TaskID, _ places: [PlanPlace], _ past: RunPast
+    ) throws(SpoolError) -> PlanPlace? {
         if places.count == 1 { return places[0] }
         // One that moved while the directories were read was seen twice.
-        let there = places.filter { spool.exists($0.file.description, $0.directory) }
+        var there: [PlanPlace] = []
+        for place in places {
+            let isThere = try SpoolError.naming("look at \(place)") { () throws(Errno) in
+                try spool.has(place.file.description, place.directory)
+            }
+            if isThere { there.append(place) }
+        }
         guard let best = there.max(by: { rank($0, past) < rank($1, past) }) else { return nil }
         for other in there where other != best {
             setAside(other, "the run \(id) is in \(best), which its journal names")
@@ -28,7 +38,7 @@ extension Daemon {
         return PlanRank.of(place, past, digest: Plan.digest(ofEncoded: bytes))
     }
 
-    /// - Throws: where a damaged plan cannot be written for now.
+    /// - Throws: where a damaged plan cannot be written for now, or descriptors or memory are short.
     func recoverPlan(
         _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?
     ) throws(SpoolError) {
@@ -41,8 +51,10 @@ extension Daemon {
         }
         switch readState(place) {
         case .valid(let plan, let encoded): recoverLive(id, place, past, taken, plan, encoded)
-        case .unreadable(let why):
-            report.error("unable to read \(place): \(why), it is left there and does not run")
+        case .unreadable(let error):
+            try leaveUnread(id, SpoolError("read \(place)", error)) { () throws(SpoolError) in
+                try self.recoverPlan(id, place, past, taken)
+            }
         case .torn(let why): try recoverTorn(id, place, past, taken, why)
         case .gone: try recoverMoved(id, past, taken)
         }
@@ -56,7 +68,7 @@ extension Daemon {
         do {
             place = try find(id)
         } catch {
-            return report.error("unable to look for run \(id): \(error), it does not run")
+            throw SpoolError("look for run \(id)", error)
         }
         if let (directory, file) = place {
             try recoverPlan(id, PlanPlace(directory, file), past, taken)
@@ -85,7 +97,10 @@ extension Daemon {
             name: past.accept?["unit"] ?? UnitName.of(dropName),
             place: place, past: past)
         recordMove(&suspect)
-        if isSuspect(suspect) {
+        if reconcile == nil, isSuspect(suspect) || pool.sent.keys.contains(where: { $0.run == id })
+        {
+            resumeUnread(suspect)
+        } else if isSuspect(suspect) {
             putBack(&suspect)
             reconcile?.suspects[id] = suspect
         } else {

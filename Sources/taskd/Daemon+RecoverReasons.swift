@@ -15,7 +15,10 @@ extension Daemon {
         let known = reasons(of: names)
         for name in names.sorted() {
             let text = known[name] ?? "why it was rejected is not known any more"
-            writeReason(TakenName(id: newID(), name: name), name, text, durable: true)
+            let taken = TakenName(id: newID(), name: name)
+            if writeReason(taken, name, text, durable: true) { continue }
+            unwritten[taken.id] = text
+            after(journal.lastSequence, .moveRejected(taken, as: name))
         }
     }
 

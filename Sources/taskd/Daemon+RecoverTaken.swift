@@ -32,10 +32,10 @@ extension Daemon {
                 return after(journal.lastSequence, .removeTaken(taken))
             }
         }
-        compileAgain(taken)
+        try compileAgain(taken)
     }
 
-    private func compileAgain(_ taken: TakenName) {
+    private func compileAgain(_ taken: TakenName) throws(SpoolError) {
         removeQuietly(taken.id.description, .tmp)
         do {
             let status = try File.status(taken.text, at: spool.number(.tmp))
@@ -44,8 +44,13 @@ extension Daemon {
                 bytes.count <= Spool.longestUnit || Spool.isPlan(bytes)
             else { return reject(taken, "\(taken.name): it is \(status.kind) or too large") }
             compileTaken(taken, bytes)
+        } catch Errno.noSuchFileOrDirectory {
+            return
         } catch {
-            report.error("unable to read tmp/\(taken.text): \(error), it is left there")
+            let reason = SpoolError("read tmp/\(taken.text)", error)
+            try leaveUnread(taken.id, reason) { () throws(SpoolError) in
+                try self.compileAgain(taken)
+            }
         }
     }
 

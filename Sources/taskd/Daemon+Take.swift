@@ -110,6 +110,9 @@ extension Daemon {
             return acceptAgain(drop, taken, known)
         }
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
+        if unread[taken.id] != nil {
+            return incoming.postpone(Array(drop.name.utf8), at: Clock.boot())
+        }
         let compiled = compiler.compile(name: taken.name, drop.bytes)
         if case .later(let error) = compiled { return sayStays(drop.name, error) }
         incoming.letDropperFinish()

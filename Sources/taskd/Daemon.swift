@@ -34,6 +34,8 @@ final class Daemon {
     var elsewhere: [TaskID: (run: RunRecord, state: TaskState)] = [:]
     /// Plans that memory does not know: the journal is asked at the end of the turn, once for all.
     var strangers: [TaskID: PlanPlace] = [:]
+    /// Not before then (CLOCK_BOOTTIME): the journal could not be read.
+    var admitAgain: Int64 = 0
     /// Commands in incoming/ whose record is not durable yet.
     var commands: Set<String> = []
     /// Drops that a power failure brought back, are on record already and could not be removed.
@@ -46,6 +48,11 @@ final class Daemon {
     var unreadable: [(ref: TaskRef, attempt: Int)] = []
     /// When those that could not be read for now are tried again (CLOCK_BOOTTIME).
     var readAgain: Int64 = 0
+    /// Runs that start-up could not read, and the one that is being tried; not before `unreadAt`
+    /// (CLOCK_BOOTTIME).
+    var unread: [TaskID: UnreadRun] = [:]
+    var wasUnread: UnreadRun?
+    var unreadAt: Int64 = 0
     var carried = CarriedPlans()
     /// The texts of items that were read last.
     var itemBlock = ItemFile.Block()
@@ -142,6 +149,7 @@ final class Daemon {
         fireDue()
         lookForVanished()
         admitStrangers()
+        recoverUnread()
         engine.advance(to: now())
         perform(engine.takeActions())
         tryUnreadable()
@@ -167,7 +175,9 @@ final class Daemon {
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
         if !vanished.isEmpty { next = min(next, lookAgain) }
+        if !strangers.isEmpty { next = min(next, admitAgain) }
         if !unreadable.isEmpty { next = min(next, readAgain) }
+        if !unread.isEmpty, reconcile == nil, pool.isReady { next = min(next, unreadAt) }
         next = min(next, watch.nextLook)
         if let due = engine.nextDeadline { next = min(next, boot + max(0, due - now())) }
         if pausedUntil > boot { next = max(pausedUntil, boot) }

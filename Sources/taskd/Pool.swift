@@ -21,6 +21,8 @@ struct Pool {
     var announced: Set<TaskRef> = []
     /// Attempts whose start must be durable first: the pool does not know them yet.
     var gated: Set<TaskRef> = []
+    /// Those of them that wait for nothing but the pool's table.
+    var early: [TaskRef: Int] = [:]
     /// What the table of a new connection named.
     var table: Set<TaskRef> = []
     var jobSequence = 0
@@ -42,6 +44,7 @@ struct Pool {
         sent[ref] = nil
         killed[ref] = nil
         gated.remove(ref)
+        early[ref] = nil
         announced.remove(ref)
     }
 

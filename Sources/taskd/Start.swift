@@ -25,6 +25,7 @@ enum Start {
             return status(of: error)
         } catch let error as JournalError {
             report.error("unable to \(error.sentence), taskd does not start")
+            if case .io(_, _, let errno) = error, errno.isShortage { return ExitStatus.tryLater }
             return ExitStatus.ioError
         } catch {
             report.error("unable to start on \(options.spool): \(error), nothing was changed")

@@ -109,6 +109,52 @@ import Testing
         #expect(SegmentName(stem: "00000001-taskd-9223372036854775807") == nil)
         #expect(
             OwnerRecord(parsing: Array("host=a boot=b pid=1 start=1 epoch=\(Int.max)".utf8)) == nil)
+        let last = "host=a boot=b pid=1 start=1 epoch=\(SegmentName.most)"
+        try fixture.replace("owner", with: Array(last.utf8))
+        guard case .owner(let owner) = try SpoolOwner.take(spool: fixture.directory) else {
+            return #expect(Bool(false), "nobody holds it")
+        }
+        #expect(owner.record.epoch == 1, "none comes after it")
+    }
+
+    /// fsync(2) of a segment failed and the copy was not finished: another fsync must not be believed.
+    @Test func aSegmentThatCouldNotBeSyncedIsWrittenAgain() throws {
+        let fixture = try JournalFixture()
+        let name = try fixture.crashed(records: 6)
+        let stem = String(name.dropLast(5))
+        // Held, so that its number is not given again.
+        let first = try File.open(name, at: fixture.directory)
+        try fixture.replace("\(stem).1.copy", with: [1, 2, 3])
+        let recovery = try JournalRecovery(at: fixture.directory, writer: "taskd")
+        #expect(recovery.end?.sequence == 6 && recovery.damages.isEmpty)
+        #expect(try fixture.names() == ["\(stem).sealed"])
+        let second = try File.status("\(stem).sealed", at: fixture.directory).inode
+        #expect(try File.status(of: first.number).inode != second)
+        #expect(try fixture.numbers().numbers == Array(1...6))
+    }
+
+    /// Unlike damage, that may be over in a moment: what it holds is not to be thought gone.
+    @Test(arguments: [1, 2]) func aSegmentThatCannotBeReadIsNoDamage(_ number: Int) throws {
+        let fixture = try JournalFixture()
+        let identity = JournalFixture.identity()
+        for epoch in 1...2 {
+            var end: ChainEnd?
+            if epoch > 1 { end = try JournalRecovery(at: fixture.directory, writer: "taskd").end }
+            let writer = try JournalWriter(at: fixture.directory, identity, after: end)
+            try writer.append(JournalFixture.line(epoch))
+            try writer.close()
+        }
+        let name = try fixture.names()[number - 1]
+        // read(2) of a directory fails (EISDIR).
+        try File.unlink(name, at: fixture.directory)
+        try File.makeDirectory(name, at: fixture.directory)
+        defer { try? File.removeDirectory(name, at: fixture.directory) }
+        #expect(throws: JournalError.self) { try fixture.numbers() }
+        if number == 2 {
+            #expect(throws: JournalError.self) {
+                try JournalRecovery(at: fixture.directory, writer: "taskd")
+            }
+        }
     }
 
     @Test func zerosAreTheEnd() throws {
