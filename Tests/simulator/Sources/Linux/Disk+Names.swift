@@ -119,6 +119,12 @@ extension Disk {
         Inotify.notify(directory, name, .closedAfterWriting)
     }
 
+    /// A file that was removed is there again, as if it had not been.
+    public func putBack(_ inode: DiskNode, _ name: String, in path: String) throws(Errno) {
+        let directory = try find(path)
+        if directory.entries[name] == nil { directory.entries[name] = inode }
+    }
+
     public func setTimes(_ inode: DiskNode, modified: Int64) {
         inode.modified = modified
         add(NameChange(inode: inode, modified: 0, changed: 0))

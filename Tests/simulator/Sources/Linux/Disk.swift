@@ -21,10 +21,10 @@ public final class DiskNode {
     var diskModified: Int64 = 0
     var diskChanged: Int64 = 0
     var diskEntries: [String: DiskNode] = [:]
-    /// On disk under some name.
-    var isNamedOnDisk = false
-    /// Durable bytes that nobody was told of.
-    var untold = 0
+    /// fsync(2) of a directory that names it has succeeded.
+    var isNamePromised = false
+    /// So many bytes an fsync(2) or fdatasync(2) has called durable; of so many the world was told.
+    private(set) var promised = 0, told = 0
 
     var writers = 0
     var locks: [(holder: ObjectIdentifier, shared: Bool)] = []
@@ -51,7 +51,20 @@ public final class DiskNode {
         space.used += new - size
         size = new
         if data.count > new { data.removeLast(data.count - new) }
+        promised = min(promised, data.count)
+        told = min(told, promised)
     }
+
+    /// What taskd was told is durable, and the world was not yet told of.
+    func promise(all isAll: Bool) -> ArraySlice<UInt8> {
+        if isAll { promised = data.count }
+        guard isNamePromised, told < promised else { return [] }
+        defer { told = promised }
+        return data[told..<promised]
+    }
+
+    /// What survived a power failure by luck was promised to nobody.
+    func forgetPromises() { (promised, told) = (data.count, data.count) }
 
     func put(_ bytes: [UInt8], at offset: Int) {
         if offset + bytes.count > size { resize(offset + bytes.count) }
@@ -112,7 +125,6 @@ public final class Disk {
     public init(_ rules: Rules) {
         self.rules = rules
         root = DiskNode(1, .directory, 0o755, space)
-        root.isNamedOnDisk = true
     }
 
     public var free: Int { max(0, total - space.used - hog) }
@@ -121,7 +133,6 @@ public final class Disk {
         let inode = make(.directory, 0o755)
         root.entries[String(path.dropFirst())] = inode
         root.diskEntries[String(path.dropFirst())] = inode
-        inode.isNamedOnDisk = true
         inode.links = 1
     }
 
@@ -152,7 +163,7 @@ public final class Disk {
     }
 
     private func flush(_ inode: DiskNode) {
-        if inode.pending.isEmpty { return tell(inode) }
+        if inode.pending.isEmpty { return }
         if inode.pending.contains(where: \.isDropped) {
             for change in inode.pending where !change.isDropped { apply(change, to: inode) }
             inode.pending.removeAll { !$0.isDropped }
@@ -163,7 +174,6 @@ public final class Disk {
         }
         inode.diskModified = inode.modified
         inode.diskChanged = inode.changed
-        tell(inode)
     }
 
     /// fdatasync(2) failed: the kernel has marked the pages clean.
@@ -171,11 +181,17 @@ public final class Disk {
         for index in inode.pending.indices { inode.pending[index].isDropped = true }
     }
 
-    private func tell(_ inode: DiskNode) {
-        guard inode.isNamedOnDisk, inode.untold < inode.diskData.count else { return }
-        let bytes = inode.diskData[inode.untold...]
-        inode.untold = inode.diskData.count
-        Machine.current.world.becameDurable(inode, bytes)
+    /// A call of taskd has said that it is durable, whether that is so or not.
+    func promise(_ inode: DiskNode) {
+        if inode.kind == .file { return tell(inode, inode.promise(all: true)) }
+        for entry in inode.entries.values where entry.kind == .file {
+            entry.isNamePromised = true
+            tell(entry, entry.promise(all: false))
+        }
+    }
+
+    private func tell(_ inode: DiskNode, _ bytes: ArraySlice<UInt8>) {
+        if !bytes.isEmpty { Machine.current.world.becameDurable(inode, bytes) }
     }
 
     private func apply(_ change: DiskNode.Change, to inode: DiskNode) {
@@ -184,7 +200,6 @@ public final class Disk {
             if inode.diskData.count > change.offset {
                 inode.diskData.removeLast(inode.diskData.count - change.offset)
             }
-            inode.untold = min(inode.untold, inode.diskData.count)
             return
         }
         let end = change.offset + bytes.count
@@ -213,8 +228,6 @@ public final class Disk {
         for come in [change.come, change.alsoCome] {
             guard let come else { continue }
             come.directory.diskEntries[come.name] = come.inode
-            come.inode.isNamedOnDisk = true
-            if come.inode.kind == .file { tell(come.inode) }
         }
         change.inode.diskModified = change.modified
         change.inode.diskChanged = change.changed
@@ -244,7 +257,7 @@ public final class Disk {
         inode.writers = 0
         if inode.kind == .file {
             loseWrites(inode, &dice)
-            inode.untold = inode.diskData.count  // what survived by luck was promised to nobody
+            inode.forgetPromises()
         }
         inode.modified = inode.diskModified
         inode.changed = inode.diskChanged

@@ -241,8 +241,10 @@ public enum File {
             throw error
         }
         guard let inode else { throw .badFileDescriptor }
-        if Defect.skips(inode, machine) { return }
-        machine.disk.sync(inode, dataOnly: call == .syncData)
+        if !Defect.skips(inode, machine) {
+            machine.disk.sync(inode, dataOnly: call == .syncData)
+        }
+        machine.disk.promise(inode)
     }
 
     public static func truncate(_ descriptor: Int32, to size: Int64) throws(Errno) {

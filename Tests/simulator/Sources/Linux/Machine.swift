@@ -12,13 +12,11 @@ public enum Call: String, CaseIterable, Sendable {
 public protocol World: AnyObject {
     /// Before a call has its effect; may kill taskd, which the call then meets.
     func willCall(_ call: Call, _ name: String)
-    /// A fault was met.
-    func didFail(_ call: Call, _ error: Errno)
     /// taskd waits: something becomes ready, time passes, or it dies.
     func idle(until deadline: Int64?, _ isReady: () -> Bool)
     /// A program is started; nil: the errno.
     func spawn(_ arguments: [String]) -> ModelProcess?
-    /// Bytes of a file became durable, and its name.
+    /// taskd was told that bytes of a file, and its name, are durable.
     func becameDurable(_ file: DiskNode, _ bytes: ArraySlice<UInt8>)
     /// What taskd says.
     func said(_ text: String)
@@ -168,7 +166,6 @@ public final class Machine {
         faults[index].times -= 1
         if faults[index].times <= 0 { faults.remove(at: index) }
         met["\(call.rawValue) \(Machine.word(error))", default: 0] += 1
-        world.didFail(call, error)
         return error
     }
 

@@ -60,6 +60,12 @@ final class ModelPool: Listener {
 
     func connected(_ channel: Channel) { arriving.append(channel) }
 
+    func hangUp() {
+        client?.isClosedThere = true
+        client = nil
+        kept.removeAll { $0.end == nil }
+    }
+
     func die() {
         isDead = true
         if MessageSocket.listener === self { MessageSocket.listener = nil }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import SystemPackage
+import TaskJournal
 import TaskModel
 import TaskSpool
 
@@ -46,6 +47,8 @@ extension Simulation {
         case .pass(let time): passUntil = Clock.boot() + time
         case .overflow: Inotify.overflow()
         case .stall(let time): pool?.stalledUntil = Clock.boot() + time
+        case .hangUp: pool?.hangUp()
+        case .prune: prune()
         case .flip: flip(&dice)
         }
     }
@@ -146,6 +149,20 @@ extension Simulation {
     }
 
     // MARK: The machine
+
+    /// What went is kept aside: the oracles read the whole journal.
+    private func prune() {
+        guard let journal = directory("journal"), let file = try? disk.find("/s/checkpoint"),
+            let oldest = Checkpoint(parsing: file.data)?.segment
+        else { return }
+        for name in journal.entries.keys.sorted()
+        where name.hasSuffix(".sealed") && SegmentName(file: name, suffix: "sealed") != nil
+            && name < oldest
+        {
+            pruned[name] = journal.entries[name]
+            try? disk.unlink(name, in: journal)
+        }
+    }
 
     private func flip(_ dice: inout Dice) {
         guard let (journal, name) = pick(["journal"], &dice), let file = journal.entries[name],

@@ -34,6 +34,8 @@ final class Simulation: World {
     private(set) var crashes = 0
     private(set) var kinds: [String: Int] = [:]
     var died = false
+    /// Segments that were removed.
+    var pruned: [String: DiskNode] = [:]
     var copies: [(name: String, inode: DiskNode, rest: [UInt8])] = []
 
     init(seed: UInt64, steps: [Step], rules: Disk.Rules) {
@@ -125,11 +127,6 @@ final class Simulation: World {
         }
         if passUntil > Clock.boot() { return }
         take()
-    }
-
-    /// A journal that cannot be read is as a damaged one: the directories decide.
-    func didFail(_ call: Call, _ error: Errno) {
-        if error == .ioError, [.read, .open, .list].contains(call) { truth.isTainted = true }
     }
 
     private func take() {

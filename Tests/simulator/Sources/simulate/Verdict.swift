@@ -73,6 +73,7 @@ struct Verdict {
     private func check() throws {
         let root = try File.openDirectory("/s")
         let journal = try File.openDirectory("journal", at: root.number)
+        for (name, file) in simulation.pruned { try disk.putBack(file, name, in: "/s/journal") }
         let survey = try SpoolSurvey(reading: root.number)
         var fold = JournalFold(interesting: survey.ids, inodes: [])
         var ends: [String: [String]] = [:]
