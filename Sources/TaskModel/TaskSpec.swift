@@ -106,6 +106,19 @@ extension TaskSpec {
         }
     }
 
+    /// Whether a plan's line holds it (`PlanLimits.line`). Its bytes are counted only where they may be
+    /// too many.
+    public var fitsLine: Bool {
+        let most = entries.reduce(name.utf8.count + 32) { sum, entry in
+            let key = entry.directive.rawValue.utf8.count + 2
+            return entry.values.reduce(sum) { $0 + key + 3 * $1.utf8.count }
+        }
+        if most <= PlanLimits.line { return true }
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return bytes.count + name.utf8.count + 32 <= PlanLimits.line
+    }
+
     /// Reads ` key=value …` as a plan's task line and a job line have it.
     ///
     /// - Throws: the first key that is unknown, or not in canonical spelling.

@@ -15,7 +15,20 @@ extension PlanCompiler {
             return nil
         }
         markOptional()
+        if refuseLongLines() { return nil }
         return plan(numbered(levels))
+    }
+
+    /// A plan with such a line could not be read again. True where there is one.
+    private mutating func refuseLongLines() -> Bool {
+        let long = nodes.filter { !$0.spec.fitsLine }
+        for node in long {
+            error(
+                node.unit?.place ?? Place(file: rootName, line: 1),
+                "what the task \(node.spec.name) is given is too long",
+                "at most \(PlanLimits.line) bytes, as a plan writes them")
+        }
+        return !long.isEmpty
     }
 
     /// One edge a pair of tasks: success implies the end; both ends of one are a contradiction.

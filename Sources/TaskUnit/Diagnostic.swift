@@ -47,8 +47,11 @@ struct DiagnosticList {
     private(set) var all: [Diagnostic] = []
     private var left = 0
 
-    mutating func error(_ place: Place, _ what: String, _ allowed: String) {
-        add(Diagnostic(.error, place, what, allowed))
+    /// What is not kept is not worded either: the nearest known key costs more than its line.
+    mutating func error(
+        _ place: Place, _ what: @autoclosure () -> String, _ allowed: @autoclosure () -> String
+    ) {
+        if isFull { countMore() } else { all.append(Diagnostic(.error, place, what(), allowed())) }
     }
 
     mutating func warning(_ place: Place, _ what: String, _ allowed: String) {
@@ -56,14 +59,16 @@ struct DiagnosticList {
     }
 
     mutating func add(_ diagnostic: Diagnostic) {
-        if all.count < Self.limit {
-            all.append(diagnostic)
-        } else {
-            left += 1
-            all[Self.limit - 1].what = "\(left + 1) more problems"
-            all[Self.limit - 1].allowed = "correct those above first"
-            all[Self.limit - 1].severity = .error
-        }
+        if isFull { countMore() } else { all.append(diagnostic) }
+    }
+
+    private var isFull: Bool { all.count >= Self.limit }
+
+    private mutating func countMore() {
+        left += 1
+        all[Self.limit - 1].what = "\(left + 1) more problems"
+        all[Self.limit - 1].allowed = "correct those above first"
+        all[Self.limit - 1].severity = .error
     }
 
     /// File by file, from the top of each down.

@@ -50,8 +50,8 @@ struct InlineReader {
     ) {
         let found = Self.sections.lazy.compactMap { Directive(section: $0, key: pair.key) }.first
         guard let found else {
-            let near = Spelling.key(pair.key, in: nil)
-            problems.error(pair.place, "unknown key \(pair.key):", near)
+            problems.error(
+                pair.place, "unknown key \(pair.key):", Spelling.key(pair.key, in: nil))
             return
         }
         let reader = SettingReader(directive: found, key: pair.key, specifiers: specifiers)

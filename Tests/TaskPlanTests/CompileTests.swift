@@ -69,6 +69,17 @@ struct World {
         #expect(compiled.hasErrors)
     }
 
+    /// A plan with a line that is too long could not be read again. Bytes that are coded count three times.
+    @Test(arguments: [(500, false), (800, true)])
+    func whatNoPlanHoldsIsRefused(_ lines: Int, _ isTooLong: Bool) {
+        let words = String(repeating: String(repeating: "é", count: 250) + " \\\n", count: lines)
+        let world = World(units: ["a.task": "[Command]\ncommand=x \(words)\n"])
+        let compiled = world.compile("a.task")
+        #expect((compiled.plan == nil) == isTooLong)
+        #expect(compiled.diagnostics.contains { $0.what.contains("is too long") } == isTooLong)
+        if let plan = compiled.plan { #expect((try? Plan(parsing: plan.encode())) == plan) }
+    }
+
     @Test func theMissionsSite() {
         let world = World(
             units: [
