@@ -27,6 +27,13 @@ public final class Program {
         environment = CStringArray(variables, before: program.environment)
     }
 
+    /// The same with other arguments as well.
+    public init(_ program: Program, arguments: [String], adding variables: [UInt8]) {
+        path = strdup(program.path)
+        self.arguments = CStringArray(arguments)
+        environment = CStringArray(variables, before: program.environment)
+    }
+
     /// The path as it was given.
     public var name: String { String(cString: path) }
 

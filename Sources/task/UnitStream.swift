@@ -132,12 +132,17 @@ struct PlanMerger {
                 plan.tasks.append(PlanTask(number: number, spec: task.spec))
                 continue
             }
-            guard share(number, task.spec) else {
+            guard share(number, task.spec), haveSameItems(number, task.number, other) else {
                 return "\(task.spec.name) means two things in one stream: submit the units as files"
             }
             renumbered[task.number] = number
         }
         return addEdges(other, renumbered)
+    }
+
+    private func haveSameItems(_ number: Int, _ there: Int, _ other: Plan) -> Bool {
+        plan.listedItems(of: number) == other.listedItems(of: there)
+            && plan.itemList(of: number)?.bytes == other.itemList(of: there)?.bytes
     }
 
     // What one unit needs is needed, though another may do without.

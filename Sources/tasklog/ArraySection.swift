@@ -32,6 +32,12 @@ struct ArraySection {
     /// Those that no event is about.
     private var fresh: Int? { array.total.map { max(0, $0 - array.states.values.reduce(0, +)) } }
 
+    /// `7 of 8 items ended`, for a line among other tasks.
+    var brief: String {
+        let of = array.total.map { " of \(Self.grouped($0))" } ?? ""
+        return "\(Self.grouped(ended))\(of) items ended"
+    }
+
     private func states() -> String {
         var words: [String] = []
         for state in [TaskState.success, .failure, .skipped, .cancelled, .running, .lost] {

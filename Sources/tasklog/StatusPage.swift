@@ -34,7 +34,7 @@ struct StatusPage {
             text += "\n"
         }
         text += times(arrays)
-        text += taskLines()
+        text += try taskLines()
         if !arrays.isEmpty { text += try failedItems() }
         text += try outputLines()
         if ref.task == nil, let name = run.name {
@@ -49,10 +49,12 @@ struct StatusPage {
     /// Of one array, or of the only one of the run; several are told with their tasks.
     private func sections() throws -> [ArraySection] {
         if ref.item != nil { return [] }
-        let arrays = try history.arrays(ofRun: run.id)
-        let own = ref.task == nil ? arrays : arrays.filter { $0.id == ref.description }
-        guard own.count == 1 else { return [] }
-        return own.map { array in
+        let own = try arrays().filter { ref.task == nil || $0.array.id == ref.description }
+        return own.count == 1 ? own : []
+    }
+
+    private func arrays() throws -> [ArraySection] {
+        try history.arrays(ofRun: run.id).map { array in
             ArraySection(
                 array: array, task: tasks.first { $0.id == array.id }, style: style)
         }
@@ -176,20 +178,23 @@ struct StatusPage {
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
 
-    private func taskLines() -> String {
+    private func taskLines() throws -> String {
         guard ref.task == nil, tasks.count > 1 || (run.tasks ?? 1) > 1 else { return "" }
         let ended = tasks.count { $0.state.isFinal }
         var text = "    Tasks: \(ended) of \(run.tasks ?? tasks.count) ended\n"
         let shown = tasks.count > Self.mostTasks ? tasks.filter { $0.state != .success } : tasks
         let width = shown.prefix(Self.mostTasks).map { safe($0.name ?? $0.id).count }.max() ?? 0
-        for task in shown.prefix(Self.mostTasks) { text += line(task, width) }
+        let arrays = try arrays()
+        for task in shown.prefix(Self.mostTasks) {
+            text += line(task, width, arrays.first { $0.array.id == task.id }?.brief)
+        }
         if shown.count > Self.mostTasks {
             text += "           … \(shown.count - Self.mostTasks) more: task status -o plain\n"
         }
         return text
     }
 
-    private func line(_ task: TaskRow, _ width: Int) -> String {
+    private func line(_ task: TaskRow, _ width: Int, _ items: String?) -> String {
         let name = safe(task.name ?? task.id)
         var line = "           " + name + String(repeating: " ", count: max(0, width - name.count))
         line += "  " + style.paint(task.state.word, as: task.state)
@@ -199,6 +204,7 @@ struct StatusPage {
         if let started = task.started, let ended = task.ended {
             line += ", " + HumanText.span(max(0, ended - started))
         }
+        if let items { line += ", " + items }
         if task.attempts > 1 { line += ", attempt \(task.attempts)" }
         // The run's own task has said it above.
         if task.state == .failure, task.id != run.main?.id, let message = task.message {

@@ -9,18 +9,21 @@ enum DirectProgram {
     /// The program of a step with its arguments and the task's environment.
     static func prepare(_ step: Int, of job: Job) throws(SessionFailure) -> Program {
         let recipe = job.recipe
+        let argv = job.steps[step].argv
         let shared: Program
         if let known = recipe.programs[step] {
             shared = known
         } else {
-            let argv = job.steps[step].argv
             shared = Program(
                 path: try find(argv[0], step, job), arguments: argv,
                 environment: TaskEnvironment.shared(recipe.spec, of: recipe.owner))
-            // That of an item has its words.
-            if !job.hasOwnSteps { recipe.programs[step] = shared }
+            // Of items too, where they differ in the other words only.
+            if argv[0] == recipe.steps[step].argv[0] { recipe.programs[step] = shared }
         }
-        return Program(shared, adding: TaskEnvironment.identifying(job))
+        let variables = TaskEnvironment.identifying(job)
+        return job.hasOwnSteps
+            ? Program(shared, arguments: argv, adding: variables)
+            : Program(shared, adding: variables)
     }
 
     /// The places of a step's program that its owner looks at, in order.

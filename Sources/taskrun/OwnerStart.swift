@@ -42,7 +42,9 @@ final class OwnerStart {
             ?? Program(
                 path: argv[0], arguments: argv,
                 environment: TaskEnvironment.shared(recipe.spec, of: recipe.owner))
-        if !rights.isCaller, !job.hasOwnSteps { recipe.programs[step] = shared }
+        if !rights.isCaller, argv[0] == recipe.steps[step].argv[0] {
+            recipe.programs[step] = shared
+        }
         rights.paths = DirectProgram.candidates(argv[0], recipe.spec)
         let pipe: (read: Int32, write: Int32)
         do throws(Errno) { pipe = try Pipe.make() } catch {
@@ -51,7 +53,8 @@ final class OwnerStart {
         report = OpenFile(Descriptor(owning: pipe.read))
         let writing = Descriptor(owning: pipe.write)
         return try Child.start(
-            Program(shared, adding: TaskEnvironment.identifying(job)), options, as: rights,
+            Program(shared, arguments: argv, adding: TaskEnvironment.identifying(job)), options,
+            as: rights,
             report: writing.number)
     }
 

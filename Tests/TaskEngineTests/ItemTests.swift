@@ -157,6 +157,17 @@ private let broken = Outcome.failure(.exit, exit: 1)
         #expect(bench.running == [0])
     }
 
+    @Test func noFurtherItemsBeginWhileTenThousandWait() {
+        let policy = RetryPolicy(retries: 1, firstDelay: 1_000_000)
+        var bench = Bench(slots: 1, input([0..<10_010], policy: policy))
+        for number in 0..<10_000 { bench.end(number, broken) }
+        #expect(bench.running == [] && bench.runState == nil)
+        bench.advance(by: 5_000_000)
+        #expect(bench.started == [item(0): 2])
+        bench.end(0)
+        #expect(bench.started == [item(1): 2])
+    }
+
     @Test func aLostItemRunsAgainAndThreeLossesPark() {
         var bench = Bench(slots: 1, input([0..<2]))
         for attempt in 1...3 {

@@ -55,6 +55,14 @@ run=$(journal | awk '$5 == "accept" { id = $6 } END { print id }')
 is "in a jail, with the item in its environment" "$(task logs "$run.0.0")" "<a> 100%"
 like "and its reason" "$(end_of "$run.0.1")" 'reason=check'
 
+# shellcheck disable=SC2016
+printf '%s\n' '- parallel:' '    - {command: "printf", args: "<%i>", Items: ["p", "q r"], name: one, Jail: "no"}' \
+    '    - {command: "true", Count: 3, name: two, Jail: "no"}' '- {command: "true", name: last, Jail: "no"}' >pipe.yaml
+exits "two arrays in a pipeline" 0 task submit --wait pipe.yaml
+run=$(journal | awk '$5 == "accept" { id = $6 } END { print id }')
+is "… an item of a list is one word" "$(task logs "$run.0.1")" "<q r>"
+like "… and counted with their tasks" "$(task status "$run")" $'one +success, [^\n]*, 2 of 2 items ended\n +two +success, [^\n]*, 3 of 3 items ended\n +last +success'
+
 # ---- refusals
 
 refused() { # refused NAME TEXT LINE…
