@@ -212,7 +212,8 @@ struct LiveItems {
             switch item.standing {
             case .running: running += 1
             case .open: makeReady(item.task)
-            case .due, .final: break
+            case .final(let state, let reason): conclude(item.task, state, reason)
+            case .due: break
             }
         }
     }

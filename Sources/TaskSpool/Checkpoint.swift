@@ -142,7 +142,7 @@ public struct Checkpoint: Equatable, Sendable {
             }
         case "bits":
             guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task,
-                let items = RunPast.ItemsPast(words)
+                runs[ref.run] != nil, let items = RunPast.ItemsPast(words)
             else { return false }
             runs[ref.run, default: RunPast()].items[task] = items
         default: return false

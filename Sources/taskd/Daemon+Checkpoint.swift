@@ -174,6 +174,11 @@ extension Daemon {
             }
             for items in engine.items(of: id) {
                 past.items[items.task] = itemsPast(of: items, run)
+                // An array that is being cancelled: its items that run must not run again.
+                let isOpen = past.tasks[items.task]?.final == nil
+                if isOpen, run.cancelled.contains(TaskRef(run: id, task: items.task)) {
+                    past.tasks[items.task, default: .init()].isCancelled = true
+                }
             }
             pasts[id] = past
         }

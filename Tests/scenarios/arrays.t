@@ -146,6 +146,20 @@ exits "… and says so" 130 task wait --timeout=30s "$run"
 is "… each that had begun has its end" "$(items cancelled "$run")" "0 2 3 "
 like "… the array its own" "$(end_of "$run.0")" 'state=cancelled .*items=4 success=1 failure=0 cancelled=3'
 
+# One that does not heed its signal runs on while taskd is away, for 3 s.
+# shellcheck disable=SC2016
+unit deaf 'echo x >>'"$OUT"'/deaf.$1; trap "" TERM; while :; do sleep 0.1; done' '[Array]' 'Count=3' 'MaxParallel=2' '[Service]' 'TimeoutStopSec=3s'
+sed -i 's/trap ""/trap true/' deaf.task
+run=$(task submit deaf.task)
+wait_until 20 test -s "$OUT/deaf.1" || bail "it does not run"
+exits "an array is cancelled as a task" 0 task cancel "$run.0"
+cancelled() { journal | grep -q " cancel $run.0 "; }
+ok "… that is on record" wait_until 20 cancelled
+stop_taskd
+start_taskd "$SPOOL"
+exits "… and still cancelled after a restart" 130 task wait --timeout=30s "$run"
+is "… nothing of it ran again" "$(cat "$OUT"/deaf.* | wc -l)" 2
+
 # ---- hold and release
 
 # shellcheck disable=SC2016
