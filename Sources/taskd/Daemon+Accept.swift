@@ -11,11 +11,6 @@ extension Daemon {
     /// A plan up to this many bytes travels in its accept record; a larger one is fsynced.
     static let longestCarriedPlan = 4096
 
-    /// Compiles again what an earlier process had taken.
-    func compileTaken(_ taken: TakenName, _ bytes: [UInt8]) {
-        enter(compiler.compile(name: taken.name, bytes), taken, nil)
-    }
-
     /// Steps 2 and 3: what was taken gets its plan into ready/, or is rejected.
     func enter(_ compiled: Compiled, _ taken: TakenName, _ identity: DropIdentity?) {
         switch compiled {

@@ -32,10 +32,10 @@ extension Daemon {
                 return after(journal.lastSequence, .removeTaken(taken))
             }
         }
-        try compileAgain(taken)
+        try compileAgain(taken, past)
     }
 
-    private func compileAgain(_ taken: TakenName) throws(SpoolError) {
+    private func compileAgain(_ taken: TakenName, _ past: RunPast) throws(SpoolError) {
         removeQuietly(taken.id.description, .tmp)
         do {
             let status = try File.status(taken.text, at: spool.number(.tmp))
@@ -43,13 +43,20 @@ extension Daemon {
                 let bytes = try spool.read(taken.text, .tmp, limit: Spool.longestPlan),
                 bytes.count <= Spool.longestUnit || Spool.isPlan(bytes)
             else { return reject(taken, "\(taken.name): it is \(status.kind) or too large") }
-            compileTaken(taken, bytes)
+            let compiled = compiler.compile(name: taken.name, bytes)
+            if case .bad = compiled, past.accept != nil {
+                // What was accepted is not rejected: nobody had synced the drop, and who removed the plan
+                // after its accept has cancelled it.
+                after(journal.lastSequence, .removeTaken(taken))
+                return endRemoved(taken.id, past, "its plan is gone, and no accept record holds it")
+            }
+            enter(compiled, taken, nil)
         } catch Errno.noSuchFileOrDirectory {
             return
         } catch {
             let reason = SpoolError("read tmp/\(taken.text)", error)
             try leaveUnread(taken.id, reason) { () throws(SpoolError) in
-                try self.compileAgain(taken)
+                try self.compileAgain(taken, past)
             }
         }
     }
