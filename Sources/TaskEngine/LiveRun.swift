@@ -47,6 +47,8 @@ struct LiveRun {
     var waitingForTime = 0
     var isHeld = false
     var placement = Placement.ready
+    /// Whether it counts among `TaskEngine.resting`.
+    var isResting = false
     /// The first failure that counts, as its end must be reported.
     var failure: (task: Int, reason: FailureReason)?
     var cancelled = 0

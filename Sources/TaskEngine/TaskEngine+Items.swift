@@ -49,6 +49,7 @@ extension TaskEngine {
         else {
             ready.removeMin()
             run.arrays[entry.task]?.isQueued = false
+            freeContended()
             return true
         }
         let input = run.tasks[entry.task].input
@@ -59,7 +60,7 @@ extension TaskEngine {
         if input.memory > 0, !fits(input.memory) { return false }
         if let semaphore = input.semaphore, !hasRoom(semaphore) {
             ready.removeMin()
-            semaphores[semaphore.name]?.waiting.append(entry)
+            wait(for: semaphore, entry)
             return true
         }
         if isSuspect { beginProbation(of: run.ref(entry.task, item: item), at: now) }

@@ -69,6 +69,7 @@ extension TaskEngine {
 
     mutating func remove(_ id: TaskID, slot: Int) {
         index[id] = nil
+        rest(slot, false)
         slots[slot].run = nil
         slots[slot].stamp &+= 1
         free.append(slot)
@@ -84,12 +85,16 @@ extension TaskEngine {
         due = Heap()
         suspects = []
         semaphores = semaphores.filter { $0.value.holders > 0 }
+        // Who holds them is an orphan; who waits for them is gone, its place may be another's.
+        for name in semaphores.keys { semaphores[name]?.waiting = Heap() }
+        freed = []
     }
 
     /// Puts a run back after a change: ends it when nothing is open, or says where it belongs.
     mutating func settle(_ run: LiveRun, slot: Int) {
         var run = run
         if run.open == 0, run.running == 0 {
+            rest(&run, false)
             let result = run.result
             actions.append(
                 .runEnded(run.id, result.state, result.reason, because: result.because))
@@ -102,11 +107,13 @@ extension TaskEngine {
 
     mutating func place(_ run: inout LiveRun, slot: Int) {
         let wanted: Placement
+        let waitsForTime = run.running == 0 && run.waitingForTime > 0 && !run.hasStartable
+        rest(&run, run.isHeld || waitsForTime)
         if run.isHeld {
             wanted = .hold
         } else if run.running > 0 {
             wanted = .active
-        } else if run.waitingForTime > 0, !run.hasStartable {
+        } else if waitsForTime {
             wanted = deferredPlacement(of: &run)
         } else {
             return
@@ -114,6 +121,19 @@ extension TaskEngine {
         if wanted == run.placement { return }
         run.placement = wanted
         actions.append(.place(run.id, wanted))
+    }
+
+    mutating func rest(_ run: inout LiveRun, _ isResting: Bool) {
+        if run.isResting == isResting { return }
+        run.isResting = isResting
+        resting += isResting ? 1 : -1
+    }
+
+    /// The same for a run in its slot.
+    mutating func rest(_ slot: Int, _ isResting: Bool) {
+        guard slots[slot].run?.isResting == !isResting else { return }
+        slots[slot].run?.isResting = isResting
+        resting += isResting ? 1 : -1
     }
 
     func deferredPlacement(of run: inout LiveRun) -> Placement {

@@ -36,7 +36,9 @@ extension TaskEngine {
     }
 
     mutating func fill(at now: Int64) {
-        while running < capacity + (capacity > 0 ? lookAhead : 0), let entry = ready.min {
+        while running < capacity + (capacity > 0 ? lookAhead : 0) {
+            wakeFreed()
+            guard let entry = ready.min else { return }
             if slots[entry.slot].stamp == entry.stamp, isArray(entry.slot, entry.task) {
                 if fillItem(entry, at: now) { continue }
                 return
@@ -45,6 +47,7 @@ extension TaskEngine {
                 run.tasks[entry.task].standing == .ready, !run.isHeld
             else {
                 ready.removeMin()
+                freeContended()
                 continue
             }
             let input = run.tasks[entry.task].input
@@ -54,7 +57,10 @@ extension TaskEngine {
             if isSuspect || input.memory > 0, running >= capacity { return }
             if input.memory > 0, !fits(input.memory) { return }
             ready.removeMin()
-            if let semaphore = input.semaphore, !enter(semaphore, entry) { continue }
+            if let semaphore = input.semaphore, !hasRoom(semaphore) {
+                wait(for: semaphore, entry)
+                continue
+            }
             if isSuspect { beginProbation(of: run.ref(entry.task), at: now) }
             start(entry)
         }
@@ -82,31 +88,14 @@ extension TaskEngine {
 
     mutating func promise(_ input: TaskInput) {
         if input.memory > 0 { promised += min(input.memory, memory) }
-        if let semaphore = input.semaphore {
-            semaphores[semaphore.name, default: Semaphore()].holders += 1
-        }
+        if let semaphore = input.semaphore { take(semaphore) }
     }
 
     mutating func give(_ input: TaskInput) {
         if input.memory > 0 { promised = max(0, promised - min(input.memory, memory)) }
-        guard let name = input.semaphore?.name, var semaphore = semaphores[name] else { return }
-        semaphore.holders -= 1
-        for entry in semaphore.waiting { ready.insert(entry) }
-        semaphore.waiting = []
-        semaphores[name] = semaphore.holders > 0 ? semaphore : nil
-    }
-
-    func hasRoom(_ wanted: TaskInput.Semaphore) -> Bool {
-        semaphores[wanted.name, default: Semaphore()].holders < wanted.limit
+        if let semaphore = input.semaphore { giveBack(semaphore) }
     }
 
     /// Whether the task that an entry of the queue is of has items.
     func isArray(_ slot: Int, _ task: Int) -> Bool { slots[slot].run?.isArray(task) ?? false }
-
-    /// Whether the semaphore has room; else the entry waits for the next end of a holder.
-    mutating func enter(_ wanted: TaskInput.Semaphore, _ entry: ReadyEntry) -> Bool {
-        if hasRoom(wanted) { return true }
-        semaphores[wanted.name]?.waiting.append(entry)
-        return false
-    }
 }

@@ -23,6 +23,7 @@ extension TaskEngine {
         if probation == nil { return false }
         ready.removeMin()
         suspects.append(entry)
+        freeContended()
         return true
     }
 

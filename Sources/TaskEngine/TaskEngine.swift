@@ -17,17 +17,14 @@ public struct TaskEngine {
         var stamp: UInt32 = 0
     }
 
-    struct Semaphore {
-        var holders = 0
-        var waiting: [ReadyEntry] = []
-    }
-
     var slots: [Slot] = []
     var free: [Int] = []
     var index: [TaskID: Int] = [:]
     var ready = Heap<ReadyEntry>()
     var due = Heap<DueEntry>()
     var semaphores: [String: Semaphore] = [:]
+    /// Semaphores that may have room for who waits for them.
+    var freed: Set<String> = []
     /// Attempts that run though their run was forgotten: they hold a slot until their end.
     var orphans: [TaskRef: TaskInput] = [:]
     /// The suspect that runs alone among its like, and until when; those that wait for it.
@@ -46,6 +43,10 @@ public struct TaskEngine {
 
     /// Live runs.
     public var runs: Int { index.count }
+
+    /// Live runs that wait for something other than a slot: they are parked, or wait for a time or a
+    /// semaphore. However many there are, others come and go.
+    public internal(set) var resting = 0
 
     /// Whether a run of that id is live.
     public func contains(_ id: TaskID) -> Bool { index[id] != nil }

@@ -69,7 +69,7 @@ extension Directive {
         case .priority: row(.integer(-1000...1000), "0", "higher is started before lower")
         case .queue: row(.token, "the queue whose slots it takes", later: true)
         case .semaphore:
-            row(.semaphore, "NAME[:N]: at most N such at once here", .words, later: true)
+            row(.semaphore, "NAME[:N]: at most N such at once here", .words)
         case .remainAfterExit: row(.span, "0s", "how long a success counts again", later: true)
         case .type: row(.choice(["exec", "runner"]), "exec", "exec: a program; runner: a server")
         case .standardInput: row(.input, "null", "null, file:PATH or text:TEXT")

@@ -218,7 +218,7 @@ struct Explanation {
             ] + (try stuck(in: run, tasks)) + ["Next: task logs -f \(run.id.short)"]
         case .ready, .active:
             return [
-                "It is ready and waits for a slot, or for memory that others have been promised.",
+                "It is ready and waits for a slot, for its Semaphore=, or for memory promised to others.",
                 "Next: task list --state=running shows what has them",
             ]
         case .incoming, .tmp: return ["It is being accepted."]

@@ -14,7 +14,7 @@ extension Daemon {
     private static let mostPerTurn = 16
 
     /// Whether a firing may be carried out now.
-    private var hasRoomToFire: Bool { runs.count < options.window && !isStopping }
+    private var hasRoomToFire: Bool { hasRoom && !isStopping }
 
     /// When a condition is due, in CLOCK_BOOTTIME; a slot that has come and waits: now. The timer sees to
     /// slots that are to come.

@@ -16,9 +16,9 @@ extension Daemon {
         guard !isPaused, closedUntil <= boot, !isStopping, !isCheckpointUrgent(at: boot) else {
             return
         }
-        guard incoming.hasWork(runs.count < options.window, at: boot), hasSpace() else { return }
+        guard incoming.hasWork(hasRoom, at: boot), hasSpace() else { return sayFull() }
         compiler.lookAgain()
-        for _ in 0..<Self.mostPerTurn where runs.count < options.window {
+        for _ in 0..<Self.mostPerTurn where hasRoom {
             do {
                 guard let name = try incoming.next(spool, at: boot) else { return }
                 takeDrop(name)
@@ -30,6 +30,21 @@ extension Daemon {
                 return
             }
         }
+    }
+
+    /// Whether one more run may be read: enough is there to choose from, or memory has its share.
+    var hasRoom: Bool {
+        runs.count < options.mostRuns && runs.count - engine.resting < options.window
+    }
+
+    /// Once, until there is room again: what rests may do so for ever, and nothing new is seen.
+    private func sayFull() {
+        if runs.count < options.mostRuns / 10 * 9 { isFull = false }
+        guard !isFull, runs.count >= options.mostRuns else { return }
+        isFull = true
+        report.warning(
+            "\(runs.count) runs are live, \(engine.resting) of them parked or waiting for a time or a "
+                + "semaphore: what is dropped waits in incoming/ until some end")
     }
 
     /// Below a reserve of space or inodes nothing is accepted; what runs still ends.

@@ -87,6 +87,8 @@ final class Daemon {
     var mostRuns = 0
     /// Said once, until there is space again.
     var isShortOfSpace = false
+    /// Whether it was said that no more runs fit into memory.
+    var isFull = false
     /// Said once, until a record can be written again.
     private var isJournalFull = false
     private var highWater: Int64 = 0
@@ -165,7 +167,7 @@ final class Daemon {
     /// When the next turn is due though nothing happens, in CLOCK_BOOTTIME; nil: never.
     private func deadline() -> Int64? {
         let boot = Clock.boot()
-        let hasDrops = incoming.hasWork(runs.count < options.window, at: boot)
+        let hasDrops = incoming.hasWork(hasRoom, at: boot)
         if journal.needsSync && isIdle || hasDrops && closedUntil <= boot {
             if pausedUntil <= boot { return boot }
         }

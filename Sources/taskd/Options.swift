@@ -12,8 +12,10 @@ struct Options {
     var pool = "/run/task/run"
     /// systemd's journal; another socket for tests.
     var journald = "/run/systemd/journal/socket"
-    /// Plans in memory at most; the rest waits in its directory.
+    /// Runs that wait for a slot in memory at most; the rest waits in its directory.
     var window = 10_000
+    /// Runs in memory at most, also those that are parked, or wait for a time or a semaphore.
+    var mostRuns = 100_000
 
     static let help = """
         usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE] [--pool=SOCKET]

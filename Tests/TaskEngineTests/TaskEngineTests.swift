@@ -246,6 +246,32 @@ private func run(
         #expect(bench.engine.runs == 1 && running.isEmpty)
     }
 
+    /// What waits for something other than a slot takes no place among those that wait for one.
+    @Test func restingRunsAreCounted() {
+        var bench = Bench(slots: 1)
+        let one = TaskInput.Semaphore(name: "one", limit: 1)
+        for number in 1...3 {
+            let task = TaskInput(
+                number: 0, name: "a", policy: RetryPolicy(retries: 1), semaphore: one)
+            _ = bench.tell(.accepted(RunInput(id: id(UInt64(number)), tasks: [task])))
+        }
+        #expect(bench.engine.resting == 0)  // the one slot is taken: nobody asked for the semaphore
+        _ = bench.tell(.capacity(slots: 4, memory: 1 << 30))
+        #expect(bench.engine.resting == 2)
+        _ = bench.tell(.hold(id(3)))
+        #expect(bench.engine.resting == 2)
+        let failed = bench.tell(.ended(ref(1), attempt: 1, .failure(.exit, exit: 2)))
+        #expect(failed.last == .start(ref(2), attempt: 1))
+        #expect(bench.engine.resting == 2)  // 1 waits for its time, 3 is parked
+        _ = bench.tell(.release(id(3)))
+        #expect(bench.engine.resting == 2)  // now for the semaphore
+        _ = bench.tell(.ended(ref(2), attempt: 1, .success))
+        #expect(bench.engine.resting == 1)
+        _ = bench.tell(.cancel(TaskRef(run: id(1), task: nil)))
+        _ = bench.tell(.ended(ref(3), attempt: 1, .success))
+        #expect(bench.engine.resting == 0 && bench.engine.runs == 0)
+    }
+
     @Test func aSuspectThatRunsForLongKeepsTheOthersForAMinute() {
         var bench = Bench(slots: 4)
         for number in 1...2 {
@@ -401,6 +427,83 @@ private func run(
         #expect(next.contains(.start(ref(2), attempt: 1)))
     }
 
+    /// One that was woken and is parked before it starts leaves its place to the next.
+    @Test func whoIsParkedOnItsWayFromASemaphoreLeavesItsPlace() {
+        var bench = Bench(slots: 3)
+        func guarded(_ number: UInt64) -> EngineEvent {
+            let task = TaskInput(number: 0, name: "s", semaphore: .init(name: "db", limit: 1))
+            return .accepted(RunInput(id: id(number), tasks: [task]))
+        }
+        for event in [guarded(1), run(2), guarded(3), guarded(4)] { _ = bench.tell(event) }
+        _ = bench.tell(.capacity(slots: 2, memory: 0))
+        let urgent = TaskInput(number: 0, name: "u", priority: 1)
+        _ = bench.tell(.accepted(RunInput(id: id(5), tasks: [urgent])))
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .success)).last == .start(ref(5), attempt: 1))
+        _ = bench.tell(.hold(id(3)))
+        #expect(
+            bench.tell(.ended(ref(2), attempt: 1, .success)).last == .start(ref(4), attempt: 1))
+    }
+
+    /// Whatever happens, no more hold a semaphore than may, and none waits for one that has room.
+    @Test(arguments: 1...20) func semaphoresAreFullOrNobodyWaits(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var capacity = 6
+        var bench = Bench(slots: capacity)
+        var waiting: [UInt64: Int] = [:]
+        var held: Set<UInt64> = []
+        var running: [UInt64: Int] = [:]
+        let limits = [1, 2, 3]
+        func name(_ number: UInt64) -> Int { Int(number % 3) }
+        func carryOut(_ actions: [EngineAction]) {
+            for case .start(let ref, let attempt) in actions {
+                let number = UInt64(ref.run.high >> 16)
+                waiting[number] = nil
+                running[number] = attempt
+            }
+        }
+        for number in UInt64(1)...400 {
+            let which = name(number)
+            let task = TaskInput(
+                number: 0, name: "s", priority: Int(number % 2),
+                semaphore: .init(name: "n\(which)", limit: limits[which]))
+            waiting[number] = 1
+            carryOut(bench.tell(.accepted(RunInput(id: id(number), tasks: [task]))))
+            for _ in 0..<Int.random(in: 0...2, using: &random) {
+                let idle = waiting.keys.filter { !held.contains($0) }.sorted()
+                switch Int.random(in: 0..<8, using: &random) {
+                case 0:
+                    guard let one = idle.randomElement(using: &random) else { continue }
+                    held.insert(one)
+                    carryOut(bench.tell(.hold(id(one))))
+                case 1:
+                    guard let one = held.sorted().randomElement(using: &random) else { continue }
+                    held.remove(one)
+                    carryOut(bench.tell(.release(id(one))))
+                case 2:
+                    guard let one = idle.randomElement(using: &random) else { continue }
+                    waiting[one] = nil
+                    carryOut(bench.tell(.cancel(TaskRef(run: id(one), task: nil))))
+                case 3:
+                    capacity = Int.random(in: 1...6, using: &random)
+                    carryOut(bench.tell(.capacity(slots: capacity, memory: 0)))
+                default:
+                    guard let one = running.keys.sorted().randomElement(using: &random) else {
+                        continue
+                    }
+                    let attempt = running.removeValue(forKey: one) ?? 1
+                    carryOut(bench.tell(.ended(ref(one), attempt: attempt, .success)))
+                }
+            }
+            for which in 0..<3 {
+                let holders = running.keys.count { name($0) == which }
+                #expect(holders <= limits[which])
+                let wants = waiting.keys.contains { name($0) == which && !held.contains($0) }
+                #expect(!wants || holders == limits[which] || running.count >= capacity)
+            }
+        }
+    }
+
     @Test func restartGoesOnWhereTheJournalEnds() {
         var bench = Bench()
         let input = RunInput(
@@ -435,5 +538,17 @@ private func run(
         let end = bench.tell(.ended(ref(1, 0), attempt: 1, .failure(.exit, exit: 1)))
         #expect(end.count == count + 1)
         #expect(end.last == .runEnded(id(1), .failure, .exit, because: "t"))
+    }
+}
+
+/// Steele, Lea, Flood 2014: one seed, one sequence.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
     }
 }
