@@ -172,6 +172,20 @@ public final class JournalWriter {
         }
     }
 
+    /// Makes the segment durable, also one without a record: its header and its name. What names a place
+    /// in it, as a checkpoint does, must not outlive it. No work where that is done.
+    public func syncSegment() throws(JournalError) {
+        try sync()
+        if let isBroken { throw .notDurable(errno: isBroken) }
+        while directoryDirty {
+            do {
+                try syncFile()
+            } catch {
+                try replaceSegment(after: error)
+            }
+        }
+    }
+
     /// Syncs, seals the segment and ends the chain: the writer takes no more records.
     public func close() throws(JournalError) {
         try sync()

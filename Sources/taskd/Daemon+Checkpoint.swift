@@ -66,7 +66,7 @@ extension Daemon {
             if tryUndone() {
                 let count =
                     isUrgent ? CheckpointState.syncsPerUrgentTurn : CheckpointState.syncsPerTurn
-                guard try syncPlans(atMost: count) else { return }
+                guard try syncPlans(atMost: count), syncSegment() else { return }
                 try writeCheckpoint(isStop: false)
             }
         } catch {
@@ -92,11 +92,23 @@ extension Daemon {
             checkpoint.unsynced.count <= CheckpointState.syncsAtStop, tryUndone()
         else { return }
         do {
-            if try syncPlans(atMost: CheckpointState.syncsAtStop) {
+            if try syncPlans(atMost: CheckpointState.syncsAtStop), syncSegment() {
                 try writeCheckpoint(isStop: true)
             }
         } catch {
             report.warning("unable to write the checkpoint: \(error), the last one stands")
+        }
+    }
+
+    // A segment without a record is not synced otherwise. The checkpoint names it: without it the next
+    // start reads all segments, and old ones may have been removed.
+    private func syncSegment() -> Bool {
+        do {
+            try journal.syncSegment()
+            return true
+        } catch {
+            report.warning("unable to \(error.sentence), the last checkpoint stands")
+            return false
         }
     }
 

@@ -101,6 +101,28 @@ import Testing
         #expect(damages.isEmpty)
     }
 
+    @Test func aSegmentWithoutRecordsIsSyncedWhereSomethingNamesIt() throws {
+        let fixture = try JournalFixture()
+        let writer = try JournalWriter(at: fixture.directory, JournalFixture.identity())
+        var synced: [Int] = []
+        var fails = true
+        writer.syncData = { descriptor throws(Errno) in
+            synced.append(writer.segment.number)
+            defer { fails = false }
+            if fails { throw .ioError }
+            try File.syncData(descriptor)
+        }
+        try writer.sync()
+        #expect(synced == [])  // no record waits for it
+        try writer.syncSegment()
+        #expect(synced == [1, 2])
+        try writer.syncSegment()
+        #expect(synced == [1, 2])
+        try writer.append(JournalFixture.line(1))
+        try writer.syncSegment()
+        #expect(synced == [1, 2, 2] && writer.syncedThrough == 1)
+    }
+
     @Test func threeFailedSyncsEndIt() throws {
         let fixture = try JournalFixture()
         let writer = try JournalWriter(at: fixture.directory, JournalFixture.identity())
