@@ -78,8 +78,10 @@ final class Orphans {
             case .some(let own):
                 if live[own] == nil { kill(pid, SIGKILL) }
                 return
-            // One that has emptied its environment.
+            // One that has emptied its environment; or has none just now, between two programs or at
+            // its end: whose it is the next call sees.
             case nil:
+                if ProcessStatus(pid)?.environmentEnd == 0 { return left.append(pid) }
                 if status.start >= others { return }
                 isIts = status.start >= began
             }
@@ -126,6 +128,9 @@ struct ProcessStatus {
     var session: Int32
     /// When it started, clock ticks since boot.
     var start: Int64
+    /// The address behind its environment; 0 while execve(2) sets up its memory, or exit has let go of
+    /// it. Nil where this may not be asked.
+    var environmentEnd: UInt64?
 
     /// nil when there is no such process.
     init?(_ pid: Int32) {
@@ -140,6 +145,9 @@ struct ProcessStatus {
         else { return nil }
         isDead = words[0] == "Z" || words[0] == "X"
         (self.parent, self.session, self.start) = (parent, session, start)
+        // Read only by who may trace it (PTRACE_MODE_READ), as environ; else all these are 0.
+        let mayAsk = (try? File.open("/proc/\(pid)/environ")) != nil
+        environmentEnd = mayAsk && words.count > 48 ? UInt64(words[48]) : nil
     }
 
     /// The children of a process of one thread.
