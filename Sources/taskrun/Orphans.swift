@@ -71,7 +71,8 @@ final class Orphans {
         let others = live.filter { $0.key != mark }.map(\.value.began).min() ?? .max
         var left: [Int32] = []
         each { pid, status in
-            let own = Self.mark(of: pid)
+            let environment = Self.environment(of: pid)
+            let own = environment.flatMap { Mark(environment: $0) }
             let isIts: Bool
             switch own {
             case .some(let own) where own == mark: isIts = true
@@ -81,7 +82,9 @@ final class Orphans {
             // One that has emptied its environment; or has none just now, between two programs or at
             // its end: whose it is the next call sees.
             case nil:
-                if ProcessStatus(pid)?.environmentEnd == 0 { return left.append(pid) }
+                if environment?.isEmpty ?? false, ProcessStatus(pid)?.environmentEnd == 0 {
+                    return left.append(pid)
+                }
                 if status.start >= others { return }
                 isIts = status.start >= began
             }
@@ -109,12 +112,10 @@ final class Orphans {
         }
     }
 
-    // Ours and not reaped, so the number is its own.
-    private static func mark(of pid: Int32) -> Mark? {
-        guard let file = try? File.open("/proc/\(pid)/environ"),
-            let bytes = (try? File.readAll(file.number, limit: 4 << 20)) ?? nil
-        else { return nil }
-        return Mark(environment: bytes)
+    // Ours and not reaped, so the number is its own. Nil where this may not be asked.
+    private static func environment(of pid: Int32) -> [UInt8]? {
+        guard let file = try? File.open("/proc/\(pid)/environ") else { return nil }
+        return (try? File.readAll(file.number, limit: 4 << 20)) ?? nil
     }
 
     private static let ticks = Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
@@ -129,8 +130,8 @@ struct ProcessStatus {
     /// When it started, clock ticks since boot.
     var start: Int64
     /// The address behind its environment; 0 while execve(2) sets up its memory, or exit has let go of
-    /// it. Nil where this may not be asked.
-    var environmentEnd: UInt64?
+    /// it, or this may not be asked (PTRACE_MODE_READ).
+    var environmentEnd: UInt64
 
     /// nil when there is no such process.
     init?(_ pid: Int32) {
@@ -145,9 +146,7 @@ struct ProcessStatus {
         else { return nil }
         isDead = words[0] == "Z" || words[0] == "X"
         (self.parent, self.session, self.start) = (parent, session, start)
-        // Read only by who may trace it (PTRACE_MODE_READ), as environ; else all these are 0.
-        let mayAsk = (try? File.open("/proc/\(pid)/environ")) != nil
-        environmentEnd = mayAsk && words.count > 48 ? UInt64(words[48]) : nil
+        environmentEnd = words.count > 48 ? UInt64(words[48]) ?? 0 : 0
     }
 
     /// The children of a process of one thread.

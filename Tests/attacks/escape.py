@@ -301,7 +301,7 @@ def _own_program(t, lines):
     place = t.directory("own", 0o755)
     program = os.path.join(place, "taskrun")
     t.copy(t.taskrun, program, 0o755)
-    t.copy(t.library("exe.so"), os.path.join(place, "exe.so"), 0o755)
+    t.copy(t.shared_object("exe.so"), os.path.join(place, "exe.so"), 0o755)
     end = t.unit(directory=place, **lines).run(program=program)
     mode = os.stat(program).st_mode & 0o777
     return "%s, mode %o" % ("exit %s" % end.status, mode)

@@ -133,7 +133,7 @@ class Trial:
         self.give(path)
         return path
 
-    def library(self, name):
+    def shared_object(self, name):
         return self.machine.binaries[name]
 
     def wait_for(self, path):
