@@ -88,6 +88,12 @@ struct ArraySection {
 
     // MARK: Run times
 
+    // A span is shown in whole units, cut off: 2^20 µs would be `< 1s` over tasks that took a little longer.
+    private static func roundedUp(_ microseconds: Int64) -> Int64 {
+        let unit: Int64 = microseconds < 1_000 ? 1 : microseconds < 1_000_000 ? 1_000 : 1_000_000
+        return (microseconds + unit - 1) / unit * unit
+    }
+
     /// A line for each class of run times.
     func histogram() -> [String] {
         guard let first = array.times.keys.min(), let last = array.times.keys.max() else {
@@ -101,7 +107,7 @@ struct ArraySection {
             classes.append((Int64(1) << Int64(min(62, members.upperBound - 1)), count))
         }
         let most = classes.map(\.count).max() ?? 1
-        let spans = classes.map { "< " + HumanText.span($0.upTo) }
+        let spans = classes.map { "< " + HumanText.span(Self.roundedUp($0.upTo)) }
         let width = spans.map(\.count).max() ?? 0
         let numbers = classes.map { Self.grouped($0.count) }
         let digits = numbers.map(\.count).max() ?? 0
