@@ -41,7 +41,32 @@ extension TaskEngine {
     ///
     /// - Returns: false where what it needs is not there: nothing else starts before it.
     mutating func fillItem(_ entry: ReadyEntry, at now: Int64) -> Bool {
+        guard let item = startableItem(entry) else { return true }
+        let ref = item.ref
+        switch admit(entry, item.input, losses: item.losses) {
+        case .blocked: return false
+        case .waits: return true
+        case .starts: break
+        }
+        if Self.isSuspect(losses: item.losses) { beginProbation(of: ref, at: now) }
         guard var run = slots[entry.slot].run else { return false }
+        slots[entry.slot].run = nil
+        let attempt = ref.item.flatMap { run.arrays[entry.task]?.start($0) } ?? 1
+        run.running += 1
+        running += 1
+        promise(item.input)
+        place(&run, slot: entry.slot)
+        slots[entry.slot].run = run
+        actions.append(.start(ref, attempt: attempt))
+        return true
+    }
+
+    /// The next item of the array that is first in the queue; nil where there is none: it has left the
+    /// queue then.
+    private mutating func startableItem(
+        _ entry: ReadyEntry
+    ) -> (ref: TaskRef, input: TaskInput, losses: Int)? {
+        guard var run = slots[entry.slot].run else { return nil }
         slots[entry.slot].run = nil
         defer { slots[entry.slot].run = run }
         guard !run.isHeld, run.tasks[entry.task].standing == .ready,
@@ -50,27 +75,10 @@ extension TaskEngine {
             ready.removeMin()
             run.arrays[entry.task]?.isQueued = false
             freeContended()
-            return true
+            return nil
         }
-        let input = run.tasks[entry.task].input
         let losses = run.arrays[entry.task]?.begun[item]?.losses ?? 0
-        let isSuspect = Self.isSuspect(losses: losses)
-        if isSuspect, sitsOut(entry) { return true }
-        if isSuspect || input.memory > 0, running >= capacity { return false }
-        if input.memory > 0, !fits(input.memory) { return false }
-        if let semaphore = input.semaphore, !hasRoom(semaphore) {
-            ready.removeMin()
-            wait(for: semaphore, entry)
-            return true
-        }
-        if isSuspect { beginProbation(of: run.ref(entry.task, item: item), at: now) }
-        let attempt = run.arrays[entry.task]?.start(item) ?? 1
-        run.running += 1
-        running += 1
-        promise(input)
-        place(&run, slot: entry.slot)
-        actions.append(.start(run.ref(entry.task, item: item), attempt: attempt))
-        return true
+        return (run.ref(entry.task, item: item), run.tasks[entry.task].input, losses)
     }
 
     // MARK: Ends

@@ -21,8 +21,11 @@ extension TaskEngine {
     /// The entry has left the queue until a holder ends.
     mutating func wait(for wanted: TaskInput.Semaphore, _ entry: ReadyEntry) {
         semaphores[wanted.name, default: Semaphore()].waiting.insert(entry)
-        // In a larger run others may go on.
-        if slots[entry.slot].run?.tasks.count == 1 { rest(entry.slot, true) }
+        // In a larger run others may go on, in an array those that run.
+        guard let run = slots[entry.slot].run, run.tasks.count == 1, run.running == 0 else {
+            return
+        }
+        rest(entry.slot, true)
     }
 
     mutating func giveBack(_ held: TaskInput.Semaphore) {

@@ -50,20 +50,39 @@ extension TaskEngine {
                 freeContended()
                 continue
             }
-            let input = run.tasks[entry.task].input
-            let isSuspect = Self.isSuspect(losses: run.tasks[entry.task].losses)
-            if isSuspect, sitsOut(entry) { continue }
-            // Neither waits in the pool for a slot: what is promised, and who is tried, runs.
-            if isSuspect || input.memory > 0, running >= capacity { return }
-            if input.memory > 0, !fits(input.memory) { return }
-            ready.removeMin()
-            if let semaphore = input.semaphore, !hasRoom(semaphore) {
-                wait(for: semaphore, entry)
-                continue
+            let task = run.tasks[entry.task]
+            switch admit(entry, task.input, losses: task.losses) {
+            case .blocked: return
+            case .waits: continue
+            case .starts: break
             }
-            if isSuspect { beginProbation(of: run.ref(entry.task), at: now) }
+            ready.removeMin()
+            if Self.isSuspect(losses: task.losses) {
+                beginProbation(of: run.ref(entry.task), at: now)
+            }
             start(entry)
         }
+    }
+
+    enum Admission {
+        case starts
+        /// It has left the queue for one of those that wait for something else.
+        case waits
+        /// Nothing starts before it.
+        case blocked
+    }
+
+    /// Whether what is first in the queue may start. Its run is in its slot.
+    mutating func admit(_ entry: ReadyEntry, _ input: TaskInput, losses: Int) -> Admission {
+        let isSuspect = Self.isSuspect(losses: losses)
+        if isSuspect, sitsOut(entry) { return .waits }
+        // Neither waits in the pool for a slot: what is promised, and who is tried, runs.
+        if isSuspect || input.memory > 0, running >= capacity { return .blocked }
+        if input.memory > 0, !fits(input.memory) { return .blocked }
+        guard let semaphore = input.semaphore, !hasRoom(semaphore) else { return .starts }
+        ready.removeMin()
+        wait(for: semaphore, entry)
+        return .waits
     }
 
     /// A limit larger than the machine is cut to the machine: such a task runs alone.

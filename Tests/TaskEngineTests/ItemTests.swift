@@ -232,8 +232,15 @@ private let broken = Outcome.failure(.exit, exit: 1)
         run.tasks[0].semaphore = .init(name: "s", limit: 3)
         bench = Bench(slots: 8, run)
         #expect(bench.running == [0, 1, 2])
+        #expect(bench.engine.resting == 0)
+        var other = RunInput(id: id(2), tasks: run.tasks)
+        other.tasks[0].semaphore = .init(name: "s", limit: 1)
+        bench.tell(.accepted(other))
+        #expect(bench.engine.resting == 1)
         for number in 0..<9 { bench.end(number) }
         #expect(bench.runState == .success)
+        #expect(bench.engine.resting == 0)
+        #expect(bench.started == [TaskRef(run: id(2), task: 0, item: 0): 1])
     }
 
     @Test func whatEndedBeforeARestartDoesNotRunAgain() {
