@@ -11,6 +11,7 @@
 ///     run SEQ ID a=N NAME key=value ...    event SEQ LINE
 ///     kill ID a=N grace=MICROSECONDS       slots TOTAL
 ///     ack SEQ
+///     child ID a=N FILE TEXT
 ///     drain
 ///     sealed BYTES         (descriptor)
 public enum PoolMessage: Equatable, Sendable {
@@ -23,6 +24,9 @@ public enum PoolMessage: Equatable, Sendable {
     case kill(TaskRef, attempt: Int, grace: Int64)
     /// All events up to this number are durable: their ends need not be kept any more.
     case ack(Int)
+    /// What became of a subtask: a file (`NAME.end`, `NAME.reason`) for the attempt that dropped it,
+    /// which replaces one of that name. An unknown attempt is no error; the same one may come again.
+    case child(TaskRef, attempt: Int, file: String, text: String)
     /// No further jobs: the pool ends when all is done and acknowledged.
     case drain
     /// A message longer than a packet: its bytes are in a sealed memfd that comes with the packet.
@@ -40,6 +44,8 @@ public enum PoolMessage: Equatable, Sendable {
     public static let largestPacket = 64 * 1024
     /// The largest sealed message in bytes.
     public static let largestSealed = 16 << 20
+    /// The longest name of a `child`'s file: a drop's 128 bytes and `.reason`.
+    public static let longestChildFile = 128 + 7
     /// Files that one job carries at most.
     public static let mostBlobs = 1024
 }
@@ -112,6 +118,10 @@ extension PoolMessage {
         case .ack(let sequence):
             bytes.append(contentsOf: "ack ".utf8)
             Decimal.append(sequence, to: &bytes)
+        case .child(let ref, let attempt, let file, let text):
+            Self.appendAttempt("child ", ref, attempt, to: &bytes)
+            Self.appendWord(file, to: &bytes)
+            Self.appendWord(text, to: &bytes)
         case .drain:
             bytes.append(contentsOf: "drain".utf8)
         case .sealed(let count):

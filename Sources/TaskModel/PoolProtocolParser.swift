@@ -41,7 +41,7 @@ extension PoolMessage {
     }
 
     private enum Verb: String {
-        case run, event, ack, kill, running, slots, hello, log, drain, sealed
+        case run, event, ack, kill, running, slots, hello, log, child, drain, sealed
         init?(bytes: ArraySlice<UInt8>) {
             if bytes.count > 8 { return nil }
             self.init(rawValue: String(decoding: bytes, as: UTF8.self))
@@ -68,6 +68,11 @@ extension PoolMessage {
             return words.end(.kill(ref, attempt: attempt, grace: Int64(grace)))
         case .running:
             return words.attempt().flatMap { words.end(.running($0.0, attempt: $0.1)) }
+        case .child:
+            guard let (ref, attempt) = words.attempt(), let file = words.fileName(),
+                words.rest.count <= EventLine.longest, let text = words.text()
+            else { return nil }
+            return words.end(.child(ref, attempt: attempt, file: file, text: text))
         case .ack: return words.number().flatMap { words.end(.ack($0)) }
         case .slots: return words.number().flatMap { words.end(.slots($0)) }
         case .sealed: return words.number().flatMap { words.end(.sealed(bytes: $0)) }
@@ -112,6 +117,14 @@ extension PoolMessage {
         mutating func text() -> String? {
             guard let word = next(), !word.isEmpty else { return nil }
             return PercentCoding.decodeText(word)
+        }
+
+        /// A name that leads nowhere else: of a drop's letters, not hidden.
+        mutating func fileName() -> String? {
+            guard let word = next(), (1...PoolMessage.longestChildFile).contains(word.count),
+                word.first != UInt8(ascii: "."), word.allSatisfy(\.isNameByte)
+            else { return nil }
+            return String(decoding: word, as: UTF8.self)
         }
 
         mutating func attempt() -> (TaskRef, Int)? {

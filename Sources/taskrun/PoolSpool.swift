@@ -72,6 +72,7 @@ final class PoolSpool: AttemptOwner {
         case .run(let job): try accept(job)
         case .kill(let ref, let attempt, let grace): kill(ref, attempt, grace)
         case .ack(let number): acknowledge(number)
+        case .child: break  // no attempt has subtasks
         case .drain: isDraining = true
         case .hello: throw PoolFault(sentence: "a second hello")
         case .running, .event, .slots, .sealed:

@@ -16,6 +16,7 @@ import Testing
         .log(segment: "1-0-1.open"), .run(job),
         .run(PoolJob(sequence: 0, ref: ref, attempt: 1, name: "x")),
         .kill(ref, attempt: 2, grace: 10_000_000), .ack(7), .drain, .sealed(bytes: 70_000),
+        .child(ref, attempt: 2, file: "fetch@1.end", text: "state=success id=x\n"),
         .running(ref, attempt: 1), .event(4, line: Array("17 end x.0 a=1".utf8)[...]), .slots(8),
     ]
 
@@ -57,6 +58,15 @@ import Testing
         "kill x a=1 grace=0\n", "kill 0000000000000000000000000a.0 grace=0\n", "hello\n",
         "hello x\n", "hello 1 a b\n", "hello 1  \n", "log\n", "log  \n", "nonsense 1\n", "\n",
         " ack 1\n", "sealed\n",
+        "child x a=1 f.end t\n", "child 0000000000000000000000000a a=1 f.end t\n",
+        "child 0000000000000000000000000a.0 a=1\n",
+        "child 0000000000000000000000000a.0 a=1 f.end\n",
+        "child 0000000000000000000000000a.0 a=1 f.end t x\n",
+        "child 0000000000000000000000000a.0 a=1  t\n",
+        "child 0000000000000000000000000a.0 a=1 .end t\n",
+        "child 0000000000000000000000000a.0 a=1 ../f t\n",
+        "child 0000000000000000000000000a.0 a=1 a/b t\n",
+        "child 0000000000000000000000000a.0 a=1 a%2fb t\n",
         "event 1\n", "running 0000000000000000000000000a a=1\n",
         "running 0000000000000000000000000a.0 a=0\n",
         "run 1 0000000000000000000000000a.0 a=1\n",
@@ -68,6 +78,20 @@ import Testing
     ])
     func refuses(text: String) {
         #expect(throws: PoolProtocolError.self) { try Self.messages(Array(text.utf8)) }
+    }
+
+    @Test(arguments: [(135, true), (136, false)])
+    func limitsAChildsFile(length: Int, isTaken: Bool) {
+        let message = PoolMessage.child(
+            Self.ref, attempt: 1, file: String(repeating: "f", count: length), text: "t")
+        #expect((try? Self.messages(message.bytes)) == (isTaken ? [message] : nil))
+    }
+
+    @Test(arguments: [(EventLine.longest, true), (EventLine.longest + 1, false)])
+    func limitsAChildsText(length: Int, isTaken: Bool) {
+        let message = PoolMessage.child(
+            Self.ref, attempt: 1, file: "f", text: String(repeating: "t", count: length))
+        #expect((try? Self.messages(message.bytes)) == (isTaken ? [message] : nil))
     }
 
     /// Whatever arrives, the parser ends with messages or an error.
