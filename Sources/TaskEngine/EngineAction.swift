@@ -4,6 +4,11 @@ public import TaskModel
 /// What happened, told to the engine.
 public enum EngineEvent: Equatable, Sendable {
     case accepted(RunInput)
+    /// A parent dropped a subtask: one that is accepted from now on, adopted or refused.
+    case dropped(Subtask, parent: TaskRef)
+    /// All runs of before a restart were accepted, but for those that are being built: a subtask whose
+    /// parent is not among them ends, and one that is not among them has.
+    case gathered(built: Set<TaskID>)
     /// The pool is there with so many slots and bytes of memory to promise, or gone (0 slots).
     case capacity(slots: Int, memory: Int64)
     case ended(TaskRef, attempt: Int, Outcome)
@@ -43,6 +48,8 @@ public enum Verdict: Equatable, Sendable {
     case cancelled
     /// Killed by a hold: not counted.
     case parked
+    /// Its children decide: a task's end follows theirs. What the attempt itself came to.
+    case waits(TaskState)
 }
 
 /// What is to be done, in order.
@@ -54,8 +61,10 @@ public enum EngineAction: Equatable, Sendable {
     case attemptEnded(TaskRef, attempt: Int, Verdict)
     /// Another attempt follows, not before `due`.
     case retry(TaskRef, attempt: Int, due: Int64)
+    /// The same of a task whose subtask `because` failed: that counts as its failure.
+    case retryClosed(TaskRef, attempt: Int, due: Int64, because: String)
     /// A task ended without an attempt of its own to say so: a group, a failed dependency, a cancel,
-    /// a condition. Skipped for reason dependency: what it follows did not succeed.
+    /// a condition, its subtasks. Skipped for reason dependency: what it follows did not succeed.
     case taskEnded(TaskRef, TaskState, FailureReason?, because: String?)
     /// All items of an array have ended, and so has it.
     case itemsEnded(TaskRef, ItemsResult)

@@ -213,7 +213,7 @@ struct LiveItems {
             case .running: running += 1
             case .open: makeReady(item.task)
             case .final(let state, let reason): conclude(item.task, state, reason)
-            case .due: break
+            case .due, .closing: break
             }
         }
     }

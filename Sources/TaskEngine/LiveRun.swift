@@ -10,6 +10,8 @@ struct LiveTask {
         case ready
         case running
         case due(Int64)
+        /// Its process has ended, its children have not.
+        case closing
         case final(TaskState, FailureReason?)
     }
 
@@ -34,6 +36,8 @@ struct LiveTask {
 struct LiveRun {
     let id: TaskID
     let generation: Int
+    /// Whose subtask it is.
+    let kin: Kin?
     var tasks: [LiveTask]
     /// The items of those that are arrays, by place.
     var arrays: [Int: LiveItems] = [:]
@@ -45,6 +49,10 @@ struct LiveRun {
     var running = 0
     /// How many tasks wait for a time.
     var waitingForTime = 0
+    /// How many tasks wait for their children.
+    var closing = 0
+    /// Whether a task of it has had children.
+    var hasFamilies = false
     var isHeld = false
     var placement = Placement.ready
     /// Whether it counts among `TaskEngine.resting`.
@@ -57,6 +65,7 @@ struct LiveRun {
     init(_ input: RunInput) {
         id = input.id
         generation = input.generation
+        kin = input.kin
         tasks = input.tasks.map { LiveTask(input: $0) }
         for place in tasks.indices {
             if let items = tasks[place].input.items { arrays[place] = LiveItems(items) }
@@ -127,6 +136,8 @@ struct LiveRun {
         return task.input.policy.delay(failures: max(1, task.failures), seed: seed)
     }
 
+    func ref(of task: LiveTask) -> TaskRef { TaskRef(run: id, task: task.input.number) }
+
     /// How event lines name the task at a place.
     func ref(_ place: Int) -> TaskRef { TaskRef(run: id, task: tasks[place].input.number) }
 
@@ -145,9 +156,12 @@ struct LiveRun {
     }
 }
 
-/// A place in the queue of tasks that may start: priority first, then age, then plan order.
+/// A place in the queue of tasks that may start: priority first, then age, then plan order. Subtasks
+/// have the age of their root: of one age the deeper goes first, so that a tree keeps few runs open.
 struct ReadyEntry: Comparable {
     var priority: Int
+    /// How far below its root.
+    var depth: Int
     var id: TaskID
     var task: Int
     var slot: Int
@@ -155,6 +169,9 @@ struct ReadyEntry: Comparable {
 
     static func < (left: ReadyEntry, right: ReadyEntry) -> Bool {
         if left.priority != right.priority { return left.priority > right.priority }
+        if left.depth != right.depth, left.id.milliseconds == right.id.milliseconds {
+            return left.depth > right.depth
+        }
         if left.id != right.id { return left.id < right.id }
         return left.task < right.task
     }

@@ -86,6 +86,10 @@ public struct RunInput: Equatable, Sendable {
     public var items: [ItemsProgress] = []
     /// Parked: nothing of it starts before it is released.
     public var isHeld = false
+    /// Whose subtask it is.
+    public var kin: Kin?
+    /// What is known of its tasks' subtasks, by the task's number.
+    public var children: [Int: [Subtask]] = [:]
 
     public struct Edge: Equatable, Sendable {
         public var from: Int
@@ -114,6 +118,8 @@ public struct RunInput: Equatable, Sendable {
             case running
             /// The next attempt is due then (microseconds of the engine's clock).
             case due(Int64)
+            /// Its process has ended so, its children decide.
+            case closing(TaskState, FailureReason?)
             /// No attempt runs; the next may start.
             case open
         }

@@ -14,17 +14,15 @@ extension TaskEngine {
         run.tasks[task].losses = 0
         switch outcome {
         case .success, .skipped:
-            actions.append(.attemptEnded(ref, attempt: attempt, .final))
-            conclude(task, outcome == .success ? .success : .skipped, nil, in: &run, slot: slot)
+            let state: TaskState = outcome == .success ? .success : .skipped
+            finish(task, .final, (state, nil), in: &run, slot: slot)
         case .failure, .killed:
             if run.tasks[task].isCancelled {
-                actions.append(.attemptEnded(ref, attempt: attempt, .cancelled))
-                conclude(task, .cancelled, nil, in: &run, slot: slot)
+                finish(task, .cancelled, (.cancelled, nil), in: &run, slot: slot)
             } else if case .failure(.exit, exit: .some(1)) = outcome,
                 run.tasks[task].input.isCondition
             {
-                actions.append(.attemptEnded(ref, attempt: attempt, .skipped))
-                conclude(task, .skipped, nil, in: &run, slot: slot)
+                finish(task, .skipped, (.skipped, nil), in: &run, slot: slot)
             } else if case .failure(let reason, _) = outcome, !run.isHeld {
                 fail(task, ref, outcome, reason, in: &run, slot: slot, at: now)
             } else {  // by a hold: not counted
@@ -35,6 +33,20 @@ extension TaskEngine {
         settle(run, slot: slot)
     }
 
+    /// The attempt that ended is the task's last, and its end the task's where no child is open.
+    private mutating func finish(
+        _ task: Int, _ verdict: Verdict, _ result: (TaskState, FailureReason?),
+        in run: inout LiveRun, slot: Int
+    ) {
+        let (ref, attempt) = (run.ref(task), run.tasks[task].attempt)
+        if close(task, result.0, result.1, in: &run) {
+            actions.append(.attemptEnded(ref, attempt: attempt, .waits(result.0)))
+            return
+        }
+        actions.append(.attemptEnded(ref, attempt: attempt, verdict))
+        conclude(task, result.0, result.1, in: &run, slot: slot)
+    }
+
     mutating func fail(
         _ task: Int, _ ref: TaskRef, _ outcome: Outcome, _ reason: FailureReason,
         in run: inout LiveRun, slot: Int, at now: Int64
@@ -43,8 +55,7 @@ extension TaskEngine {
         run.tasks[task].failures += 1
         let input = run.tasks[task].input
         guard input.policy.allowsRetry(after: outcome, failures: run.tasks[task].failures) else {
-            actions.append(.attemptEnded(ref, attempt: attempt, .final))
-            return conclude(task, .failure, reason, in: &run, slot: slot)
+            return finish(task, .final, (.failure, reason), in: &run, slot: slot)
         }
         let time = now + run.interval(task)
         actions.append(.attemptEnded(ref, attempt: attempt, .retried))
@@ -60,8 +71,7 @@ extension TaskEngine {
         stop(task, in: &run)
         run.tasks[task].losses += 1
         if run.tasks[task].isCancelled {
-            actions.append(.taskEnded(ref, .cancelled, nil, because: nil))
-            conclude(task, .cancelled, nil, in: &run, slot: slot)
+            cancelUnstarted(task, in: &run, slot: slot)
         } else {
             _ = makeReady(&run, task, slot: slot)
             if run.tasks[task].losses >= Self.parkingLosses, !run.isHeld {
@@ -155,14 +165,14 @@ extension TaskEngine {
         }
     }
 
-    enum Verdict {
+    enum EdgeVerdict {
         case satisfied
         case refused(TaskState, FailureReason?)
     }
 
     static func verdict(
         _ kind: EdgeKind, after state: TaskState, isFollower: Bool
-    ) -> Verdict {
+    ) -> EdgeVerdict {
         switch (kind, state) {
         case (.end, _), (.ok, .success), (.ok, .skipped), (.fail, .failure): .satisfied
         case (.ok, .cancelled): .refused(.cancelled, nil)

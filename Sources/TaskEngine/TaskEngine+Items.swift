@@ -228,7 +228,7 @@ extension TaskEngine {
                 waitUntil(
                     latest < now ? time : min(time, latest), item: item.task, of: task, in: &run,
                     slot: slot)
-            case .open, .final: break
+            case .open, .closing, .final: break
             }
         }
     }

@@ -23,7 +23,7 @@ extension TaskEngine {
             run.tasks[task].losses = 0
             enqueue(run, task, slot: slot)
         }
-        run.placement = run.running > 0 ? .active : .ready
+        run.placement = run.running > 0 || run.closing > 0 ? .active : .ready
         actions.append(.place(id, run.placement))
         settle(run, slot: slot)
     }
@@ -54,15 +54,26 @@ extension TaskEngine {
             }
             switch run.tasks[task].standing {
             case .final: break
+            case .closing:
+                run.tasks[task].isCancelled = true
+                doom(task, in: run)
             case .running:
                 run.tasks[task].isCancelled = true
+                doom(task, in: run)
                 actions.append(.kill(ref, attempt: run.tasks[task].attempt))
             case .blocked, .ready, .due:
-                actions.append(.taskEnded(ref, .cancelled, nil, because: nil))
-                conclude(task, .cancelled, nil, in: &run, slot: slot)
+                cancelUnstarted(task, in: &run, slot: slot)
             }
         }
         settle(run, slot: slot)
+    }
+
+    /// Nothing of the task runs but what it has dropped.
+    mutating func cancelUnstarted(_ task: Int, in run: inout LiveRun, slot: Int) {
+        run.tasks[task].isCancelled = true
+        if close(task, .cancelled, nil, in: &run) { return }
+        actions.append(.taskEnded(run.ref(task), .cancelled, nil, because: nil))
+        conclude(task, .cancelled, nil, in: &run, slot: slot)
     }
 
     mutating func killAll(in run: LiveRun) {

@@ -11,6 +11,7 @@ extension TaskEngine {
         index[input.id] = slot
         var run = LiveRun(input)
         run.isHeld = input.isHeld
+        restoreChildren(input, in: &run)
         var settled: [Int] = []
         for past in input.progress { restore(past, in: &run, slot: slot, at: now, &settled) }
         for past in input.items { restoreItems(past, in: &run, slot: slot, at: now) }
@@ -24,6 +25,7 @@ extension TaskEngine {
         }
         resolveEdges(of: first.filter { makeReady(&run, $0, slot: slot) }, in: &run, slot: slot)
         settle(run, slot: slot)
+        greet(input.id, input.kin)
     }
 
     mutating func restore(
@@ -51,8 +53,23 @@ extension TaskEngine {
             // The interval from now on: a later time was read from a clock that has been set back since.
             let latest = now &+ run.interval(task)
             waitUntil(latest < now ? time : min(time, latest), task, in: &run, slot: slot)
+        case .closing(let state, let reason):
+            run.tasks[task].standing = .closing
+            run.closing += 1
+            run.hasFamilies = true
+            run.placement = .active
+            families[run.ref(task), default: Family()].closing = .init(state, reason)
+            familySteps.append(.decide(run.ref(task)))
         case .open:
             break
+        }
+    }
+
+    private mutating func restoreChildren(_ input: RunInput, in run: inout LiveRun) {
+        for (number, children) in input.children where run.place(of: number) != nil {
+            run.hasFamilies = true
+            let parent = TaskRef(run: run.id, task: number)
+            for child in children { families[parent, default: Family()].set(child) }
         }
     }
 
@@ -64,6 +81,7 @@ extension TaskEngine {
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))
         }
         orphanItems(of: run)
+        leave(run, .cancelled, nil)
         remove(id, slot: slot)
     }
 
@@ -98,6 +116,7 @@ extension TaskEngine {
             let result = run.result
             actions.append(
                 .runEnded(run.id, result.state, result.reason, because: result.because))
+            leave(run, result.state, result.reason)
             remove(run.id, slot: slot)
             return
         }
@@ -108,10 +127,10 @@ extension TaskEngine {
     mutating func place(_ run: inout LiveRun, slot: Int) {
         let wanted: Placement
         let waitsForTime = run.running == 0 && run.waitingForTime > 0 && !run.hasStartable
-        rest(&run, run.isHeld || waitsForTime)
+        rest(&run, run.isHeld || waitsForTime || run.closing > 0 && run.closing == run.open)
         if run.isHeld {
             wanted = .hold
-        } else if run.running > 0 {
+        } else if run.running > 0 || run.closing > 0 {
             wanted = .active
         } else if waitsForTime {
             wanted = deferredPlacement(of: &run)

@@ -30,6 +30,11 @@ public struct TaskEngine {
     /// The suspect that runs alone among its like, and until when; those that wait for it.
     var probation: (ref: TaskRef, until: Int64)?
     var suspects: [ReadyEntry] = []
+    /// Of tasks that have not ended.
+    var families: [TaskRef: Family] = [:]
+    var familySteps: [FamilyStep] = []
+    /// Runs of before a restart are still to come.
+    public internal(set) var isGathering: Bool
     var actions: [EngineAction] = []
     var capacity = 0
     var memory: Int64 = 0
@@ -37,15 +42,17 @@ public struct TaskEngine {
     /// Attempts handed to the pool that have not ended.
     public internal(set) var running = 0
 
-    public init(lookAhead: Int = 0) {
+    /// - Parameter isGathering: runs of before a restart are accepted in any order, until `gathered`.
+    public init(lookAhead: Int = 0, isGathering: Bool = false) {
         self.lookAhead = lookAhead
+        self.isGathering = isGathering
     }
 
     /// Live runs.
     public var runs: Int { index.count }
 
-    /// Live runs that wait for something other than a slot: they are parked, or wait for a time or a
-    /// semaphore. However many there are, others come and go.
+    /// Live runs that wait for something other than a slot: they are parked, or wait for a time, a
+    /// semaphore or their subtasks. However many there are, others come and go.
     public internal(set) var resting = 0
 
     /// Whether a run of that id is live.
@@ -61,6 +68,9 @@ public struct TaskEngine {
             case .final(let state, let reason): standing = .final(state, reason)
             case .running: standing = .running
             case .due(let time): standing = .due(time)
+            case .closing:
+                let result = families[run.ref(of: task)]?.closing?.result
+                standing = .closing(result?.state ?? .success, result?.reason)
             case .blocked, .ready: standing = .open
             }
             if standing == .open, task.attempt == 0 { return nil }
@@ -90,6 +100,8 @@ public struct TaskEngine {
     public mutating func handle(_ event: EngineEvent, at now: Int64) {
         switch event {
         case .accepted(let input): accept(input, at: now)
+        case .dropped(let child, let parent): addChild(child, to: parent)
+        case .gathered(let built): gather(besides: built)
         case .capacity(let slots, let bytes):
             capacity = slots
             memory = bytes
@@ -134,6 +146,7 @@ public struct TaskEngine {
             _ = makeReady(&run, entry.task, slot: entry.slot)
             settle(run, slot: entry.slot)
         }
+        if !familySteps.isEmpty { settleFamilies(at: now) }
         endProbation(at: now)
         fill(at: now)
     }

@@ -7,8 +7,9 @@ public import TaskModel
 ///     pos SEGMENT SEQ
 ///     cautious US
 ///     stop
-///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes
-///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US state=WORD reason=WORD
+///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes parent=ID.K depth=N
+///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US wait=WORD state=WORD reason=WORD
+///     child ID.K CHILD name=NAME a=N depth=N drop=SHA256 g=G state=WORD reason=WORD …
 ///     bits ID.K FIRST STRETCHES failed=I reason=WORD
 ///     att ID.K.I …                                  of items that have begun and not ended
 ///     cron UNIT slots=FROM-THROUGH,… boot=BOOT
@@ -51,12 +52,20 @@ public struct Checkpoint: Equatable, Sendable {
             }
             if past.isHeld { bytes.append(contentsOf: " held=yes".utf8) }
             if past.isCancelled { bytes.append(contentsOf: " cancel=yes".utf8) }
+            if let kin = past.kin {
+                bytes.append(contentsOf: " parent=\(kin.parent) depth=\(kin.depth)".utf8)
+            }
             bytes.append(UInt8(ascii: "\n"))
             for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
                 attempts.append(TaskRef(run: id, task: task), to: &bytes)
             }
             for (task, items) in past.items.sorted(by: { $0.key < $1.key }) {
                 items.append(TaskRef(run: id, task: task), to: &bytes)
+            }
+            for (task, children) in past.children.sorted(by: { $0.key < $1.key }) {
+                for child in children.values.sorted(by: { $0.id < $1.id }) {
+                    child.append(TaskRef(run: id, task: task), to: &bytes)
+                }
             }
         }
         for (unit, past) in firings.sorted(by: { $0.key < $1.key }) {
@@ -96,7 +105,7 @@ public struct Checkpoint: Equatable, Sendable {
 
     private mutating func take(_ verb: String, _ words: [String]) -> Bool {
         // What is said of a task stands behind the line of its run.
-        if verb == "att" || verb == "bits", let ref = words.first.flatMap({ TaskRef($0) }) {
+        if ["att", "bits", "child"].contains(verb), let ref = words.first.flatMap({ TaskRef($0) }) {
             guard let run = runs[ref.run] else { return false }
             if ref.item != nil, run.items[ref.task ?? 0] == nil { return false }
         }
@@ -118,6 +127,9 @@ public struct Checkpoint: Equatable, Sendable {
             past.generation = Self.count(fields["g"])
             past.isHeld = fields["held"] == "yes"
             past.isCancelled = fields["cancel"] == "yes"
+            past.kin = fields["parent"].flatMap { TaskRef($0) }.map {
+                Kin(parent: $0, depth: Self.count(fields["depth"]))
+            }
             past.accept = EventLine(
                 0, .accept, id.description,
                 ["name", "unit", "digest"].compactMap { key in
@@ -140,6 +152,13 @@ public struct Checkpoint: Equatable, Sendable {
             } else {
                 runs[ref.run, default: RunPast()].tasks[task] = past
             }
+        case "child":
+            guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task,
+                words.count > 1,
+                let id = TaskID(words[1])
+            else { return false }
+            runs[ref.run, default: RunPast()].children[task, default: [:]][id] =
+                Subtask(id, Self.fields(words.dropFirst(2)))
         case "bits":
             guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task,
                 runs[ref.run] != nil, let items = RunPast.ItemsPast(words)
@@ -203,6 +222,7 @@ extension RunPast.TaskPast {
         if isOpen { line += " open=yes" }
         if isCancelled { line += " cancel=yes" }
         if let due { line += " due=\(due)" }
+        if let closing { line += " wait=\(closing.word)" }
         if let final { line += " state=\(final.word)" }
         if let reason { line += " reason=\(reason.rawValue)" }
         bytes.append(contentsOf: "\(line)\n".utf8)
@@ -216,6 +236,7 @@ extension RunPast.TaskPast {
         isOpen = fields["open"] == "yes"
         isCancelled = fields["cancel"] == "yes"
         due = fields["due"].flatMap { Int64($0) }
+        closing = fields["wait"].flatMap { TaskState(word: $0) }
         final = fields["state"].flatMap { TaskState(word: $0) }
         reason = fields["reason"].flatMap { FailureReason(rawValue: $0) }
     }

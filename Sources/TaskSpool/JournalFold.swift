@@ -4,7 +4,7 @@ public import TaskModel
 /// Replays event lines into what start-up must know, in memory bounded by the runs that are live or
 /// whose files still lie in the spool.
 public struct JournalFold {
-    public private(set) var runs: [TaskID: RunPast] = [:]
+    public internal(set) var runs: [TaskID: RunPast] = [:]
     /// Drops that earlier boots accepted, rejected or obeyed; only those that were asked for.
     public private(set) var knownBefore: [KnownDrop: TaskID] = [:]
     /// Runs that have ended, where all drops were asked for.
@@ -43,6 +43,7 @@ public struct JournalFold {
             if line.verb == .note, line["what"] == Self.recovered, isThisBoot { recovery = line }
             return
         }
+        defer { if ref.task == nil, line["parent"] != nil { relate(line, ref.run) } }
         switch line.verb {
         case .accept:
             if !isThisBoot { remember(line, ref.run, line["name"]) }
@@ -117,6 +118,7 @@ public struct JournalFold {
             past.attempt = max(past.attempt, line.number("a") ?? 1)
             past.isOpen = true
             past.due = nil
+            past.closing = nil
         }
     }
 
@@ -125,7 +127,12 @@ public struct JournalFold {
             guard let generation = line.number("g") else { return }
             runs[ref.run, default: RunPast()].begin(generation)
         } else {
-            update(ref) { $0.due = line.number("due").map { Int64($0) } }
+            update(ref) { past in
+                past.due = line.number("due").map { Int64($0) }
+                // A subtask failed: of that the attempt's own end says nothing.
+                if past.closing != nil { past.failures += 1 }
+                past.closing = nil
+            }
         }
     }
 
@@ -137,11 +144,13 @@ public struct JournalFold {
                 past.isOpen = false
                 past.losses = 0
                 if state == .failure { past.failures += 1 }
+                past.closing = line["wait"] == "yes" ? state : nil
+                if past.closing != nil { past.reason = line.reason }
                 if line["final"] == "yes" {
                     past.final = state
                     past.isCancelled = false
                     past.due = nil
-                    past.reason = line["reason"].flatMap { FailureReason(rawValue: $0) }
+                    past.reason = line.reason
                 }
             }
         }

@@ -23,6 +23,10 @@ public struct RunPast: Equatable, Sendable {
     public var tasks: [Int: TaskPast] = [:]
     /// The items of its arrays, by task.
     public var items: [Int: ItemsPast] = [:]
+    /// Whose subtask it is.
+    public var kin: Kin?
+    /// The subtasks of its tasks, by task: the ended ones, too.
+    public var children: [Int: [TaskID: Subtask]] = [:]
     /// Results of earlier generations: what succeeded is not in the plan of a later one.
     public var earlier: [Int: TaskState] = [:]
     public var earlierItems: [Int: ItemStates] = [:]
@@ -37,6 +41,8 @@ public struct RunPast: Equatable, Sendable {
         /// Its cancel is on record, its end is not.
         public var isCancelled = false
         public var due: Int64?
+        /// Its process has ended so, its subtasks decide.
+        public var closing: TaskState?
         public var final: TaskState?
         public var reason: FailureReason?
 
@@ -98,6 +104,7 @@ public struct RunPast: Equatable, Sendable {
         earlierItems = itemResults
         tasks = [:]
         items = [:]
+        children = [:]
         isHeld = false
         isCancelled = false
     }

@@ -23,6 +23,16 @@ extension Daemon {
             record(
                 .retry, ref.description,
                 named(ref, [.init("a", String(attempt)), .init("due", String(due))]))
+        case .retryClosed(let ref, let attempt, let due, let because):
+            record(
+                .retry, ref.description,
+                named(
+                    ref,
+                    [
+                        .init("a", String(attempt)), .init("due", String(due)),
+                        .init("reason", FailureReason.dependency.rawValue),
+                        .init("what", "\(because), which it dropped, failed"),
+                    ]))
         case .taskEnded(let ref, let state, let reason, let because):
             endTask(ref, state, reason, because)
         case .itemsEnded(let ref, let result): endItems(ref, result)
@@ -99,13 +109,17 @@ extension Daemon {
             line.fields.removeAll { $0.key == "reason" }
             line.set("state", TaskState.skipped.word)
             line.set("final", "yes")
+        case .waits(let state):
+            if state != .failure { line.fields.removeAll { $0.key == "reason" } }
+            line.set("state", state.word)
+            line.set("wait", "yes")
         case .retried, .parked: break
         }
         if let generation = runs[ref.run]?.file.generation, generation > 0 {
             line.set("g", String(generation))
         }
         append(line)
-        if verdict != .retried && verdict != .parked {
+        if line["final"] == "yes" {
             note(ref, line["state"].flatMap { TaskState(word: $0) } ?? .failure)
         }
     }

@@ -180,6 +180,7 @@ extension Daemon {
                 case .final(let state, let reason): (own.final, own.reason) = (state, reason)
                 case .running: own.isOpen = true
                 case .due(let time): own.due = time
+                case .closing(let state, let reason): (own.closing, own.reason) = (state, reason)
                 case .open: break
                 }
                 past.tasks[task.task] = own

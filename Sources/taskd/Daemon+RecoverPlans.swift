@@ -120,9 +120,9 @@ extension Daemon {
             record(
                 .retry, id,
                 [.init("g", String(file.generation))] + owner + Self.rest(of: suspect.plan))
-            let accept = suspect.past.accept
+            let (accept, kin) = (suspect.past.accept, suspect.past.kin)
             suspect.past = RunPast()
-            suspect.past.accept = accept
+            (suspect.past.accept, suspect.past.kin) = (accept, kin)
             suspect.past.generation = file.generation
         }
         switch suspect.place.directory {
@@ -235,6 +235,8 @@ extension Daemon {
         var input = RunInput(
             id: id, generation: place.file.generation, plan: suspect.plan, progress: progress)
         input.items = items
+        input.kin = past.kin
+        input.children = past.children.mapValues { $0.values.sorted { $0.id < $1.id } }
         enter(run, input)
         if past.isCancelled { cancelAgain(TaskRef(run: id)) }
         for (task, own) in past.tasks where own.isCancelled && own.final == nil {
@@ -261,6 +263,8 @@ extension RunInput.Progress {
         let standing: Standing
         if let final = past.final {
             standing = .final(final, past.reason)
+        } else if let closing = past.closing {
+            standing = .closing(closing, past.reason)
         } else if let due = past.due {
             standing = .due(due)
         } else {

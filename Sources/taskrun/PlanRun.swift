@@ -121,7 +121,8 @@ final class PlanRun: AttemptOwner {
                     endLine.append(contentsOf: " final=yes".utf8)
                 }
                 events?.append(endLine)
-            case .retry(let ref, let attempt, let due):
+            case .retry(let ref, let attempt, let due),
+                .retryClosed(let ref, let attempt, let due, _):
                 var line = LineBuilder("retry", ref, attempt: attempt)
                 line.field("due", due + clockOffset)
                 events?.append(line.bytes)

@@ -72,3 +72,32 @@ import Testing
             ])
     }
 }
+
+@Suite struct SubtaskTests {
+    @Test func itsIDHasTheAgeOfItsRootAndExistsOnce() {
+        let run = TaskID(milliseconds: 17, upper: 1, lower: 2)
+        let parent = TaskRef(run: run, task: 3)
+        let id = Subtask.id(of: "a", parent: parent, generation: 0)
+        #expect(id.milliseconds == 17)
+        #expect(id == Subtask.id(of: "a", parent: parent, generation: 0))
+        let others = [
+            Subtask.id(of: "b", parent: parent, generation: 0),
+            Subtask.id(of: "a", parent: parent, generation: 1),
+            Subtask.id(of: "a", parent: TaskRef(run: run, task: 4), generation: 0),
+            Subtask.id(of: "a", parent: TaskRef(run: run, task: 3, item: 0), generation: 0),
+            Subtask.id(of: "a", parent: TaskRef(run: id, task: 3), generation: 0),
+        ]
+        #expect(Set(others + [id]).count == 6)
+    }
+
+    @Test(
+        arguments: [
+            (nil, false, false), (TaskState.success, false, false), (.skipped, false, false),
+            (.failure, false, true), (.cancelled, false, true), (.success, true, true),
+        ] as [(TaskState?, Bool, Bool)])
+    func whatFailsItsParent(state: TaskState?, isRefused: Bool, hasFailed: Bool) {
+        var child = Subtask(id: TaskID(high: 0, low: 0), name: "a", attempt: 1, state: state)
+        child.isRefused = isRefused
+        #expect(child.hasFailed == hasFailed)
+    }
+}
