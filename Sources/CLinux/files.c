@@ -72,6 +72,10 @@ int cl_set_nonblocking(int fd) {
 
 int cl_set_cloexec(int fd, int on) { return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0); }
 
+ssize_t cl_names(int directory, void *bytes, size_t count) {
+    return syscall(SYS_getdents64, directory, bytes, count);
+}
+
 int cl_fcntl_dup(int fd, int lowest) { return fcntl(fd, F_DUPFD_CLOEXEC, lowest); }
 
 int cl_pipe(int fds[2], int nonblocking_read) {

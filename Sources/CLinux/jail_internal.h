@@ -48,6 +48,8 @@ int64_t jail_part(struct jail *j, struct cl_jail_part part, int *error);
 /// The whole life of I. Never returns.
 __attribute__((noreturn)) void jail_init_main(struct jail *j);
 void jail_send(int control, const struct cl_jail_report *report);
+/// The same with a descriptor; 0 or the errno.
+int jail_send_descriptor(int control, const struct cl_jail_report *report, int fd);
 __attribute__((noreturn)) void jail_launcher_main(int socket, pid_t parent, int user_namespace);
 int jail_clone(struct jail *j, int cgroup, uint64_t flags);
 /// In L: its oom_score_adj, opened once at a fixed descriptor. What a jail inherits is set just before

@@ -193,6 +193,20 @@ static int subtree(const struct jail *j, const struct cl_jail_step *s) {
     return mount(jail_text(j, s->from), jail_text(j, s->to), NULL, MS_BIND, NULL) < 0 ? fail() : 0;
 }
 
+// What lies there is data of the task: taskrun reads it by this descriptor, nobody executes it.
+static int submit_directory(const struct jail *j, const struct cl_jail_step *s) {
+    const char *from = jail_text(j, s->from), *to = jail_text(j, s->to);
+    unsigned long flags = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if (mount(from, to, NULL, MS_BIND, NULL) < 0) return fail();
+    if (mount(NULL, to, NULL, flags, NULL) < 0) return fail();
+    int fd = open(from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fail();
+    struct cl_jail_report report = {.generation = j->request->generation, .kind = CL_JAIL_SUBMIT};
+    int error = jail_send_descriptor(FD_CONTROL, &report, fd);
+    close(fd);
+    return error;
+}
+
 int jail_step(struct jail *j, const struct cl_jail_step *s) {
     const char *to = jail_text(j, s->to), *data = jail_text(j, s->data);
     errno = 0;
@@ -219,6 +233,7 @@ int jail_step(struct jail *j, const struct cl_jail_step *s) {
     case CL_OP_PIVOT: return pivot();
     case CL_OP_TMPFS: return plain_mount("tmpfs", to, MS_NOSUID | MS_NODEV, data);
     case CL_OP_SUBTREE: return subtree(j, s);
+    case CL_OP_SUBMIT: return submit_directory(j, s);
     case CL_OP_ATTACH: return attach_tree(j, s);
     case CL_OP_CREDENTIAL: return copy_secret(j, s);
     case CL_OP_SEAL: return remount_readonly(to);

@@ -134,9 +134,37 @@ int cl_jail_start(const struct cl_jail_slot *slot, uint32_t generation, int in, 
     return wire_send(slot->launch, &order, fds, scratch < 0 ? 3 : 4, MSG_DONTWAIT);
 }
 
+int jail_send_descriptor(int control, const struct cl_jail_report *report, int fd) {
+    struct iovec part = {.iov_base = (void *)(uintptr_t)report, .iov_len = sizeof *report};
+    union rights rights;
+    memset(&rights, 0, sizeof rights);
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights,
+                             .msg_controllen = CMSG_SPACE(sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    return sendmsg(control, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
 int cl_jail_receive(const struct cl_jail_slot *slot, struct cl_jail_report *report) {
-    ssize_t got = recv(slot->control, report, sizeof *report, MSG_DONTWAIT);
-    if (got == (ssize_t)sizeof *report) return 1;
+    struct iovec part = {.iov_base = report, .iov_len = sizeof *report};
+    union rights rights;
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights,
+                             .msg_controllen = CMSG_SPACE(sizeof(int))};
+    ssize_t got = recvmsg(slot->control, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got == (ssize_t)sizeof *report) {
+        // One at most: only init sends one, and no task has this socket.
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        int fd = -1;
+        if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+            header->cmsg_len == CMSG_LEN(sizeof(int)))
+            memcpy(&fd, CMSG_DATA(header), sizeof fd);
+        if (report->kind == CL_JAIL_SUBMIT) report->value = fd;
+        else if (fd >= 0) close(fd);
+        return 1;
+    }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     errno = EPIPE;
     return -1;

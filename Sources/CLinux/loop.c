@@ -111,6 +111,8 @@ int cl_inotify_add(int fd, const char *path, uint32_t mask) {
     return inotify_add_watch(fd, path, mask);
 }
 
+int cl_inotify_remove(int fd, int watch) { return inotify_rm_watch(fd, watch); }
+
 int cl_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 int cl_pidfd_send_signal(int pidfd, int signal) {

@@ -35,6 +35,8 @@ public final class Inotify {
         public static let deleted = Mask(rawValue: UInt32(CL_IN_DELETE))
         public static let modified = Mask(rawValue: UInt32(CL_IN_MODIFY))
         public static let attributes = Mask(rawValue: UInt32(CL_IN_ATTRIB))
+        /// One event, and the watch is gone.
+        public static let once = Mask(rawValue: 1 << 31)
         public static let selfGone = Mask(
             rawValue: UInt32(CL_IN_DELETE_SELF) | UInt32(CL_IN_MOVE_SELF))
     }
@@ -57,6 +59,9 @@ public final class Inotify {
     public func watch(path: String, for mask: Mask) throws(Errno) -> Int32 {
         try checked { cl_inotify_add(descriptor.number, path, mask.rawValue) }
     }
+
+    /// Ends a watch; one that is gone by now is none.
+    public func forget(_ watch: Int32) { _ = cl_inotify_remove(descriptor.number, watch) }
 
     /// The events that one read brings; empty when none wait.
     public func read() throws(Errno) -> [Event] {

@@ -16,6 +16,7 @@ extension JailBuilder {
         }
         for name in Self.directories { directory(name) }
         if !request.credentials.isEmpty { directory("run/task/credentials") }
+        if request.hasSubmit { directory("run/task/submit") }
         addSystem()
         addAccounts()
         addDevices()

@@ -134,11 +134,32 @@ extension JailBuilder {
         }
         privateDirectory("/tmp/scratch", mode: 0o700, on: Self.scratch)
         privateDirectory("/tmp/shm", mode: 0o1777, on: "/dev/shm")
-        // Last: it covers the other two names.
+        if request.hasSubmit { addSubmit() }
+        // Last: it covers the other names.
         privateDirectory("/tmp/tmp", mode: 0o1777, on: "/tmp")
     }
 
+    // Of the same tmpfs: LimitDisk= holds for it.
+    private mutating func addSubmit() {
+        line(
+            .initial, "submit", "\(Self.submit) rw nosuid nodev noexec",
+            comment: "its descriptor goes to the parent")
+        own("/tmp/submit", mode: 0o700)
+        add(\.initial, CL_OP_SUBMIT, .namespace) {
+            $0.from = "/tmp/submit"
+            $0.to = Self.submit
+        }
+    }
+
     private mutating func privateDirectory(_ path: String, mode: UInt32, on target: String) {
+        own(path, mode: mode)
+        add(\.initial, CL_OP_SUBTREE, .namespace) {
+            $0.from = path
+            $0.to = target
+        }
+    }
+
+    private mutating func own(_ path: String, mode: UInt32) {
         let who = request.identity
         add(\.initial, CL_OP_MKDIR, .namespace) {
             $0.to = path
@@ -146,10 +167,6 @@ extension JailBuilder {
             let isOwned = mode == 0o700
             $0.a = isOwned ? UInt64(who.uid) : .max
             $0.b = isOwned ? UInt64(who.gid) : .max
-        }
-        add(\.initial, CL_OP_SUBTREE, .namespace) {
-            $0.from = path
-            $0.to = target
         }
     }
 

@@ -32,6 +32,7 @@ struct JailBuilder {
     static let scratch = "/scratch"
     static let unitDirectory = "/run/task/dir"
     static let credentials = "/run/task/credentials"
+    static let submit = "/run/task/submit"
 
     var isOrdinary: Bool { request.identity.outside != nil }
     var hasJailFiles: Bool { !request.files.isEmpty }
@@ -276,6 +277,7 @@ struct JailBuilder {
         let who = request.identity
         var key = "\(who.uid):\(who.gid):\(who.user):\(who.group):\(HostStamp.now())"
         if !request.credentials.isEmpty { key += "\ncredentials" }
+        if request.hasSubmit { key += "\nsubmit" }
         for tree in trees { key += "\n" + tree.target }
         for file in request.files { key += "\n\(file.path):\(file.mode):\(file.digest)" }
         baseKey = key.utf8.count < 1900 ? key : SHA256.hex(Array(key.utf8))

@@ -62,6 +62,7 @@ extension JailOp {
             return ["mount_setattr rdonly", "pivot_root .", "umount2 .", "chdir /"]
         case CL_OP_TMPFS: return ["mount tmpfs \(target)"]
         case CL_OP_SUBTREE: return ["mount bind \(target)"]
+        case CL_OP_SUBMIT: return ["mount bind \(target)", "mount remount \(target)"]
         case CL_OP_ATTACH: return ["openat2 \(target)", "move_mount "]
         case CL_OP_OVERLAY: return ["mount overlay \(target)"]
         case CL_OP_PROC: return ["mount proc \(target)"]

@@ -53,6 +53,7 @@ struct JailOp {
         case CL_OP_CGROUP_NS: "make a cgroup namespace"
         case CL_OP_TMPFS: "mount a tmpfs on \(to)"
         case CL_OP_SUBTREE: "bind \(from) on \(to)"
+        case CL_OP_SUBMIT: "hand over the directory \(to)"
         case CL_OP_ATTACH: "attach \(from) on \(to)"
         case CL_OP_OVERLAY: "mount an overlay on \(to)"
         case CL_OP_PROC: "mount /proc"

@@ -121,6 +121,8 @@ public struct JailRequest: Sendable {
     public var limits = JailLimits()
     public var nice: Int32 = 0
     public var strictness = JailStrictness.yes
+    /// Somebody takes the subtasks that it drops: there is a directory for them.
+    public var hasSubmit = false
     /// PrivateNetwork=yes.
     public var hasPrivateNetwork = false
     /// ProcSubset=pid.

@@ -7,6 +7,9 @@ public import Linux
 public enum JailReport: Sendable {
     /// Init runs: watch `pidfd` from now on.
     case started
+    /// A descriptor of the directory of `JailRequest.hasSubmit`, the caller's from now on; before the first
+    /// program starts.
+    case submits(Int32)
     /// A step of the set-up failed: the attempt ends with reason `jail`, or `missing`.
     case failed(JailFailure)
     /// A program ended and nothing of it is left alive.
@@ -154,6 +157,11 @@ public final class JailSession {
             process = Descriptor(owning: cl_pidfd_open(report.pid))
             if wantsKill { kill() }
             return [.started]
+        case CL_JAIL_SUBMIT.rawValue where report.value >= 0:
+            return [.submits(Int32(report.value))]
+        case CL_JAIL_SUBMIT.rawValue:
+            kill()
+            return [.failed(Self.noDescriptor)]
         case CL_JAIL_FAILED.rawValue:
             if report.pid < 0 { hasFailedBeforeInit = true }
             return [.failed(JailReason(plan: plan, report: report).failure)]
@@ -170,6 +178,14 @@ public final class JailSession {
             ]
         default: return []
         }
+    }
+
+    // What it drops would be lost.
+    private static var noDescriptor: JailFailure {
+        JailFailure(
+            code: JailCode.descriptors.rawValue, errno: EMFILE,
+            message: "unable to take the directory for subtasks: too many open files", program: 0,
+            isMissing: false, line: 0, isTransient: true)
     }
 
     private func noteDisk(_ report: cl_jail_report) {

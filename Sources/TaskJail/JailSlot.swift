@@ -61,6 +61,8 @@ final class JailSlot {
                     launcherPid = report.pid
                 } else if report.generation == generation {
                     return report
+                } else if report.kind == CL_JAIL_SUBMIT.rawValue, report.value >= 0 {
+                    Glibc.close(Int32(report.value))
                 }
             default:
                 isLost = true

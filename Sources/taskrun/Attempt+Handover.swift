@@ -30,7 +30,9 @@ extension Attempt {
         }
         let pipes = [slot.out.reading, slot.out.writing, slot.err.reading, slot.err.writing]
         for pipe in pipes { record.add("pipe", pipe) }
-        return open + pipes
+        guard let submit = submit?.directory.number else { return open + pipes }
+        record.add("submit", submit)
+        return open + pipes + [submit]
     }
 
     /// Goes on with an attempt that an earlier program began; where that can't be, its end says so.
@@ -63,6 +65,9 @@ extension Attempt {
         mayHaveOutput = record.flag("output")
         deadline = record.number("deadline") ?? .max
         logPlaces = record.texts("place").compactMap { LogPlace($0) }
+        if let directory: Int32 = record.number("submit") {
+            sessionSubmits(OpenFile(Descriptor(owning: directory)))
+        }
         if let span: Int64 = record.number("timeout") { stopped = .timeout(span) }
         switch record.text("stopped") {
         case "output": stopped = .output

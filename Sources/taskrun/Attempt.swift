@@ -32,12 +32,21 @@ final class Attempt: SessionDelegate {
     var isKilled = false
     var result: AttemptResult?
 
+    /// Where its task drops subtasks; nil where nobody takes them.
+    var submit: SubmitDirectory?
+    /// When that is looked at, in CLOCK_BOOTTIME; `.max` for never.
+    var submitAt = Int64.max
+    /// Nothing of its processes is left, and not all that it dropped is taken yet.
+    var isCollecting = false
+
     /// Why taskrun itself ends an attempt.
     enum Stop {
         /// It ran for so long, microseconds.
         case timeout(Int64)
         case output
         case cancelled
+
+        var isCancelled: Bool { if case .cancelled = self { true } else { false } }
     }
 
     init(_ job: Job, slot: Slot, executor: Executor, began: Int64 = Clock.boot()) {
@@ -160,9 +169,10 @@ final class Attempt: SessionDelegate {
         if mayHaveOutput { slot.drain() }
         if isPutBack {
             session = nil
+            closeSubmit()
             return executor.putBack(job, slot)
         }
-        finish()
+        if submit == nil { finish() } else { collect() }
     }
 
     private func refuse(_ failure: SessionFailure) {
@@ -181,6 +191,7 @@ final class Attempt: SessionDelegate {
     /// Ends the attempt: its KillSignal now, SIGKILL after the grace (microseconds).
     func stop(_ why: Stop, grace: Int64) {
         if stopped == nil { stopped = why }
+        if isCollecting { return collect() }
         session?.signal(recipe.killSignal)
         let (sum, overflow) = Clock.boot().addingReportingOverflow(grace)
         deadline = overflow ? .max : sum
@@ -188,19 +199,20 @@ final class Attempt: SessionDelegate {
     }
 
     /// When `wake` has something to do: CLOCK_BOOTTIME in microseconds, `.max` for never.
-    var wakeAt: Int64 { min(deadline, session?.nextLook ?? .max, stuckAt) }
+    var wakeAt: Int64 { min(deadline, session?.nextLook ?? .max, stuckAt, submitAt) }
 
     func wake(_ now: Int64) {
         if deadline <= now { due() }
         if let session, session.nextLook <= now { session.look() }
         if stuckAt <= now { reportStuck() }
+        if submitAt <= now { lookForDrops() }
     }
 
     /// What was killed should be gone long before.
     private static let patience: Int64 = 10_000_000
     private var isStuck = false
     private var stuckAt: Int64 {
-        guard !isStuck, let since = session?.endingSince else { return .max }
+        guard !isStuck, !isCollecting, let since = session?.endingSince else { return .max }
         return since + Self.patience
     }
 

@@ -11,6 +11,8 @@ final class Executor {
     private let null: Descriptor
     private let root: Descriptor
     let jails: JailHouse
+    /// nil: what tasks drop is looked for from time to time.
+    private(set) lazy var submitWatch = try? SubmitWatch(loop)
     private(set) var slots: [Slot] = []
     private var free: [Int] = []
     /// Jobs that wait, by account.

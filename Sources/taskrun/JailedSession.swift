@@ -131,6 +131,8 @@ final class JailedSession: Session {
             watch(inner)
             watchSum(inner)
             delegate.sessionStarted()
+        case .submits(let directory):
+            delegate.sessionSubmits(OpenFile(Descriptor(owning: directory)))
         case .failed(let failure):
             delegate.sessionFailed(meaning(of: failure))
         case .programEnded(let program):

@@ -41,6 +41,10 @@ protocol AttemptOwner: AnyObject {
     var isBlocked: Bool { get }
     /// A start, a check or a note happened.
     func report(_ line: [UInt8])
+    /// Its task dropped a subtask: it is told before the attempt's end, and until it is acknowledged.
+    func submitted(_ job: Job, _ line: [UInt8])
+    /// Bytes of such lines that are not acknowledged.
+    func unacknowledged(_ job: Job) -> Int
     /// The attempt ended; nothing of it is left. The line has no `final=`.
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult)
 }
@@ -48,6 +52,8 @@ protocol AttemptOwner: AnyObject {
 extension AttemptOwner {
     var account: UInt32 { 0 }
     var isBlocked: Bool { false }
+    func submitted(_ job: Job, _ line: [UInt8]) { report(line) }
+    func unacknowledged(_ job: Job) -> Int { 0 }
 }
 
 /// How an attempt ended, in facts.

@@ -8,15 +8,22 @@ struct AttemptKey: Hashable {
     var attempt: Int
 }
 
-/// The events of a spool that no taskd has acknowledged, in order. Ends are kept for the next one;
-/// what else the last one was told is not told again.
+/// The events of a spool that no taskd has acknowledged, in order. Ends and subtasks are kept for the
+/// next one; what else the last one was told is not told again.
 struct KeptEvents {
+    enum About {
+        /// This attempt ended.
+        case end(AttemptKey)
+        /// This attempt's task dropped a subtask.
+        case submit(AttemptKey)
+        case other
+    }
+
     struct Event {
         /// On the connection that is served; 0 while there is none.
         var sequence: Int
         var line: [UInt8]
-        /// The end of this attempt; nil for other events.
-        var end: AttemptKey?
+        var about: About
 
         // An array has 32 bytes before its first.
         var cost: Int { line.count + 96 }
@@ -24,6 +31,8 @@ struct KeptEvents {
 
     private(set) var events: Deque<Event> = []
     private var ends: Set<AttemptKey> = []
+    /// Bytes of the lines of attempts' subtasks.
+    private var submitted: [AttemptKey: Int] = [:]
     /// The number of the last one on this connection.
     private(set) var sequence = 0
     /// Bytes of memory, about.
@@ -32,25 +41,29 @@ struct KeptEvents {
     var isEmpty: Bool { events.isEmpty }
 
     func hasEnd(of key: AttemptKey) -> Bool { ends.contains(key) }
+    func bytesSubmitted(by key: AttemptKey) -> Int { submitted[key] ?? 0 }
 
     /// - Returns: its number; nil while nobody is there to be told.
-    mutating func append(_ line: [UInt8], end: AttemptKey?, isConnected: Bool) -> Int? {
+    mutating func append(_ line: [UInt8], _ about: About, isConnected: Bool) -> Int? {
         if isConnected { sequence += 1 }
-        let event = Event(sequence: isConnected ? sequence : 0, line: line, end: end)
-        if let end { ends.insert(end) }
+        add(Event(sequence: isConnected ? sequence : 0, line: line, about: about))
+        return isConnected ? sequence : nil
+    }
+
+    private mutating func add(_ event: Event) {
+        switch event.about {
+        case .end(let key): ends.insert(key)
+        case .submit(let key): submitted[key, default: 0] += event.line.count
+        case .other: break
+        }
         cost += event.cost
         events.append(event)
-        return isConnected ? sequence : nil
     }
 
     /// Goes on where an earlier program was.
     mutating func resume(_ resumed: [Event], sequence: Int) {
         self.sequence = sequence
-        for event in resumed {
-            if let end = event.end { ends.insert(end) }
-            cost += event.cost
-            events.append(event)
-        }
+        for event in resumed { add(event) }
     }
 
     /// A new connection: all are numbered from 1.
@@ -65,16 +78,29 @@ struct KeptEvents {
     /// The connection is over: numbers mean nothing until the next one. Another start would be told
     /// twice; what never went out is kept.
     mutating func disconnect(sent: Int) {
-        remove { $0.end == nil && $0.sequence <= sent }
+        remove { event in
+            if case .other = event.about { event.sequence <= sent } else { false }
+        }
         for index in events.indices { events[index].sequence = 0 }
     }
 
-    mutating func acknowledge(through number: Int) {
+    /// - Returns: the attempts of whose subtasks some are acknowledged now.
+    @discardableResult
+    mutating func acknowledge(through number: Int) -> Set<AttemptKey> {
+        var waited: Set<AttemptKey> = []
         while let first = events.first, first.sequence <= number {
-            if let key = first.end { ends.remove(key) }
+            switch first.about {
+            case .end(let key): ends.remove(key)
+            case .submit(let key):
+                waited.insert(key)
+                let left = bytesSubmitted(by: key) - first.line.count
+                submitted[key] = left > 0 ? left : nil
+            case .other: break
+            }
             cost -= first.cost
             events.removeFirst()
         }
+        return waited
     }
 
     private mutating func remove(where isGone: (Event) -> Bool) {

@@ -8,6 +8,8 @@ import TaskModel
 enum PoolCommand {
     static func run(_ options: Options, _ jails: JailHouse) throws(Errno) -> Int32 {
         umask(0o022)
+        // Of a lease on what a task dropped.
+        SignalSource.block(29)
         if let descriptor = options.resumed { return try resume(descriptor, options, jails) }
         let spool = options.spool ?? getenv("TASK_SPOOL").map { String(cString: $0) }
         if spool == nil, getenv("LISTEN_FDS") == nil {

@@ -48,9 +48,14 @@ extension PoolSpool {
         record.add("spool", index)
         record.add("sequence", event.sequence)
         record.add("line", event.line)
-        if let end = event.end {
-            record.add("end", end.ref.description)
-            record.add("attempt", end.attempt)
+        func add(_ kind: String, _ key: AttemptKey) {
+            record.add(kind, key.ref.description)
+            record.add("attempt", key.attempt)
+        }
+        switch event.about {
+        case .end(let key): add("end", key)
+        case .submit(let key): add("submit", key)
+        case .other: break
         }
         return record
     }
@@ -78,11 +83,14 @@ extension PoolSpool {
         saidFull = record.flag("full")
         isDraining = record.flag("draining")
         let resumed = events.map { event in
-            let end = event.text("end").flatMap { TaskRef($0) }.map {
-                AttemptKey(ref: $0, attempt: event.number("attempt") ?? 1)
+            func key(_ kind: String) -> AttemptKey? {
+                event.text(kind).flatMap { TaskRef($0) }.map {
+                    AttemptKey(ref: $0, attempt: event.number("attempt") ?? 1)
+                }
             }
             return KeptEvents.Event(
-                sequence: event.number("sequence") ?? 0, line: event.bytes("line") ?? [], end: end)
+                sequence: event.number("sequence") ?? 0, line: event.bytes("line") ?? [],
+                about: key("end").map { .end($0) } ?? key("submit").map { .submit($0) } ?? .other)
         }
         change { $0.resume(resumed, sequence: record.number("sequence") ?? 0) }
     }

@@ -72,7 +72,8 @@ final class PoolSpool: AttemptOwner {
         case .run(let job): try accept(job)
         case .kill(let ref, let attempt, let grace): kill(ref, attempt, grace)
         case .ack(let number): acknowledge(number)
-        case .child: break  // no attempt has subtasks
+        case .child(let ref, let attempt, let file, let text):
+            running(AttemptKey(ref: ref, attempt: attempt))?.put(file, text)
         case .drain: isDraining = true
         case .hello: throw PoolFault(sentence: "a second hello")
         case .running, .event, .slots, .sealed:
@@ -119,25 +120,42 @@ final class PoolSpool: AttemptOwner {
 
     // Nobody has read what was not sent: its memory would be the connection's, without a limit.
     private func acknowledge(_ number: Int) {
-        change { $0.acknowledge(through: min(number, connection?.sentEvent ?? 0)) }
+        var waited: Set<AttemptKey> = []
+        change { waited = $0.acknowledge(through: min(number, connection?.sentEvent ?? 0)) }
+        for key in waited { running(key)?.canTakeDrops() }
+    }
+
+    private func running(_ key: AttemptKey) -> Attempt? {
+        executor.slots.lazy.compactMap(\.attempt).first { attempt in
+            attempt.job.owner === self && attempt.job.ref == key.ref
+                && attempt.job.attempt == key.attempt
+        }
     }
 
     // MARK: What the executor reports
 
-    func report(_ line: [UInt8]) { keep(line, end: nil) }
+    func report(_ line: [UInt8]) { keep(line, .other) }
+
+    func submitted(_ job: Job, _ line: [UInt8]) {
+        keep(line, .submit(AttemptKey(ref: job.ref, attempt: job.attempt)))
+    }
+
+    func unacknowledged(_ job: Job) -> Int {
+        kept.bytesSubmitted(by: AttemptKey(ref: job.ref, attempt: job.attempt))
+    }
 
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
         let key = AttemptKey(ref: job.ref, attempt: job.attempt)
         live.remove(key)
         owner.jobs -= 1
         recipes.giveBack(job.recipe)
-        keep(line, end: key)
+        keep(line, .end(key))
     }
 
-    private func keep(_ line: [UInt8], end: AttemptKey?) {
+    private func keep(_ line: [UInt8], _ about: KeptEvents.About) {
         let isConnected = isConnected
         var number: Int?
-        change { number = $0.append(line, end: end, isConnected: isConnected) }
+        change { number = $0.append(line, about, isConnected: isConnected) }
         if let number { connection?.send(.event(number, line: line[...])) }
     }
 

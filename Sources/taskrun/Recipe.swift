@@ -26,6 +26,8 @@ final class Recipe {
     /// Why it can't be executed at all: every attempt ends with it.
     let problem: SessionFailure?
     let isJailed: Bool
+    /// Somebody takes the subtasks that its tasks drop.
+    var hasSubmit = false
     /// Microseconds; nil for infinity.
     let longest: Int64?
     let stopGrace: Int64
@@ -114,10 +116,11 @@ final class Recipe {
     // A name service is asked who the task is every few seconds.
     private func jailRequest(_ now: Int64) throws(JailError) -> JailRequest {
         if let resolved, now < resolved.until { return resolved.request }
-        let request = try JailRequest(
+        var request = try JailRequest(
             spec: spec,
             programs: steps.map { JailProgram(check: $0.check, arguments: $0.argv) },
             environment: TaskEnvironment.sharedInJail(spec), owner: owner.uid, files: files)
+        request.hasSubmit = hasSubmit
         resolved = (request, now + 5_000_000)
         return request
     }

@@ -37,7 +37,9 @@ struct RecipeCache {
         // A copy: the slice would keep its whole packet.
         let key = Key(Array(job.fields), job.name, job.itemText)
         if let recipe = known[key] { return recipe }
-        return remember(make(job, key.item), as: key)
+        let recipe = make(job, key.item)
+        recipe.hasSubmit = true
+        return remember(recipe, as: key)
     }
 
     /// The recipe of a plan's task, or of an item of it.

@@ -48,6 +48,8 @@ struct Breach {
 protocol SessionDelegate: AnyObject {
     /// The first step runs, or is about to.
     func sessionStarted()
+    /// The directory into which its task drops subtasks, before the first step runs.
+    func sessionSubmits(_ directory: OpenFile)
     /// The step that ran has ended, and nothing of it is left.
     func stepEnded(_ end: ProcessEnd)
     /// The session can't go on. `sessionFinished` follows, unless `start` or `proceed` threw it.

@@ -111,6 +111,7 @@ final class Pool {
                 self.look(slot)
             }
             say("started pid=\(attempt.session.pid)")
+        case .submits(let directory): _ = Descriptor(owning: directory)
         case .failed(let failure):
             status = failure.isMissing ? 127 : failure.code
             write(

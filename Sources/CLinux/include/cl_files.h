@@ -24,6 +24,8 @@ int cl_memfd_is_sealed(int fd);
 int cl_fcntl_flags(int fd);
 int cl_set_nonblocking(int fd);
 int cl_set_cloexec(int fd, int on);
+/// getdents64(2): bytes of struct linux_dirent64, 0 at the end. The position is the descriptor's.
+ssize_t cl_names(int directory, void *bytes, size_t count);
 int cl_fcntl_dup(int fd, int lowest);
 int cl_pipe(int fds[2], int nonblocking_read);
 /// f_type of statfs(2).

@@ -71,6 +71,7 @@ int cl_eventfd(void);
 
 int cl_inotify_init(void);
 int cl_inotify_add(int fd, const char *path, uint32_t mask);
+int cl_inotify_remove(int fd, int watch);
 
 int cl_pidfd_open(pid_t pid);
 int cl_pidfd_send_signal(int pidfd, int signal);

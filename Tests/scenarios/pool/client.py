@@ -8,7 +8,9 @@
     sealed ID A NAME N     a job with N bytes of arguments, in a sealed memfd
     raw TEXT               one packet, \\n for line feeds
     kill ID A GRACE_US     ack SEQ       drain
+    child ID A FILE TEXT   a file for the directory of an attempt
     expect SECONDS REGEX   prints messages until one matches; `timeout` where none does
+    acking SECONDS REGEX   the same, and acknowledges each event before the one that matches
     closed SECONDS         waits for the pool to close the connection
     close                  closes without reading
     say TEXT               prints it: what stands before is done
@@ -64,7 +66,7 @@ def next_line(deadline):
     return line
 
 
-def expect(seconds, pattern):
+def expect(seconds, pattern, acks=False):
     deadline = time.monotonic() + float(seconds)
     while True:
         line = next_line(deadline)
@@ -74,6 +76,8 @@ def expect(seconds, pattern):
             return say("closed")
         if re.search(pattern, line):
             return None
+        if acks and line.startswith("event "):
+            send(f"ack {line.split()[1]}\n".encode())
 
 
 def closed(seconds):
@@ -140,6 +144,10 @@ for command in sys.stdin:
             send(b"drain\n")
         case ["expect", seconds, *pattern]:
             expect(seconds, " ".join(pattern))
+        case ["acking", seconds, *pattern]:
+            expect(seconds, " ".join(pattern), acks=True)
+        case ["child", ref, attempt, file, text]:
+            send(f"child {ref} a={attempt} {file} {text}\n".encode())
         case ["closed", seconds]:
             closed(seconds)
         case ["say", *words]:

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Linux
+import SystemPackage
+import TaskModel
+
+/// The directory of an attempt into which its task drops subtasks, by taskrun's own descriptor: it names
+/// the parent, whatever lies in it says.
+///
+/// All in it is the task's to change at any moment. A drop is taken when it is a regular file that nobody
+/// has open for writing; it is read once, and gone. Names are read one after another, so that a million of
+/// them cost no memory.
+final class SubmitDirectory {
+    /// What a name turned out to be.
+    enum Found {
+        case drop(name: String, text: [UInt8])
+        case refused(name: String, reason: String)
+    }
+
+    /// Bytes of a drop, and of its percent-encoded text: an event line holds it.
+    static let longest = 10 * 1024
+    static let longestEncoded = 15_000
+    /// Names that are looked at before others get their turn.
+    private static let piece = 128
+    private static let mostRefusals = 100
+
+    let directory: OpenFile
+    /// For `SubmitWatch`; nil while nothing is watched.
+    var watch: Int32?
+    /// Something came since the pass over the names began.
+    var isStale = true
+    /// A pass is under way.
+    private(set) var isWithin = false
+    private var names = DirectoryNames()
+    private var hasTaken = false
+    private var hasOddNames = false
+    private var refusals = 0
+
+    init(_ directory: OpenFile) { self.directory = directory }
+
+    private var number: Int32 { directory.number }
+
+    /// The next pass begins at the first name.
+    func restart() { isWithin = false }
+
+    /// Begins a pass, or goes on with one.
+    func beginPass() {
+        if isWithin { return }
+        (isWithin, isStale, hasTaken) = (true, false, false)
+        names.restart(number)
+    }
+
+    /// Takes drops until a few names were looked at, or `room` bytes are used up.
+    ///
+    /// - Parameters:
+    ///   - isLast: nothing of the task is alive.
+    ///   - report: hears of a drop, and says what it costs.
+    /// - Returns: true at the end of a pass that found all that was there when it began.
+    func take(room: Int, isLast: Bool, _ report: (Found) -> Int) -> Bool {
+        var left = room
+        for _ in 0..<Self.piece {
+            if left <= 0 { return false }
+            guard let name = try? names.next(in: number) else {
+                isWithin = false
+                // Others may have been passed over while names went.
+                if isLast && hasTaken { isStale = true }
+                return !isStale
+            }
+            guard let found = look(at: name, isLast) else { continue }
+            if case .drop = found { hasTaken = true }
+            left -= report(found)
+        }
+        return false
+    }
+
+    // MARK: One name
+
+    private func look(at bytes: [UInt8], _ isLast: Bool) -> Found? {
+        if bytes.first == UInt8(ascii: ".") || bytes.last == UInt8(ascii: "~") { return nil }
+        guard let name = Self.name(bytes) else { return refuseOddName(bytes) }
+        if name.hasSuffix(".end") || name.hasSuffix(".reason") { return nil }
+        do throws(Errno) {
+            let status = try File.status(name, at: number)
+            if !status.isRegular { return refuse(name, "it is \(status.kind), not a regular file") }
+            return try take(name, isLast)
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            if error.isShortage, !isLast {
+                isStale = true
+                return nil
+            }
+            return refuse(name, "unable to read it: \(error)")
+        }
+    }
+
+    private func take(_ name: String, _ isLast: Bool) throws(Errno) -> Found? {
+        let file = try File.openBeneath(name, at: number, flags: [.nonBlocking, .noFollow])
+        let status = try File.status(of: file.number)
+        if !status.isRegular { return refuse(name, "it is \(status.kind), not a regular file") }
+        // Whoever still writes it closes it later, and that is an event.
+        if !isLast, (try? File.tryReadLease(file.number)) != true { return nil }
+        guard status.size <= Self.longest,
+            let text = try File.readAll(file.number, limit: Self.longest)
+        else {
+            return refuse(
+                name,
+                "it has \(status.size) bytes: \(Self.longest) at most; what is larger belongs into a "
+                    + "file that its command reads")
+        }
+        if let problem = Self.problem(text) { return refuse(name, problem) }
+        guard try remove(name, status.inode) else {
+            isStale = true
+            return nil
+        }
+        try? File.unlink(name + ".reason", at: number)
+        return .drop(name: name, text: text)
+    }
+
+    private static let taken = ".taken"
+
+    // false: another file has the name by now; it is looked at in its turn.
+    private func remove(_ name: String, _ inode: UInt64) throws(Errno) -> Bool {
+        do throws(Errno) {
+            try File.rename(name, at: number, to: Self.taken, at: number)
+        } catch .isDirectory {
+            try File.unlink(name, at: number)
+            return true
+        }
+        if let found = try? File.status(Self.taken, at: number), found.inode != inode {
+            try? File.renameNew(Self.taken, at: number, to: name, at: number)
+            return false
+        }
+        try? File.unlink(Self.taken, at: number)
+        return true
+    }
+
+    /// nil for a name that no drop may have (task-spool(7)).
+    private static func name(_ bytes: [UInt8]) -> String? {
+        let isGood =
+            bytes.count <= 128
+            && bytes.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "@"), UInt8(ascii: "."),
+                    UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            }
+        return isGood ? String(decoding: bytes, as: UTF8.self) : nil
+    }
+
+    private static func problem(_ text: [UInt8]) -> String? {
+        if text.contains(0) || String(validating: text, as: UTF8.self) == nil {
+            return "it is not text in UTF-8"
+        }
+        var encoded: [UInt8] = []
+        PercentCoding.append(text, to: &encoded)
+        if encoded.count <= longestEncoded { return nil }
+        return "percent-encoded it has \(encoded.count) bytes: \(longestEncoded) at most"
+    }
+
+    // MARK: Refusals
+
+    // It stays, and a sentence is all that is said of such names.
+    private func refuseOddName(_ bytes: [UInt8]) -> Found? {
+        if hasOddNames { return nil }
+        hasOddNames = true
+        let shown = SafeText.printable(String(decoding: bytes.prefix(128), as: UTF8.self))
+        let reason = "its name may hold letters, digits and @ . _ : - only, at most 128"
+        try? put("names.reason", "\(shown): \(reason)\n")
+        return refused(shown, reason)
+    }
+
+    /// Writes NAME.reason and sets the file aside as `NAME~`, with its bytes.
+    private func refuse(_ name: String, _ reason: String) -> Found? {
+        let wasSaid = (try? File.status(name + ".reason", at: number)) != nil
+        let isAside = setAside(name)
+        if wasSaid, !isAside { return nil }
+        try? put(name + ".reason", reason + "\n")
+        return refused(name, reason)
+    }
+
+    private func setAside(_ name: String) -> Bool {
+        if (try? File.rename(name, at: number, to: name + "~", at: number)) != nil { return true }
+        return (try? File.unlink(name, at: number)) != nil
+    }
+
+    private func refused(_ name: String, _ reason: String) -> Found? {
+        refusals += 1
+        return refusals > Self.mostRefusals ? nil : .refused(name: name, reason: reason)
+    }
+
+    // MARK: Answers
+
+    private static let given = ".given"
+
+    /// Writes a file whole or not at all, through no link. Its name is the caller's to check.
+    func put(_ name: String, _ text: String) throws(Errno) {
+        try? File.unlink(Self.given, at: number)
+        let file = try File.open(
+            Self.given, at: number, flags: [.writeOnly, .create, .exclusive, .noFollow],
+            mode: 0o644)
+        try File.writeAll(Array(text.utf8), to: file.number)
+        try File.rename(Self.given, at: number, to: name, at: number)
+    }
+}
