@@ -111,17 +111,50 @@ static void reap(struct watch *watch) {
     }
 }
 
+// ---- drops ----------------------------------------------------------------------------------
+
+// What the task drops would be lost: the attempt ends instead, and says that its jail was killed.
+static void give_directory(struct jail *j) {
+    struct cl_jail_report report = {.generation = j->request->generation, .kind = CL_JAIL_SUBMIT};
+    if (!j->submits) return;
+    if (jail_send_descriptor(FD_CONTROL, &report, FD_SUBMIT)) _exit(1);
+    close(FD_SUBMIT);
+    j->submits = 0;
+}
+
+// Not by its size: of a quota directory that says nothing.
+static int has_drops(void) {
+    struct {
+        uint64_t ino;
+        int64_t off;
+        uint16_t length;
+        char rest[510];
+    } entries;
+    int names = 0;
+    for (;;) {
+        ssize_t got = cl_names(FD_SUBMIT, &entries, sizeof entries);
+        if (got <= 0) return got < 0 || names > 2;  // . and ..
+        for (ssize_t at = 0; at < got; names++) {
+            uint16_t length;
+            memcpy(&length, (char *)&entries + at + 16, sizeof length);
+            at += length;
+        }
+        if (names > 2) return 1;
+    }
+}
+
 // Orders of an earlier attempt in this slot may still lie in the socket.
-static void obey(const struct jail *j, struct watch *watch) {
+static void obey(struct jail *j, struct watch *watch) {
     struct cl_jail_order order;
     ssize_t got = recv(FD_CONTROL, &order, sizeof order, MSG_DONTWAIT);
     if (got == 0) _exit(0);  // taskrun is gone: so is the jail
     if (got != (ssize_t)sizeof order || order.generation != j->request->generation) return;
     if (order.kind == CL_ORDER_PROCEED) watch->proceed = 1;
+    if (order.kind == CL_ORDER_SUBMIT) give_directory(j);
     if (order.kind == CL_ORDER_SIGNAL && watch->task > 0) (void)kill(watch->task, order.signal);
 }
 
-static void pause_for_news(const struct jail *j, struct watch *watch) {
+static void pause_for_news(struct jail *j, struct watch *watch) {
     struct pollfd control = {.fd = FD_CONTROL, .events = POLLIN};
     struct timespec quarter = {.tv_nsec = DISK_POLL_MS * 1000000L};
     sigset_t none;  // SIGCHLD is blocked but for this moment
@@ -133,7 +166,7 @@ static void pause_for_news(const struct jail *j, struct watch *watch) {
 
 // Until T and all that it left behind is gone. What has forked and detached itself is killed here,
 // so that whoever reads the output then sees its end.
-static void wait_for_task(const struct jail *j, struct watch *watch) {
+static void wait_for_task(struct jail *j, struct watch *watch) {
     int killing = 0;
     for (;;) {
         reap(watch);
@@ -193,6 +226,7 @@ static int run_one(struct jail *j, int64_t *cpu_before) {
     int64_t cpu = cpu_of_children(&report.max_rss_bytes);
     report.cpu_microseconds = cpu - *cpu_before;
     *cpu_before = cpu;
+    if (stop && j->submits && has_drops()) give_directory(j);
     jail_send(FD_CONTROL, &report);
     while (!stop && !watch.proceed) pause_for_news(j, &watch);
     return !stop;

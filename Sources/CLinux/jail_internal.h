@@ -9,7 +9,7 @@
 #include "clinux.h"
 
 // I has those of the programs where they want them; they are all that a program inherits.
-enum { FD_IN = 0, FD_OUT = 1, FD_ERR = 2, FD_CONTROL = 3 };
+enum { FD_IN = 0, FD_OUT = 1, FD_ERR = 2, FD_CONTROL = 3, FD_SUBMIT = 4 };
 
 struct jail {
     struct cl_jail_request *request;  // = the area's start
@@ -21,6 +21,7 @@ struct jail {
     int streams[2];                   // opened by steps, in place of in and out; -1
     int secrets[CL_JAIL_SECRETS];
     uint64_t secret_bytes;            // copied so far
+    int submits;                      // 1: FD_SUBMIT is the directory for drops, and P has it not
     uint32_t run;                     // which program is being started
     uint32_t detail;                  // set by the step that failed
     int64_t value;

@@ -211,7 +211,7 @@ int jail_task_step(struct jail *j, const struct cl_jail_step *s) {
         return setpriority(PRIO_PROCESS, 0, (int)(int64_t)s->a) < 0 ? fail() : 0;
     case CL_OP_BOUNDING: return jail_drop_bounding();
     case CL_OP_SECUREBITS: return jail_securebits();
-    case CL_OP_CLOSE: return syscall(SYS_close_range, FD_CONTROL + 1, ~0U, 0) < 0 ? fail() : 0;
+    case CL_OP_CLOSE: return syscall(SYS_close_range, FD_CONTROL + 1 + j->submits, ~0U, 0) < 0 ? fail() : 0;
     case CL_OP_GROUP: return setpgid(0, 0) < 0 ? fail() : 0;
     case CL_OP_SESSION: return setsid() < 0 ? fail() : 0;
     case CL_OP_IDS: return identity(j, s);

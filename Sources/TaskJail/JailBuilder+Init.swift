@@ -75,7 +75,10 @@ extension JailBuilder {
             add(\.initial, CL_OP_LOOPBACK, .network)
         }
         addLimits()
-        line(.initial, "close", "all but the control socket and the task's three descriptors")
+        line(
+            .initial, "close",
+            "all but the control socket and the task's three descriptors"
+                + (request.hasSubmit ? ", and the submit directory" : ""))
         add(\.initial, CL_OP_CLOSE, .descriptors)
         line(
             .initial, "start",
@@ -143,7 +146,7 @@ extension JailBuilder {
     private mutating func addSubmit() {
         line(
             .initial, "submit", "\(Self.submit) rw nosuid nodev noexec",
-            comment: "its descriptor goes to the parent")
+            comment: "the parent gets its descriptor where something lies there")
         own("/tmp/submit", mode: 0o700)
         add(\.initial, CL_OP_SUBMIT, .namespace) {
             $0.from = "/tmp/submit"

@@ -7,8 +7,8 @@ public import Linux
 public enum JailReport: Sendable {
     /// Init runs: watch `pidfd` from now on.
     case started
-    /// A descriptor of the directory of `JailRequest.hasSubmit`, the caller's from now on; before the first
-    /// program starts.
+    /// A descriptor of the directory of `JailRequest.hasSubmit`, the caller's from now on: once it was asked
+    /// for, else before the last `.programEnded` where something lies in it.
     case submits(Int32)
     /// A step of the set-up failed: the attempt ends with reason `jail`, or `missing`.
     case failed(JailFailure)
@@ -105,6 +105,11 @@ public final class JailSession {
     /// Lets the next program run, after `.programEnded` that was not the last.
     public func proceed() {
         _ = cl_jail_order(&slot.wire, generation, CL_ORDER_PROCEED.rawValue, 0)
+    }
+
+    /// Asks for the descriptor of the directory for subtasks.
+    public func askForSubmit() {
+        _ = cl_jail_order(&slot.wire, generation, CL_ORDER_SUBMIT.rawValue, 0)
     }
 
     /// Sends a signal to the running program (not to all that it started).

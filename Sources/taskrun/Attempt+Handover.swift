@@ -67,6 +67,8 @@ extension Attempt {
         logPlaces = record.texts("place").compactMap { LogPlace($0) }
         if let directory: Int32 = record.number("submit") {
             sessionSubmits(OpenFile(Descriptor(owning: directory)))
+        } else {
+            awaitDrops()
         }
         if let span: Int64 = record.number("timeout") { stopped = .timeout(span) }
         switch record.text("stopped") {

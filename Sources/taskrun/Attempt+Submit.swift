@@ -5,7 +5,7 @@ import TaskModel
 /// The subtasks that an attempt's task drops: while it runs, and what is left when nothing of it is alive,
 /// before its end is told.
 extension Attempt {
-    // Most tasks are gone by then, and their directory is looked at once.
+    // Most tasks are gone by then: their init says whether something is left.
     private static let firstLook: Int64 = 20_000
     // From one look to the next.
     private static let pause: Int64 = 2_000
@@ -16,7 +16,12 @@ extension Attempt {
 
     func sessionSubmits(_ directory: OpenFile) {
         submit = SubmitDirectory(directory)
-        submitAt = Clock.boot() + Self.firstLook
+        submitAt = Clock.boot()
+    }
+
+    /// Its processes run, or are about to.
+    func awaitDrops() {
+        if recipe.hasSubmit, recipe.isJailed { submitAt = Clock.boot() + Self.firstLook }
     }
 
     /// Something was dropped.
@@ -64,8 +69,11 @@ extension Attempt {
 
     /// - Returns: whether all that was there is taken.
     private func takeDrops(isLast: Bool) -> Bool {
-        guard let submit else { return true }
         submitAt = .max
+        guard let submit else {
+            if !isLast { session?.askForDrops() }
+            return true
+        }
         let room = Self.mostInFlight - job.owner.unacknowledged(job)
         if room <= 0 { return false }  // its acknowledgement comes here again
         if !isLast, submit.watch == nil {

@@ -84,6 +84,7 @@ final class Attempt: SessionDelegate {
 
     func sessionStarted() {
         hasStarted = true
+        awaitDrops()
         var line = LineBuilder("start", job.ref, attempt: job.attempt)
         line.field("name", job.name)
         if let session { addJail(of: session, to: &line) }

@@ -98,6 +98,8 @@ final class DirectSession: Session {
         try launch()
     }
 
+    func askForDrops() {}
+
     func signal(_ number: Int32) { child?.signalGroup(number) }
 
     func kill() {

@@ -111,6 +111,7 @@ final class JailedSession: Session {
     }
 
     func proceed() throws(SessionFailure) { inner?.proceed() }
+    func askForDrops() { inner?.askForSubmit() }
     func signal(_ number: Int32) { inner?.signal(number) }
     func kill() {
         if endingSince == nil { endingSince = Clock.boot() }

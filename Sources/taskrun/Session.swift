@@ -8,6 +8,8 @@ protocol Session: AnyObject {
     func start() throws(SessionFailure)
     /// Starts the next step, after one that ended well.
     func proceed() throws(SessionFailure)
+    /// Asks for the directory into which its task drops subtasks, where there is one.
+    func askForDrops()
     /// A signal to the step that runs.
     func signal(_ number: Int32)
     /// Ends all that runs, for good.
@@ -48,7 +50,8 @@ struct Breach {
 protocol SessionDelegate: AnyObject {
     /// The first step runs, or is about to.
     func sessionStarted()
-    /// The directory into which its task drops subtasks, before the first step runs.
+    /// The directory into which its task drops subtasks: once it was asked for, and before the last step's
+    /// end where something lies in it.
     func sessionSubmits(_ directory: OpenFile)
     /// The step that ran has ended, and nothing of it is left.
     func stepEnded(_ end: ProcessEnd)

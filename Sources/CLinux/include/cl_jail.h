@@ -43,7 +43,7 @@ enum cl_jail_op {
     CL_OP_CGROUP_NS,
     CL_OP_TMPFS,         // on to, options data
     CL_OP_SUBTREE,       // directory from bound on to
-    CL_OP_SUBMIT,        // the same, noexec; a descriptor of from is sent to P
+    CL_OP_SUBMIT,        // the same, noexec; I keeps a descriptor of from for P
     CL_OP_ATTACH,        // tree a moved on to; CL_STEP_OPTIONAL: makes its point on the private tmpfs
     CL_OP_CREDENTIAL,    // secret a copied to, 0400, owner b, group size
     CL_OP_SEAL,          // to is read-only from now on
@@ -120,7 +120,8 @@ enum cl_jail_kind {
     CL_JAIL_STARTED,       // pid of I
     CL_JAIL_FAILED,        // a step failed: step, error, code, detail, run
     CL_JAIL_STEP_ENDED,    // run, status, usage; nothing of it is left alive
-    CL_JAIL_SUBMIT,        // value: a descriptor that is P's from now on, -1 where P had no room for it
+    CL_JAIL_SUBMIT,        // value: a descriptor that is P's from now on, -1 where P had no room for it;
+                           // when asked for, else before the last STEP_ENDED if something lies there
 };
 
 /// What `value` of a report is: an owner; -; -; what L0 could not do; S_IFMT of what was found.
@@ -160,7 +161,7 @@ struct cl_jail_report {
     int64_t disk_bytes, disk_inodes;  // of the scratch, when it was full
 };
 
-enum cl_jail_order_kind { CL_ORDER_PROCEED = 1, CL_ORDER_SIGNAL = 2 };
+enum cl_jail_order_kind { CL_ORDER_PROCEED = 1, CL_ORDER_SIGNAL = 2, CL_ORDER_SUBMIT = 3 };
 
 struct cl_jail_order {
     uint32_t generation;
