@@ -39,12 +39,13 @@ extension EventIndexer {
         if let attempt = event.number("a") { try endAttempt(event, attempt, state) }
         // Before the last attempt the task goes on: `retry` says when.
         let isFinal = event.has("final", "yes")
+        let open: TaskState = event.has("wait", "yes") ? .waiting : .pending
         endTask.bind(1, event.id)
         endTask.bind(2, run)
         endTask.bind(3, Int64(task))
         // Of a failed check, `name=` is the check.
         endTask.bind(4, event.has("reason", "check") ? nil : event.text("name"))
-        endTask.bind(5, Int64((isFinal ? state : .pending).rawValue))
+        endTask.bind(5, Int64((isFinal ? state : open).rawValue))
         endTask.bind(6, event.text("reason"))
         endTask.bind(7, event.number("exit"))
         endTask.bind(8, event.signal)

@@ -44,7 +44,8 @@ final class EventIndexer {
             on conflict(id) do update set name = coalesce(excluded.name, name),
                 unit = coalesce(excluded.unit, unit), tasks = coalesce(excluded.tasks, tasks),
                 digest = excluded.digest, root = coalesce(excluded.root, root),
-                status = case when excluded.status = 9 then 9 else status end,
+                status = case when excluded.status = 9 or status = 9 then excluded.status
+                    else status end,
                 message = coalesce(excluded.message, message)
             """)
         addTask = try database.prepare(
@@ -95,9 +96,13 @@ final class EventIndexer {
                 created, ended, cpu_us, mem, message, weak, item)
             values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15, ?16)
             on conflict(id) do update set status = excluded.status, reason = excluded.reason,
-                exit = excluded.exit, signal = excluded.signal,
+                exit = case when status = 4 then coalesce(excluded.exit, exit) else excluded.exit end,
+                signal = excluded.signal,
                 attempts = max(attempts, excluded.attempts), name = coalesce(name, excluded.name),
-                ended = excluded.ended, cpu_us = excluded.cpu_us, mem = excluded.mem,
+                ended = excluded.ended,
+                cpu_us = case when status = 4 then coalesce(excluded.cpu_us, cpu_us)
+                    else excluded.cpu_us end,
+                mem = case when status = 4 then coalesce(excluded.mem, mem) else excluded.mem end,
                 message = excluded.message, weak = coalesce(excluded.weak, weak)
             """)
         endRun = try database.prepare(
@@ -184,7 +189,11 @@ final class EventIndexer {
     ) throws(HistoryError) -> TaskState? {
         if event.isVerb("accept") { return try accept(event, run) }
         if event.isVerb("end") { return try endOfRun(event, run) }
-        if event.isVerb("reject") { return try refuse(event, run, .rejected) }
+        if event.isVerb("reject") {
+            // Of a subtask's name that stands for another run, which goes on.
+            if event.has("reason", "changed") { return .rejected }
+            return try refuse(event, run, .rejected)
+        }
         if event.isVerb("skip") { return try refuse(event, run, .skipped) }
         if event.isVerb("hold") { return try set(run: run, .pending, message: event.text("what")) }
         if event.isVerb("release") { return try set(run: run, .ready, message: nil) }

@@ -61,6 +61,12 @@ public struct SpoolInventory: Sendable {
         }
     }
 
+    /// A plan that was being built has got its place in ready/.
+    public mutating func moveBuilt(_ id: TaskID) {
+        building.remove(id)
+        plans[id] = [PlanPlace(.ready, RunFileName(run: id))]
+    }
+
     private mutating func addTemporary(_ name: [UInt8]) {
         if let drop = TakenName(name) {
             taken[drop.id] = drop

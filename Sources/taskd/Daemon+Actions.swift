@@ -132,7 +132,10 @@ extension Daemon {
             fields.append(.init("what", "\(because) \(what(because, ref, reason))"))
         } else if let reason {
             fields.append(.init("reason", reason.rawValue))
-            if let because, reason == .dependency {
+            if let because, reason == .dependency, runs[ref.run]?.hadSubtasks.contains(ref) ?? false
+            {
+                fields.append(.init("what", "\(because), which it dropped, failed"))
+            } else if let because, reason == .dependency {
                 fields.append(.init("what", "\(because), which it requires, failed"))
             }
         }
@@ -173,11 +176,15 @@ extension Daemon {
         }
         if run.file.generation > 0 { fields.append(.init("g", String(run.file.generation))) }
         fields.append(.init("name", run.name))
+        if let kin = run.kin { fields.append(.init("parent", kin.parent.description)) }
         fields.append(.init("final", "yes"))
         let sequence = record(.end, id.description, fields)
         runs[id]?.isEnded = true
         announceEnd(id, run, state, reason)
         firing.table.ended(run.name)
+        if let kin = run.kin, let child = engine.child(id, of: kin.parent) {
+            tellEnd(child, to: kin.parent)
+        }
         after(sequence, .finish(id, state))
     }
 
@@ -194,6 +201,7 @@ extension Daemon {
             if !moveRejected(taken, as: name) { checkpoint.undone.append(action) }
         case .install(let taken, let name):
             if !install(taken, name) { checkpoint.undone.append(action) }
+        case .enterSubtask(let id): if !enterSubtask(id) { checkpoint.undone.append(action) }
         case .finish(let id, let state): finish(id, state)
         case .startGated(let ref, let attempt): openGate(ref, attempt)
         case .acknowledge(let sequence, let connection):

@@ -170,6 +170,10 @@ extension Daemon {
             past.isCancelled = run.cancelled.contains(TaskRef(run: id))
             past.generation = run.file.generation
             past.accept = EventLine(0, .accept, id.description, [.init("name", run.name)])
+            past.kin = run.kin
+            for (task, children) in engine.children(of: id) {
+                past.children[task] = Dictionary(uniqueKeysWithValues: children.map { ($0.id, $0) })
+            }
             for task in progress {
                 var own = RunPast.TaskPast()
                 own.attempt = task.attempt

@@ -82,7 +82,7 @@ extension Daemon {
     }
 
     /// The connection is over; whether its attempts are lost, the next table says.
-    private func dropPool(_ why: String) {
+    func dropPool(_ why: String) {
         if let token = pool.token { loop.remove(token) }
         pool.token = nil
         pool.connection = nil
@@ -111,6 +111,8 @@ extension Daemon {
     }
 
     private func handle(_ message: PoolMessage) {
+        // What a connection that is over has still said comes again.
+        if pool.connection == nil { return }
         switch message {
         case .hello(let version, _):
             if version != PoolMessage.version {
@@ -170,6 +172,7 @@ extension Daemon {
             pool.forget(ref)
             engine.handle(.ended(ref, attempt: attempt, outcome(of: line)), at: now())
             perform(engine.takeActions(), for: line)
+        case .note where line["what"] == "submit": takeSubtask(line, of: ref, attempt)
         default: append(line)
         }
     }
@@ -208,6 +211,9 @@ extension Daemon {
                 }
             }
         }
+        if pool.connection == nil { return }
+        gatherFamilies()
+        tellEnds()
         let early = pool.early
         pool.early = [:]
         for (ref, attempt) in early { openGate(ref, attempt) }

@@ -49,7 +49,7 @@ extension Daemon {
             resume(lookAgain(suspect), ended, (running[id] ?? [:], over[id] ?? [:]))
         }
         endStrangers(pending.suspects)
-        for (_, line) in pending.events { handle(line) }
+        for (_, line) in pending.events where pool.connection != nil { handle(line) }
         for (ref, attempt) in pool.sent
         where !pool.table.contains(ref) && unread[ref.run] == nil { lose(ref, attempt) }
     }

@@ -38,6 +38,7 @@ extension Daemon {
                 rejecting.insert(rejection["as"] ?? taken.name)
             }
         }
+        try enterBuilt(&inventory, fold)
         for (id, places) in inventory.plans {
             let past = fold.runs[id] ?? RunPast()
             guard let place = try choose(id, places, past) else { continue }

@@ -231,6 +231,10 @@ extension Daemon {
         var run = RunRecord(
             plan: suspect.plan, name: suspect.name, directory: place.directory, file: place.file)
         run.isRemoved = suspect.isRemoved
+        run.kin = past.kin
+        for (task, children) in past.children where !children.isEmpty {
+            run.hadSubtasks.insert(TaskRef(run: id, task: task))
+        }
         if !run.isSingle { (run.results, run.items) = (past.results, past.itemResults) }
         var input = RunInput(
             id: id, generation: place.file.generation, plan: suspect.plan, progress: progress)

@@ -49,6 +49,7 @@ extension Daemon {
             if unread[id] == nil { endStrangers(of: id) }
         }
         if unread.isEmpty { wanted = nil }
+        gatherFamilies()
     }
 
     /// An attempt of it may be under way: then the pool's table names it, which is complete.

@@ -19,11 +19,15 @@ final class Daemon {
     var watch: SpoolWatch
     let report: Report
     let compiler: DropCompiler
-    var engine = TaskEngine(lookAhead: 16)
+    var engine = TaskEngine(lookAhead: 16, isGathering: true)
     var runs: [TaskID: RunRecord] = [:]
     var incoming: IncomingQueue
     var afterSync = Deque<(sequence: UInt64, action: AfterSync)>()
     var pool = Pool()
+    /// Subtasks in tmp/ whose accept is not durable yet.
+    var built: [TaskID: (plan: Plan, drop: SubtaskDrop)] = [:]
+    /// Whether it was said that subtasks can't be taken.
+    var isStalled = false
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []

@@ -24,6 +24,10 @@ struct RunRecord {
     let first: Int
     /// TASK_NAME of a single one, where that is not the run's name.
     private let taskName: String?
+    /// Tasks that have dropped subtasks.
+    var hadSubtasks: Set<TaskRef> = []
+    /// Whose subtask it is.
+    var kin: Kin?
     /// What its owner has cancelled and has not ended: the run, or tasks of it.
     var cancelled: Set<TaskRef> = []
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
@@ -71,7 +75,9 @@ enum AfterSync {
     case removeTaken(TakenName)
     /// Rule 6: the reject is in the journal.
     case moveRejected(TakenName, as: String)
-    /// Step 6: the run's end is in the journal.
+    /// The subtask's accept is in the journal: it gets its place.
+    case enterSubtask(TaskID)
+    /// Step 6 of task-spool(7): the run's end is in the journal.
     case finish(TaskID, TaskState)
     /// The pool may forget its events up to this number, if it is still the same connection.
     case acknowledge(Int, connection: Int)

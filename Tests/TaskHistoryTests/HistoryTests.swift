@@ -88,6 +88,36 @@ import Testing
         #expect(try history.tasks(ofRun: first).map(\.state) == [.cancelled, .cancelled])
     }
 
+    /// It waits until its end without an attempt; what its process came to stays.
+    @Test func aTaskWaitsForItsSubtasks() throws {
+        let fixture = try HistoryFixture()
+        try fixture.event("start \(first).0 a=1 name=site")
+        try fixture.event("end \(first).0 a=1 state=success exit=0 cpu=5 mem=7 wait=yes name=site")
+        try fixture.event("accept \(second) name=lib.task unit=lib tasks=1 parent=\(first).0 a=1")
+        let history = try fixture.history()
+        #expect(try history.tasks(ofRun: first).map(\.state) == [.waiting])
+        #expect(try history.run(second)?.parent == "\(first).0")
+        try fixture.event("reject \(second) name=lib.task reason=changed parent=\(first).0 a=2")
+        try fixture.event("end \(first).0 state=failure reason=dependency final=yes name=site")
+        try fixture.writer.flush()
+        try history.refresh()
+        let task = try #require(try history.tasks(ofRun: first).first)
+        #expect(task.state == .failure && task.reason == "dependency" && task.exit == 0)
+        #expect(task.cpu == 5 && task.memory == 7)
+        #expect(try history.run(second)?.state == .ready)
+    }
+
+    @Test func aDropThatWasRefusedMayBeAcceptedLater() throws {
+        let fixture = try HistoryFixture()
+        try fixture.event("reject \(second) name=lib.task state=rejected parent=\(first).0 a=1")
+        let history = try fixture.history()
+        #expect(try history.run(second)?.state == .rejected)
+        try fixture.event("accept \(second) name=lib.task unit=lib tasks=1 parent=\(first).0 a=2")
+        try fixture.writer.flush()
+        try history.refresh()
+        #expect(try history.run(second)?.state == .ready)
+    }
+
     @Test func aPlanThatIsCarriedOnceNamesTheTasksOfAllItsRuns() throws {
         let fixture = try HistoryFixture()
         try fixture.event(

@@ -57,4 +57,12 @@ import Testing
         try found.addPlans(temporary.spool)
         #expect(found.plans[id] == [PlanPlace(.ready, RunFileName(run: id))])
     }
+
+    @Test func whatWasBuiltGetsItsPlace() throws {
+        let id = try #require(TaskID(run))
+        var found = try inventory([(run, .tmp)])
+        found.moveBuilt(id)
+        #expect(found.building.isEmpty && found.hasRun(id))
+        #expect(found.plans[id] == [PlanPlace(.ready, RunFileName(run: id))])
+    }
 }

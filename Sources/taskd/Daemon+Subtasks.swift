@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskEngine
+import TaskModel
+import TaskPlan
+import TaskSpool
+
+/// Subtasks: what an attempt drops comes from the pool as `note what=submit`, and is a run whose id is
+/// made of the parent and the drop's name (task-spool(7), "Subtasks").
+extension Daemon {
+    /// Children of one task that have not ended, at most.
+    static let mostOpenChildren = 10_000
+
+    /// A drop on its way in.
+    struct SubtaskDrop {
+        var child: Subtask
+        var parent: TaskRef
+        var bytes: [UInt8]
+    }
+
+    /// Accepts, adopts, runs again or refuses it: one record, after which the pool need not keep it.
+    func takeSubtask(_ line: EventLine, of parent: TaskRef, _ attempt: Int) {
+        guard let run = runs[parent.run], pool.sent[parent] == attempt, let name = line["name"],
+            let text = line["unit"], case .unit = DropName(Array(name.utf8))
+        else { return }
+        if isPaused || !hasSpace() { return stallPool("there is no space") }
+        let depth = (run.kin?.depth ?? 0) + 1
+        let generation = run.file.generation
+        let child = Subtask(
+            id: Subtask.id(of: name, parent: parent, generation: generation), name: name,
+            attempt: attempt, depth: depth, digest: SHA256.hex(text.utf8))
+        let drop = SubtaskDrop(child: child, parent: parent, bytes: Array(text.utf8))
+        defer { if pool.connection != nil { isStalled = false } }
+        guard let known = engine.child(child.id, of: parent) else { return accept(drop) }
+        if known.attempt == attempt, known.digest == child.digest {  // told again
+            return tellEnd(known, to: parent)
+        }
+        if known.digest != child.digest { return refuseChanged(drop, known) }
+        if known.isRefused, known.state == .failure { return accept(drop) }
+        if known.isOpen || !known.hasFailed { return adopt(drop, known) }
+        runAgain(drop, known)
+    }
+
+    /// Nothing can be taken for now: the pool tells what is not acknowledged again.
+    func stallPool(_ why: String) {
+        if !isStalled { report.warning("subtasks wait: \(why), it is tried each second") }
+        isStalled = true
+        dropPool(why)
+        pool.nextAttempt = Clock.boot() + 1_000_000
+    }
+
+    /// What an event of a subtask says of its parent.
+    private func fields(of drop: SubtaskDrop) -> [EventLine.Field] {
+        [
+            .init("parent", drop.parent.description), .init("a", String(drop.child.attempt)),
+            .init("depth", String(drop.child.depth)), .init("drop", drop.child.digest),
+        ]
+    }
+
+    private func tell(_ child: Subtask, to parent: TaskRef) {
+        runs[parent.run]?.hadSubtasks.insert(parent)
+        engine.handle(.dropped(child, parent: parent), at: now())
+        perform(engine.takeActions())
+    }
+
+    // MARK: New
+
+    private func accept(_ drop: SubtaskDrop) {
+        let parent = drop.parent
+        if parent.item != nil { return refuse(drop, "an item of an array has no subtasks") }
+        if engine.openChildren(of: parent) >= Self.mostOpenChildren {
+            return refuse(
+                drop,
+                "\(Self.mostOpenChildren) subtasks of \(name(of: parent)) have not ended: "
+                    + "no more are allowed at once")
+        }
+        if Spool.isPlan(drop.bytes) {
+            return refuse(drop, "it is a plan: a subtask is a unit, a script or a pipeline")
+        }
+        compiler.lookAgain()
+        switch compiler.compile(name: drop.child.name, drop.bytes) {
+        case .bad(let text): refuse(drop, text)
+        case .definition: refuse(drop, "it has [RunIf]: a subtask runs once, and now")
+        case .later(let error): stallPool("a definition can't be read: \(error)")
+        case .plan(let plan, _): bound(drop, plan)
+        }
+    }
+
+    /// What the parent's task may not do the child may not either.
+    private func bound(_ drop: SubtaskDrop, _ compiled: Plan) {
+        if case .notNow(let why) = plan(of: drop.parent.run) {
+            return stallPool("the plan of \(drop.parent.run) can't be read: \(why)")
+        }
+        guard let own = drop.parent.task.flatMap({ runs[drop.parent.run]?.task($0) }) else {
+            return refuse(drop, "the plan of its parent is gone: it has no rights to take from")
+        }
+        var plan = compiled
+        do {
+            for place in plan.tasks.indices {
+                plan.tasks[place].spec = try Inheritance.apply(
+                    own.spec, to: plan.tasks[place].spec)
+            }
+        } catch {
+            return refuse(drop, "\(drop.child.name): \(error.sentence)")
+        }
+        do {
+            try publish(drop, plan, plan.encode())
+        } catch {
+            stallPool("\(drop.child.name) can't be written: \(error)")
+        }
+    }
+
+    /// Its accept comes before its place in ready/: what a crash leaves there without one would be a
+    /// run of nobody's.
+    private func publish(
+        _ drop: SubtaskDrop, _ plan: Plan, _ encoded: [UInt8]
+    ) throws(Errno) {
+        let id = drop.child.id
+        let isLarge = encoded.count > Self.longestCarriedPlan
+        try spool.write(encoded, to: id.description, .tmp, durable: isLarge)
+        if isLarge { try spool.sync(.tmp) }
+        tell(drop.child, to: drop.parent)
+        let sequence = recordAccept(
+            id, name: drop.child.name, plan, encoded, nil, isRecovered: false,
+            firing: fields(of: drop))
+        built[id] = (plan, drop)
+        after(sequence, .enterSubtask(id))
+    }
+
+    /// Its accept is durable. False where its plan could not be moved: that is tried again.
+    func enterSubtask(_ id: TaskID) -> Bool {
+        guard let (plan, drop) = built[id] else { return true }
+        let file = RunFileName(run: id)
+        do {
+            try spool.move(id.description, .tmp, to: id.description, .ready)
+        } catch {
+            if error == .noSuchFileOrDirectory {
+                try? spool.write(plan.encode(), to: id.description, .tmp, durable: false)
+            }
+            report.error("unable to move tmp/\(id) to ready/: \(error), it is tried again in 60 s")
+            return false
+        }
+        built[id] = nil
+        noteUnsynced(id)
+        let name = UnitName.of(drop.child.name)
+        enter(RunRecord(plan: plan, name: name, directory: .ready, file: file), plan, drop)
+        return true
+    }
+
+    private func enter(_ record: RunRecord, _ plan: Plan, _ drop: SubtaskDrop) {
+        var run = record
+        run.kin = Kin(parent: drop.parent, depth: drop.child.depth)
+        var input = RunInput(id: run.file.run, generation: run.file.generation, plan: plan)
+        input.kin = run.kin
+        enter(run, input)
+    }
+
+    // MARK: Known
+
+    /// It runs, or has succeeded: the attempt has it as its own.
+    private func adopt(_ drop: SubtaskDrop, _ known: Subtask) {
+        var child = known
+        (child.attempt, child.isRefused) = (drop.child.attempt, false)
+        record(.adopt, child.id.description, [.init("name", child.name)] + fields(of: drop))
+        tell(child, to: drop.parent)
+        tellEnd(child, to: drop.parent)
+    }
+
+    /// It failed: what did not succeed of it runs as its next generation.
+    private func runAgain(_ drop: SubtaskDrop, _ known: Subtask) {
+        var child = known
+        let id = child.id
+        if runs[id] != nil { settleJournal(force: true, now: true) }
+        if runs[id] != nil { return stallPool("the end of \(id) is not on disk") }
+        let file = RunFileName(run: id, generation: known.generation + 1)
+        guard let (plan, _) = readPlan(file, .failed) else {
+            return refuse(drop, "its plan is no longer failed/\(file): it cannot run again")
+        }
+        do {
+            try spool.move(file.description, .failed, to: file.description, .ready)
+        } catch {
+            return stallPool("failed/\(file) can't be moved: \(error)")
+        }
+        (child.attempt, child.isRefused) = (drop.child.attempt, false)
+        (child.generation, child.state, child.reason) = (file.generation, nil, nil)
+        record(
+            .retry, id.description,
+            [
+                .init("g", String(file.generation)), .init("by", "parent"),
+                .init("name", child.name),
+            ] + fields(of: drop) + Self.rest(of: plan))
+        noteUnsynced(id)
+        tell(child, to: drop.parent)
+        let name = UnitName.of(child.name)
+        enter(RunRecord(plan: plan, name: name, directory: .ready, file: file), plan, drop)
+    }
+
+    // MARK: Refused
+
+    private func refuseChanged(_ drop: SubtaskDrop, _ known: Subtask) {
+        refuse(
+            drop,
+            "an earlier attempt dropped \(known.name) with other content: a name stands for one "
+                + "subtask", known)
+    }
+
+    /// The parent fails of it, and finds out why.
+    private func refuse(_ drop: SubtaskDrop, _ why: String, _ known: Subtask? = nil) {
+        var child = known ?? drop.child
+        child.attempt = drop.child.attempt
+        child.isRefused = true
+        if known == nil { child.state = .failure }
+        let first = why.split(separator: "\n").first.map(String.init) ?? why
+        var own = fields(of: drop)
+        // What it stands for is what was accepted.
+        if known != nil { own.removeAll { $0.key == "drop" } }
+        var fields: [EventLine.Field] = [
+            .init("name", child.name), .init("state", TaskState.rejected.word),
+            .init("what", String(first.prefix(1000))),
+        ]
+        if known != nil { fields.append(.init("reason", FailureReason.changed.rawValue)) }
+        record(.reject, child.id.description, fields + own)
+        tell(child, to: drop.parent)
+        sendFile(of: child, ".reason", why.hasSuffix("\n") ? why : why + "\n", to: drop.parent)
+    }
+}
