@@ -32,6 +32,7 @@ public struct JournalFold {
         self.interesting = interesting
         self.inodes = inodes
         self.runs = runs
+        self.runs.reserveCapacity(interesting.count)
     }
 
     /// - Parameter isThisBoot: whether the record's segment was written since the machine started.

@@ -21,8 +21,10 @@ struct CheckpointState {
     static let interval: Int64 = 60_000_000
     /// So long after it was due a checkpoint waits for no quiet moment any more: it makes one.
     static let patience: Int64 = 5_000_000
-    /// More records than that at start-up, and the next checkpoint is due at once.
+    /// More records than that at start-up, and the next checkpoint is due early: soon, but after tasks
+    /// have started.
     static let longReplay = 20_000
+    static let afterLongReplay: Int64 = 2_000_000
     static let syncsPerTurn = 8
     static let syncsPerUrgentTurn = 64
     static let syncsAtStop = 256

@@ -33,6 +33,7 @@ extension Daemon {
         wanted = WantedPlans(fold)
         firing.pasts = fold.firings
         reconcile = Reconciliation()
+        runs.reserveCapacity(inventory.plans.count)
         for (id, taken) in inventory.taken {
             if let rejection = fold.runs[id]?.rejection {
                 rejecting.insert(rejection["as"] ?? taken.name)

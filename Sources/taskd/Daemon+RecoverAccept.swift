@@ -24,7 +24,7 @@ extension Daemon {
             guard let bytes = try spool.read(name, place.directory, limit: Spool.longestPlan)
             else { return .torn("it is too large") }
             noteSize(bytes)
-            return .valid(try Plan(parsing: bytes), bytes)
+            return .valid(try parsed.plan(parsing: bytes), bytes)
         } catch let error as PlanError {
             return .torn(error.sentence)
         } catch Errno.noSuchFileOrDirectory {
@@ -110,7 +110,7 @@ extension Daemon {
         guard let accept = past.accept else { return nil }
         do {
             return try (accept["plan"] ?? wanted?.text(accept, in: spool)).map { text in
-                try Plan(parsing: Array(text.utf8))
+                try parsed.plan(parsing: Array(text.utf8))
             }
         } catch JournalError.io(_, let name, let errno) {
             throw SpoolError("read the plan of \(accept.id) in \(name)", errno)

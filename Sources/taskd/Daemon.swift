@@ -58,6 +58,7 @@ final class Daemon {
     var wasUnread: UnreadRun?
     var unreadAt: Int64 = 0
     var carried = CarriedPlans()
+    var parsed = ParsedPlans()
     /// The texts of items that were read last.
     var itemBlock = ItemFile.Block()
     /// A large plan was read: what it took is given back at the end of the turn.
@@ -135,7 +136,8 @@ final class Daemon {
         incoming.isScanWanted = true
         lookAtUnits()
         let isLong = replayed > CheckpointState.longReplay
-        checkpoint.writtenAt = Clock.boot() - (isLong ? CheckpointState.interval : 0)
+        let early = CheckpointState.interval - CheckpointState.afterLongReplay
+        checkpoint.writtenAt = Clock.boot() - (isLong ? early : 0)
         report.ready()
         Memory.forgetStart()
         while !isStopping { try turn() }
