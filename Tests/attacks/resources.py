@@ -5,6 +5,7 @@ import os
 import time
 
 from attack import absent, attack, probe
+from trial import DEED
 
 absent.family = __name__
 LIMIT = ("LimitMem=64M",)
@@ -43,7 +44,7 @@ def bomb(t):
     if t.is_free:
         return t.spawn(["setsid", "-w", "python3", "-S", "-c", BOMB], None).end().out.strip()
     end = t.unit(python=BOMB, args="stay", service=(
-        "LimitTasks=32", "MaxTime=1s", "TimeoutStopSec=200ms")).run()
+        "LimitTasks=32", DEED, "TimeoutStopSec=200ms")).run()
     made = int(end.out or "999")
     return "at most 32, " + end.said if made <= 32 else "%d, %s" % (made, end.said)
 

@@ -7,6 +7,7 @@ import signal
 import time
 
 from attack import absent, alive, attack
+from trial import DEED
 
 absent.family = __name__
 
@@ -35,7 +36,7 @@ def traced(t):
         running.end()
         return state
     return t.unit(python=TRACED, jail=("SystemCallFilter=@debug",), service=(
-        "MaxTime=600ms", "TimeoutStopSec=200ms")).run().said
+        DEED, "TimeoutStopSec=200ms")).run().said
 
 
 @attack(92, "kill -9 taskrun: what is left of its tasks", wins="1 left", jail="none left$")
