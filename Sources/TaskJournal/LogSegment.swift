@@ -18,14 +18,18 @@ public enum LogSegment {
         _ name: SegmentName, at directory: Int32
     ) throws(JournalError) -> Descriptor {
         let file = name.stem + ".log"
-        do {
+        return try JournalError.io("create", "log/" + file) { () throws(Errno) in
             let descriptor = try File.open(
                 file, at: directory, flags: [.readWrite, .create, .exclusive, .append])
-            try File.writeAll(
-                Array("taskoutput 1 segment=\(name.stem)\n".utf8), to: descriptor.number)
+            do throws(Errno) {
+                try File.writeAll(
+                    Array("taskoutput 1 segment=\(name.stem)\n".utf8), to: descriptor.number)
+            } catch {
+                // The disk is full. Nobody else makes it again: O_EXCL would refuse the name for ever.
+                try? File.unlink(file, at: directory)
+                throw error
+            }
             return descriptor
-        } catch {
-            throw .io(verb: "create", name: "log/" + file, errno: error)
         }
     }
 

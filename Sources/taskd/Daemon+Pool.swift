@@ -64,6 +64,8 @@ extension Daemon {
             pool.logSegment = name
             connection.send(.log(segment: name.stem), passing: file)
         } catch {
+            // One that could neither be written nor unlinked: the next has another name.
+            if case .io(_, _, .fileExists) = error { pool.logSegment = name }
             report.error("unable to \(error.sentence), no task starts until there is a log segment")
             dropPool("no log segment")
         }

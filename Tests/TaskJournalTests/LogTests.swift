@@ -154,6 +154,16 @@ struct FullDiskTests {
         #expect(reader.takeDamages().isEmpty)
     }
 
+    @Test func aLogSegmentThatFoundNoSpaceIsMadeAgain() throws {
+        let disk = try SmallDisk()
+        let name = SegmentName(epoch: 1, writer: "taskd", number: 1)
+        try disk.fill()
+        #expect(throws: JournalError.self) { _ = try LogSegment.create(name, at: disk.directory) }
+        try disk.free()
+        let segment = try LogSegment.create(name, at: disk.directory)
+        #expect(try File.status(of: segment.number).size > 0)
+    }
+
     private func recordsUntilFull(_ writer: JournalWriter) throws -> Int {
         for index in 1...20_000 {
             try writer.append(JournalFixture.line(index))

@@ -89,11 +89,15 @@ fresh 7 "$TMP/inodes"
 start_taskd "$SPOOL"
 first=$(submit "$TMP/quick.task")
 ok "FAULT 7: a task runs" wait_until 20 succeeded "$first"
+long=$(submit "$TMP/wait.task")
+ok "FAULT 7: and one that waits" wait_until 20 has_event " start $long.0"
 i=0
 while : 2>/dev/null >"$TMP/inodes/f$i"; do i=$((i + 1)); done 2>/dev/null
 exits "FAULT 7: submit without an inode says to try later" 75 task submit "$TMP/quick.task"
 like "FAULT 7: and names inodes" "$(cat "$TMP/err")" 'inode'
 is "FAULT 7: nothing is left behind" "$(find "$SPOOL/tmp" "$SPOOL/incoming" -type f)" ""
+echo >"$TMP/go"
+ok "FAULT 7: what ran ends on record" wait_until 20 has_event " end $long .*state=success"
 rm "$TMP/inodes/f0"
 cp "$TMP/quick.task" "$SPOOL/incoming/late.task"
 ok "FAULT 7: a drop waits, and taskd names the inodes" wait_until 20 said '[0-9]+ inodes are free'
@@ -104,6 +108,25 @@ holds 7
 if [ $traced ]; then
     exits "FAULT 7: over quota submit says to try later" 75 "$TMP/inject" -c write,pwrite64 -n 1 -e EDQUOT "$BIN/task" submit "$TMP/quick.task"
     like "FAULT 7: and names the quota" "$(cat "$TMP/err")" 'quota'
+    stop_taskd
+    : >"$TMP/taskd.err"
+    # Its writes fail one after the other: at the start it ends or tries again, then a drop waits.
+    up_or_gone() { is_up || ! kill -0 "$WATCHER" 2>/dev/null; }
+    ran_or_gone() { succeeded "over$n" || ! kill -0 "$WATCHER" 2>/dev/null; }
+    for n in 1 2 3; do
+        with_faults -c write -n "$n" -e EDQUOT --
+        ok "FAULT 7: over quota taskd starts, or ends ($n)" wait_until 20 up_or_gone
+        drop "$TMP/quick.task" "over$n.task"
+        ok "FAULT 7: what was dropped runs within quota, or taskd has ended ($n)" wait_until 40 ran_or_gone
+        if kill -0 "$WATCHER" 2>/dev/null; then TASKD=$(owner_pid); else start_taskd "$SPOOL"; fi
+        ok "FAULT 7: the next one runs it ($n)" wait_until 20 succeeded "over$n"
+        stop_taskd
+        wait "$WATCHER" 2>/dev/null || true
+    done
+    ok "FAULT 7: taskd names the quota" said '[Qq]uota'
+    like "FAULT 7: of a drop that waits" "$(cat "$TMP/taskd.err")" 'over[0-9][.]task.*quota'
+    start_taskd "$SPOOL"
+    holds 7
 fi
 stop_taskd
 

@@ -123,7 +123,7 @@ struct Tally {
 
     var faults: String {
         let seeds = helped.prefix(5).map(String.init).joined(separator: " ")
-        let start = "ended only after another start: \(helped.count) (\(seeds)), "
+        let start = "half of a plan left in tmp/ until the next start: \(helped.count) (\(seeds)), "
         return start
             + kinds.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(
                 separator: ", ")

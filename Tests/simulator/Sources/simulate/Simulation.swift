@@ -235,7 +235,7 @@ final class Simulation: World {
             return
         }
         quietSince = nil
-        if Clock.boot() - healedAt > Int64(helped + 1) * 3_600_000_000, helped < 3 {
+        if Clock.boot() - healedAt > 3_600_000_000, helped == 0, unrest == verdict.leftover {
             helped += 1
             isHelping = true
             machine.terminate = true

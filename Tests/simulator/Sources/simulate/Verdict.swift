@@ -25,7 +25,7 @@ struct Verdict {
 
     /// What has not ended; nil when all is quiet.
     var unrest: String? {
-        for directory in ["incoming", "tmp", "ready", "active", "deferred", "hold"] {
+        for directory in ["incoming", "ready", "active", "deferred", "hold"] {
             if let name = names(directory).first(where: { !$0.hasPrefix(".") }) {
                 return "\(directory)/\(name) is still there"
             }
@@ -37,7 +37,14 @@ struct Verdict {
             return "a record is not durable"
         }
         if daemon.reconcile != nil { return "taskd still waits for the pool's table" }
-        return nil
+        let others = names("tmp").first { !$0.hasPrefix(".") && TaskID($0) == nil }
+        return others.map { "tmp/\($0) is still there" } ?? leftover
+    }
+
+    /// Half of a plan that a full or failing disk left in tmp/ and did not let go: of no run, and the next
+    /// start removes it. It may be there when all else is quiet.
+    var leftover: String? {
+        names("tmp").first { TaskID($0) != nil }.map { "tmp/\($0) is still there" }
     }
 
     /// All is quiet, taskd runs: it holds nothing that grows.
