@@ -52,7 +52,7 @@ extension PlanCompiler {
         guard let directory else { return }
         switch inputs.file(directory, path, CarryLimits.command) {
         case .found(let bytes, let mode): attach(path, bytes, mode, index, place)
-        case .absent, .tooLarge: break
+        case .absent, .tooLarge, .unread: break
         case .refused(let why): warn(place, "\(path) does not travel: \(why)", "a file to read")
         }
     }
@@ -73,7 +73,14 @@ extension PlanCompiler {
         case .tooLarge:
             error(setting.place, "\(words) is too large", "\(CarryLimits.files) bytes of Files=")
         case .refused(let why): error(setting.place, "\(words): \(why)", "a file to read")
+        case .unread: errorUnread(setting.place, words, directory)
         }
+    }
+
+    mutating func errorUnread(_ place: Place, _ words: String, _ directory: String) {
+        error(
+            place, "\(words): \(directory) is not read for a plain drop",
+            "a file of units/, or task submit, which carries it")
     }
 
     private mutating func carryScript(_ script: UnitFile, _ index: Int) {

@@ -60,6 +60,7 @@ extension PlanCompiler {
         case .absent:
             error(setting.place, "\(words): no such file in \(directory)", "a file there")
         case .refused(let why): error(setting.place, "\(words): \(why)", "a file to read")
+        case .unread: errorUnread(setting.place, words, directory)
         case .tooLarge:
             error(
                 setting.place, "\(words): the file is too large",

@@ -20,6 +20,8 @@ public struct PlanInputs {
         case tooLarge
         /// There, and not to be read: why.
         case refused(String)
+        /// Not looked for: who compiles reads no user's path.
+        case unread
     }
 
     /// A file of the search path by its exact name, the first directory's that has it.

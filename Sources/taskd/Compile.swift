@@ -175,7 +175,7 @@ struct DropCompiler {
         let read = inputs.file
         let units = units
         inputs.file = { directory, path, limit in
-            directory == units ? read(directory, path, limit) : .absent
+            directory == units ? read(directory, path, limit) : .unread
         }
         return inputs
     }

@@ -10,7 +10,7 @@ needs task taskd taskrun taskdep tasklog python3
 
 unit quick true
 fresh drop
-start_taskd "$SPOOL"
+EVIL=1 LD_LIBRARY_PATH=/nowhere start_taskd "$SPOOL"
 IN=$SPOOL/incoming
 reason() { cat "$SPOOL/rejected/$1.reason" 2>/dev/null || true; }
 refused() { # refused N NAME REGEX
@@ -108,21 +108,51 @@ printf '[Dependencies]\nRequires=open.task\n[Command]\ncommand="true"\n' >"$TMP/
 drop "$TMP/needs.task" needs.task
 refused 31 needs.task 'open.task.*(others|write|chmod)'
 if is_root; then
+    printf '[Command]\ncommand="true"\n' >"$SPOOL/units/third.task"
+    chown nobody "$SPOOL/units/third.task"
+    printf '[Dependencies]\nRequires=third.task\n[Command]\ncommand="true"\n' >"$TMP/third.task"
+    drop "$TMP/third.task" asks-third.task
+    refused 31 asks-third.task 'third.task.*(owner|belongs|chown)'
+    printf '[Service]\nUser=nobody\n[Command]\ncommand="id"\n' >"$TMP/who.task"
+    exits "FAULT 31: a task of another user starts" 0 timeout -s KILL 40 "$BIN/taskrun" "$TMP/who.task"
+    like "FAULT 31: its groups are that user's alone" "$(cat "$TMP/out")" '^uid=65534\(nobody\) gid=65534\(nogroup\) groups=65534\(nogroup\)$'
     as_user sh -c "printf '[Service]\nUser=root\n[Jail]\nJail=no\n[Command]\ncommand=\"true\"\n' >$TMP/user/root.task"
     exits "FAULT 31: an owner becomes nobody else" 202 as_user timeout 20 "$BIN/taskrun" "$TMP/user/root.task"
     like "FAULT 31: taskrun says why" "$(cat "$TMP/err")" 'User= needs a jail'
 fi
-printf '[Service]\nFiles=../../../etc/passwd\n[Command]\ncommand="true"\n' >"$TMP/up.task"
-drop "$TMP/up.task" up.task
-refused 32 up.task 'passwd'
+ln -s /etc/shadow "$SPOOL/units/secret.txt"
+ln -s /etc "$SPOOL/units/etc"
+n=0
+for path in ../../../etc/passwd ../../etc/cron.d/x /etc/passwd secret.txt etc/passwd; do
+    n=$((n + 1))
+    printf '[Service]\nFiles=%s\n[Command]\ncommand="true"\n' $path >"$TMP/up.task"
+    drop "$TMP/up.task" up$n.task
+    refused 32 up$n.task "$path.*(without [.][.]|symbolic link)"
+done
+rm "$SPOOL/units/secret.txt" "$SPOOL/units/etc"
+printf '[Service]\nDir=%s\nFiles=quick.task\n[Command]\ncommand="true"\n' "$TMP" >"$TMP/away.task"
+drop "$TMP/away.task" away.task
+refused 32 away.task "$TMP is not read for a plain drop.*task submit"
 printf '[Service]\nStandardOutput=file:%s\n[Command]\ncommand="echo"\n[Args]\nargs="overwritten"\n' "$TMP/nowhere/../secret" >"$TMP/over.task"
 drop "$TMP/over.task" over.task
 over() { has_event ' end .*final=yes.*' && [ -z "$(find "$SPOOL/active" -type f)" ]; }
 ok "FAULT 32: a jailed task cannot name what is not its own" wait_until 20 over
 like "FAULT 32: the file is as it was" "$(cat "$TMP/secret")" '^\[Command\]$'
+if is_root; then # planted by another, over which the task's user has no right
+    mkdir -m 1777 "$TMP/shared"
+    ln -s "$TMP/secret" "$TMP/shared/out"
+    chmod 600 "$TMP/secret"
+    printf '[Service]\nUser=nobody\nStandardOutput=file:%s\n[Command]\ncommand="echo"\n[Args]\nargs="overwritten"\n' \
+        "$TMP/shared/out" >"$TMP/planted.task"
+    exits "FAULT 32: an output is opened with the rights of the task's user" 209 timeout -s KILL 40 "$BIN/taskrun" "$TMP/planted.task"
+    like "FAULT 32: what a link leads to is as it was" "$(cat "$TMP/secret")" '^\[Command\]$'
+fi
 printf '[Environment]\nLD_PRELOAD="/tmp/evil.so"\nGOOD="a\\nb"\n[Command]\ncommand="env"\n' >"$TMP/env.task"
 drop "$TMP/env.task" env.task
-ok "FAULT 33: a variable cannot smuggle a second one" wait_until 20 has_event ' end .*name=env|reject .*env.task'
+ok "FAULT 33: a task with variables of its own ends" wait_until 20 has_event ' end .*name=env'
+is "FAULT 33: it has these and what task.unit(5) names, nothing of taskd's, and none smuggles a second one" \
+    "$(task logs env 2>&1 | grep -v '^ERROR: ld.so' | cut -d = -f 1 | LC_ALL=C sort | paste -sd' ')" \
+    "GOOD HOME LANG LD_PRELOAD LOGNAME PATH TASK_ATTEMPT TASK_ID TASK_NAME TASK_RUN TASK_SCRATCH TMPDIR USER"
 python3 -c 'print("[Service]\nRestart=5\nRestartSec=10ms\n[Jail]\nJail=no\n[Command]\ncommand=true\n[Args]\n" + "".join(f"args={60000 * chr(120)}\n" for _ in range(10)))' >"$TMP/big.task"
 prlimit --pid "$(pool_pid "$SPOOL")" --stack=262144: # 128 KiB of arguments are left
 big=$(submit "$TMP/big.task")
@@ -193,7 +223,7 @@ refused 35 lost.task 'nowhere.task'
 python3 -c '
 import os, sys
 os.chdir(sys.argv[1])
-for _ in range(2000): os.mkdir("d"); os.chdir("d")' "$SPOOL/tmp" # deeper than a path can say
+for _ in range(10000): os.mkdir("d"); os.chdir("d")' "$SPOOL/tmp" # deeper than a path can say
 mv "$SPOOL/tmp/d" "$IN/d" 2>/dev/null || true
 refused 36 d 'directory'
 drop "$TMP/quick.task" last.task
