@@ -148,8 +148,7 @@ final class CgroupPool {
             }
         }
         if locks[path] == nil {
-            throw JailError(
-                .cgroup, "unable to lock the cgroup \(path): \(String(cString: strerror(errno)))")
+            throw JailError(.cgroup, "unable to lock the cgroup \(path)", errno: errno)
         }
     }
 
@@ -157,8 +156,7 @@ final class CgroupPool {
         if mkdir(path, 0o755) == 0 {
             made.append(path)
         } else if errno != EEXIST {
-            throw JailError(
-                .cgroup, "unable to make the cgroup \(path): \(String(cString: strerror(errno)))")
+            throw JailError(.cgroup, "unable to make the cgroup \(path)", errno: errno)
         }
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
 /// Why a jail cannot be built: never a payload's own exit, always with the cure where there is one.
 public struct JailError: Error, Equatable, Sendable {
@@ -6,10 +7,22 @@ public struct JailError: Error, Equatable, Sendable {
     public var code: Int32
     /// `unable to VERB OBJECT: REASON`, without the program's name and the consequence.
     public var message: String
+    /// The machine has no room just now (processes, memory, descriptors): the same may work later.
+    public var isTransient = false
 
     public init(_ code: JailCode, _ message: String) {
         self.code = code.rawValue
         self.message = message
+    }
+
+    /// What the kernel refused, with its word for it.
+    init(_ code: JailCode, _ message: String, errno number: Int32) {
+        self.init(code, "\(message): \(String(cString: strerror(number)))")
+        isTransient = Self.isShortage(number)
+    }
+
+    static func isShortage(_ number: Int32) -> Bool {
+        [EAGAIN, ENOMEM, EMFILE, ENFILE, EBUSY].contains(number)
     }
 }
 

@@ -27,7 +27,7 @@ struct JailReason {
     // What the launcher could not do at its start stays so.
     private var isTransient: Bool {
         detail == UInt32(CL_DETAIL_CLONE)
-            && [EAGAIN, ENOMEM, EMFILE, ENFILE, EBUSY].contains(report.error)
+            && JailError.isShortage(report.error)
     }
 
     private var code: JailCode {

@@ -35,9 +35,9 @@ final class JailSlot {
         let procs = cgroups.openProcs()
         let unified = cgroups.openUnified()
         if unified < 0, cgroups.hasUnified {
-            let error = String(cString: strerror(errno))
+            let error = errno
             for descriptor in procs { Glibc.close(descriptor) }
-            throw JailError(.cgroup, "unable to open the slot's cgroup: \(error)")
+            throw JailError(.cgroup, "unable to open the slot's cgroup", errno: error)
         }
         null = open("/dev/null", O_RDWR | O_CLOEXEC)
         let made = cl_jail_slot(&launcher, &wire, unified, procs, Int32(procs.count))
@@ -45,8 +45,7 @@ final class JailSlot {
         for descriptor in procs { Glibc.close(descriptor) }
         if unified >= 0 { Glibc.close(unified) }
         if made < 0 {
-            throw JailError(
-                .namespace, "unable to start a launcher: \(String(cString: strerror(error)))")
+            throw JailError(.namespace, "unable to start a launcher", errno: error)
         }
     }
 

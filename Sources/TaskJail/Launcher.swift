@@ -51,8 +51,7 @@ public final class Launcher {
 
     private static func fork(_ launcher: inout cl_launcher) throws(JailError) {
         if cl_jail_launcher(&launcher, geteuid() == 0 ? 0 : 1) == 0 { return }
-        throw JailError(
-            .namespace, "unable to start the launcher: \(String(cString: strerror(errno)))")
+        throw JailError(.namespace, "unable to start the launcher", errno: errno)
     }
 
     // It was killed: a new one costs more a fork, since the heap has grown, but tasks run.

@@ -6,13 +6,19 @@ import TaskModel
 
 /// Makes jails: the launcher, and what of a recipe becomes a jail's request.
 final class JailHouse {
-    private let launcher: Launcher?
-    private let problem: JailError?
+    private var launcher: Launcher?
+    private var problem: JailError?
+    private let scratch: String?
     let mounts = ServedMounts()
 
     /// Forks the launcher: call it before the heap grows. Where that fails, unjailed tasks still run,
     /// and each jailed one says why it can't.
     init(scratch: String? = nil) {
+        self.scratch = scratch
+        fork()
+    }
+
+    private func fork() {
         do throws(JailError) {
             let launcher = try Launcher()
             for path in launcher.leftovers {
@@ -23,7 +29,6 @@ final class JailHouse {
             self.launcher = launcher
             problem = nil
         } catch {
-            launcher = nil
             problem = error
         }
     }
@@ -98,9 +103,11 @@ final class JailHouse {
             resuming: job, group: launcher?.resumeGroup(slot: slot.index), orphans: orphans)
     }
 
-    private lazy var orphans = Orphans { [launcher] in launcher?.owns(session: $0) ?? false }
+    private lazy var orphans = Orphans { [unowned self] in launcher?.owns(session: $0) ?? false }
 
+    // What had no room at the start may have it by now: its forks cost more, but tasks run.
     private func theLauncher() throws(JailError) -> Launcher {
+        if launcher == nil, problem?.isTransient ?? false { fork() }
         if let launcher { return launcher }
         throw problem ?? JailError(.namespace, "unable to start the launcher")
     }
@@ -108,6 +115,8 @@ final class JailHouse {
 
 extension SessionFailure {
     init(_ error: JailError) {
-        self.init(reason: .jail, exit: error.code, what: "\(error.message), task not started")
+        self.init(
+            reason: .jail, exit: error.code, what: "\(error.message), task not started",
+            isTransient: error.isTransient)
     }
 }

@@ -17,7 +17,12 @@ is "FAULT 37: a midnight that is not there (São Paulo)" \
     "$(next -n 2 --from 2018-11-03T12:00:00Z --tz=America/Sao_Paulo '0 0 * * *')" "2018-11-04T01:00:00-02:00 2018-11-05T00:00:00-02:00"
 is "FAULT 38: 29 February comes in leap years, and 2100 is none" \
     "$(next -n 2 --from 2096-01-01T00:00:00Z --tz=UTC '0 0 29 2 *')" "2096-02-29T00:00:00Z 2104-02-29T00:00:00Z"
-exits "FAULT 38: second 60 is a second" 0 taskdep next --from 2016-12-31T23:59:60Z --tz=UTC '0 0 * * *'
+is "FAULT 38: a day of every year that is one of leap years" \
+    "$(next -n 3 --from 2020-02-28T12:00:00Z --tz=UTC '0 0 29 2 *')" "2020-02-29T00:00:00Z 2024-02-29T00:00:00Z 2028-02-29T00:00:00Z"
+is "FAULT 38: second 60 is the first of the next minute, as the system's clock has it" \
+    "$(next -n 2 --from 2016-12-31T23:59:60Z --tz=UTC '* * * * *')" "2017-01-01T00:01:00Z 2017-01-01T00:02:00Z"
+is "FAULT 38: before it is before it" \
+    "$(next -n 1 --from 2016-12-31T23:59:59Z --tz=UTC '0 0 1 1 *')" "2017-01-01T00:00:00Z"
 
 # ---- a changed zone, and one that is not there
 

@@ -66,6 +66,23 @@ is "FAULT 9: it counted no attempt" "$(events | grep -cE ' start .* a=2| retry |
 is "FAULT 9: all succeeded" "$(events | awk '$5 == "end" && / final=yes/ && !/state=success/')" ""
 stop_taskd
 
+# The kernel refuses each of the pool's first ten processes, for want of memory or of numbers.
+if build_inject >/dev/null 2>&1; then
+    for error in ENOMEM EAGAIN; do
+        fresh "9$error"
+        printf '#!/bin/sh\nexec "%s" -c clone3 -n 1 -m 10 -e %s "%s" "$@"\n' "$TMP/inject" $error "$BIN/taskrun" >"$TMP/taskrun9"
+        chmod 755 "$TMP/taskrun9"
+        start_taskd "$SPOOL" "--taskrun=$TMP/taskrun9"
+        submit "$TMP/quick.task" "$TMP/quick.task" "$TMP/jailed.task" >/dev/null
+        holds 9
+        is "FAULT 9: $error counted no attempt" "$(events | grep -cE ' start .* a=2| retry | lost ' || true)" 0
+        is "FAULT 9: after $error all succeeded" "$(events | awk '$5 == "end" && / final=yes/ && !/state=success/')" ""
+        stop_taskd
+    done
+else
+    skip "FAULT 9: a process is refused" "nothing can be traced here (ptrace)"
+fi
+
 # ---- the queue of events
 
 fresh 10
