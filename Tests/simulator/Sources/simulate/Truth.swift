@@ -46,7 +46,8 @@ final class Truth {
     private var successes: Set<TaskRef> = []
     private var startsOf: [TaskRef: Int] = [:]
     private var executed: Set<ModelPool.Key> = []
-    private var running: Set<TaskRef> = []
+    /// The attempts that run, by task.
+    private var running: [TaskRef: Int] = [:]
     private(set) var attempts = 0
     let disk: Disk
 
@@ -73,6 +74,11 @@ final class Truth {
                 {
                     successes.insert(ref)
                 }
+            case .lost:
+                guard let ref = event.ref, let attempt = running[ref], !isTainted else { continue }
+                if event.number("a") == attempt {
+                    fail("P2", "\(ref) a=\(attempt) is on record as lost while it runs")
+                }
             default: break
             }
         }
@@ -97,7 +103,7 @@ final class Truth {
 
     func poolDied() {
         executed = []
-        running = []
+        running = [:]
     }
 
     /// A job came; `others` are there already.
@@ -121,7 +127,7 @@ final class Truth {
     func started(_ key: ModelPool.Key) {
         attempts += 1
         startsOf[key.ref, default: 0] += 1
-        if !running.insert(key.ref).inserted {
+        if running.updateValue(key.attempt, forKey: key.ref) != nil {
             fail("P2", "two attempts of \(key.ref) run at once")
         }
         checkRequirements(key.ref)
@@ -130,7 +136,7 @@ final class Truth {
     func starts(of ref: TaskRef) -> Int { startsOf[ref] ?? 0 }
 
     func ended(_ key: ModelPool.Key, _ state: String) {
-        running.remove(key.ref)
+        running[key.ref] = nil
         if state == "success" { successes.insert(key.ref) }
     }
 
