@@ -235,6 +235,7 @@ struct JailBuilder {
         if !request.credentials.isEmpty {
             given.insert("CREDENTIALS_DIRECTORY=" + Self.credentials, at: 0)
         }
+        if request.hasSubmit { given.insert("TASK_SUBMIT=" + Self.submit, at: 0) }
         let names = Set(given.compactMap { $0.divided(at: "=").map { String($0.before) } })
         let defaults = [
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),

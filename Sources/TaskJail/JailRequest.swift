@@ -97,7 +97,7 @@ public struct JailRequest: Sendable {
     /// The checks in file order, then the command.
     public var programs: [JailProgram]
     /// `NAME=VALUE`. Nothing is added but PATH, HOME, USER, LOGNAME, TMPDIR and TASK_SCRATCH where
-    /// they are absent.
+    /// they are absent, CREDENTIALS_DIRECTORY, and TASK_SUBMIT with `hasSubmit`.
     public var environment: [String]
     public var identity: JailIdentity
     /// Must exist and belong to the task's user; nil: the scratch.

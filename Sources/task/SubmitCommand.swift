@@ -20,7 +20,8 @@ struct SubmitCommand: ManyOperands {
             incoming/ so that it survives a power failure: what was compiled is what runs. All \
             files are submitted, or none. With - units are read from standard input, divided by \
             lines of ---; together they are one run, and a unit's id is RUN.K. Works with and \
-            without a running taskd.
+            without a running taskd. Within a task ($TASK_SUBMIT) the files are dropped as its \
+            subtasks, as they are, and their names are printed.
             """)
 
     @OptionGroup var spool: SpoolOptions
@@ -52,6 +53,7 @@ struct SubmitCommand: ManyOperands {
     }
 
     func run() throws {
+        if let place = SubtaskDrops.place, spool.spool == nil { return try dropSubtasks(place) }
         let live = try LiveRuns(spool.choice)
         let submitted = try Submitter(spool: spool.choice, runs: live).submit(files, name: name)
         let output = Output(paged: false)
@@ -67,6 +69,20 @@ struct SubmitCommand: ManyOperands {
         _ = try waiting.wait(until: nil)
         try waiting.makeDurable()
         throw ExitCode(waiting.status)
+    }
+
+    private func dropSubtasks(_ place: String) throws {
+        if wait {
+            throw ToolError(
+                "unable to wait within a task: it ends when its subtasks have ended; nothing was "
+                    + "submitted",
+                status: ExitStatus.usage)
+        }
+        let output = Output(paged: false)
+        for name in try SubtaskDrops(place: place).submit(files, name: name) {
+            try output.write("\(name)\n")
+        }
+        try output.finish()
     }
 }
 

@@ -8,7 +8,6 @@ import socket
 import urllib.parse
 
 RUN = "01m88gw5xr1c3076pf4v8mtxa3"
-PLACE = "/run/task/submit"
 
 
 class Pool:
@@ -54,7 +53,7 @@ class Pool:
         """A job whose program is a shell in the directory for drops."""
         if self.trial.mode == "nobody":
             fields += ("User=nobody",)
-        text = base64.b64encode(("cd %s || exit 9\n%s\n" % (PLACE, script)).encode()).decode()
+        text = base64.b64encode(("cd $TASK_SUBMIT || exit 9\n%s\n" % script).encode()).decode()
         words = 'eval "$(echo %s|base64 -d)"' % text
         self.send("run 1 %s.%d a=1 job MaxTime=30s %s command=bash arg=-c arg=%s\n" % (
             RUN, task, " ".join(fields), urllib.parse.quote(words, safe="/")))

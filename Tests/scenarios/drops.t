@@ -5,12 +5,11 @@
 # the task. A script plays taskd's side of the protocol.
 # shellcheck disable=SC2016 source=Tests/scenarios/lib.sh
 . "$(dirname "$0")/lib.sh"
-needs taskrun python3
+needs taskrun task python3
 
 CLIENT=$ROOT/Tests/scenarios/pool/client.py
 RUN=01m88gw5xr1c3076pf4v8mtxa3
 SPOOL=$TMP/spool
-PLACE=/run/task/submit
 mkdir -m 0700 "$SPOOL"
 
 # The pool becomes the program at its place: a copy, so that this may be any build.
@@ -28,8 +27,8 @@ output() { cat "$SPOOL"/*.log; }
 # job K FIELDS SCRIPT: a run message whose program is a shell in its directory. A value has one line.
 job() {
     local script
-    script=$(printf 'cd %s || exit 9; wait_for() { while [ ! -e $1 ]; do sleep 0.01; done; }\n%s\n' \
-        "$PLACE" "$3" | base64 -w0)
+    script=$(printf 'cd "${TASK_SUBMIT:?}" || exit 9; wait_for() { while [ ! -e $1 ]; do sleep 0.01; done; }\n%s\n' \
+        "$3" | base64 -w0)
     echo "run $RUN.$1 1 job$1${2:+ $2} command=bash arg=-c arg=eval%20\"\$(echo%20${script//=/%3D}|base64%20-d)\""
 }
 UNIT='[Command]%0Acommand%3Dtrue%0A'
@@ -102,6 +101,18 @@ is "each is a note" "$(count 'what=submit.refused')" 9
 like "the longest that fits" "$(said name=exact.task)" "unit=x{10240}\$"
 is "nothing else was taken" "$(count " $RUN.3 .*what=submit ")" 1
 
+# ---- the tool, outside of a jail: the directory is all that it knows
+
+mkdir "$TMP/place"
+printf '[Command]\ncommand=true\n' >"$TMP/one.task"
+exits "task submit drops a subtask" 0 env TASK_SUBMIT="$TMP/place" "$BIN/task" submit "$TMP/one.task"
+is "… prints its name" "$(cat "$TMP/out")" one.task
+is "… whole, and nothing else" "$(cd "$TMP/place" && ls -A && cat one.task)" $'one.task\n[Command]\ncommand=true'
+head -c 10241 /dev/zero >"$TMP/large.task"
+exits "one that is too large drops nothing" 2 \
+    env TASK_SUBMIT="$TMP/place" "$BIN/task" submit "$TMP/large.task"
+exits "nor does --wait" 2 env TASK_SUBMIT="$TMP/place" "$BIN/task" submit --wait "$TMP/one.task"
+
 # ---- until it is acknowledged
 
 talk <<END
@@ -166,8 +177,8 @@ $(job 7 'Jail=no' 'echo')
 expect 20 end $RUN.7
 END
 like "cancel ends it" "$(said " end $RUN.6 ")" "state=cancelled"
-like "without a jail there is none" "$(said " end $RUN.7 ")" "exit=9"
-printf '[Args]\nargs=-c "ls -d %s"\n[Command]\ncommand=sh\n' "$PLACE" >"$TMP/direct.task"
-exits "nor where nobody takes them" 2 "$BIN/taskrun" "$TMP/direct.task"
+like "without a jail there is none" "$(said " end $RUN.7 ")" "exit=127"
+printf '[Args]\nargs=-c "test -z $TASK_SUBMIT"\n[Command]\ncommand=sh\n' >"$TMP/direct.task"
+exits "nor where nobody takes them" 0 "$BIN/taskrun" "$TMP/direct.task"
 is "the pool said nothing" "$(cat "$TMP/pool.err")" ""
 done_testing
