@@ -33,12 +33,24 @@ struct DropCompiler {
     func lookAgain() { search.lookAgain() }
 
     func compile(name: String, _ bytes: [UInt8]) -> Compiled {
+        compile(name, bytes, inputs)
+    }
+
+    /// What a task dropped: no file travels with it, also none of units/. It would be read with the
+    /// rights of the owner, of whom its parent may be jailed.
+    func compile(subtask name: String, _ bytes: [UInt8]) -> Compiled {
+        var inputs = inputs
+        inputs.file = { _, _, _ in .unread }
+        return compile(name, bytes, inputs)
+    }
+
+    private func compile(_ name: String, _ bytes: [UInt8], _ inputs: PlanInputs) -> Compiled {
         _ = search.takeTrouble()
-        let compiled = compileNow(name, bytes)
+        let compiled = compileNow(name, bytes, inputs)
         return search.takeTrouble().map { .later($0) } ?? compiled
     }
 
-    private func compileNow(_ name: String, _ bytes: [UInt8]) -> Compiled {
+    private func compileNow(_ name: String, _ bytes: [UInt8], _ inputs: PlanInputs) -> Compiled {
         if Spool.isPlan(bytes) { return parsePlan(name, bytes) }
         let text: UnitText
         switch root(name, bytes) {

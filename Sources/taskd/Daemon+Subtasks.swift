@@ -79,7 +79,7 @@ extension Daemon {
             return refuse(drop, "it is a plan: a subtask is a unit, a script or a pipeline")
         }
         compiler.lookAgain()
-        switch compiler.compile(name: drop.child.name, drop.bytes) {
+        switch compiler.compile(subtask: drop.child.name, drop.bytes) {
         case .bad(let text): refuse(drop, text)
         case .definition: refuse(drop, "it has [RunIf]: a subtask runs once, and now")
         case .later(let error): stallPool("a definition can't be read: \(error)")
@@ -96,10 +96,13 @@ extension Daemon {
             return refuse(drop, "the plan of its parent is gone: it has no rights to take from")
         }
         var plan = compiled
+        var rights = own.spec
+        // A script is what was dropped: the parent had its bytes.
+        let script = ":" + drop.child.digest
+        rights[.file] += plan.tasks.flatMap { $0.spec[.file].filter { $0.hasSuffix(script) } }
         do {
             for place in plan.tasks.indices {
-                plan.tasks[place].spec = try Inheritance.apply(
-                    own.spec, to: plan.tasks[place].spec)
+                plan.tasks[place].spec = try Inheritance.apply(rights, to: plan.tasks[place].spec)
             }
         } catch {
             return refuse(drop, "\(drop.child.name): \(error.sentence)")
