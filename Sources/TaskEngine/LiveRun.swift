@@ -50,7 +50,7 @@ struct LiveRun {
     /// How many tasks wait for a time.
     var waitingForTime = 0
     /// How many tasks wait for their children.
-    var closing = 0
+    var closing: Int32 = 0
     /// Whether a task of it has had children.
     var hasFamilies = false
     var isHeld = false
@@ -160,12 +160,12 @@ struct LiveRun {
 /// have the age of their root: of one age the deeper goes first, so that a tree keeps few runs open.
 struct ReadyEntry: Comparable {
     var priority: Int
-    /// How far below its root.
-    var depth: Int
     var id: TaskID
     var task: Int
     var slot: Int
     var stamp: UInt32
+    /// How far below its root.
+    var depth: UInt32
 
     static func < (left: ReadyEntry, right: ReadyEntry) -> Bool {
         if left.priority != right.priority { return left.priority > right.priority }

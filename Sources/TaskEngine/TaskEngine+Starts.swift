@@ -23,8 +23,8 @@ extension TaskEngine {
     mutating func enqueue(_ run: LiveRun, _ task: Int, slot: Int) {
         ready.insert(
             ReadyEntry(
-                priority: run.tasks[task].input.priority, depth: run.kin?.depth ?? 0, id: run.id,
-                task: task, slot: slot, stamp: slots[slot].stamp))
+                priority: run.tasks[task].input.priority, id: run.id, task: task, slot: slot,
+                stamp: slots[slot].stamp, depth: UInt32(clamping: run.kin?.depth ?? 0)))
     }
 
     mutating func waitUntil(

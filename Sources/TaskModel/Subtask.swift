@@ -46,14 +46,27 @@ public struct Subtask: Equatable, Sendable {
     }
 }
 
-/// Whose subtask a run is.
+/// Whose subtask a run is. One word in memory: most runs are nobody's.
 public struct Kin: Equatable, Sendable {
-    public var parent: TaskRef
-    /// How far it is below its root, from 1.
-    public var depth: Int
+    private final class Link: Sendable {
+        let parent: TaskRef
+        let depth: Int
 
-    public init(parent: TaskRef, depth: Int) {
-        self.parent = parent
-        self.depth = depth
+        init(_ parent: TaskRef, _ depth: Int) {
+            self.parent = parent
+            self.depth = depth
+        }
+    }
+
+    private let link: Link
+
+    public var parent: TaskRef { link.parent }
+    /// How far it is below its root, from 1.
+    public var depth: Int { link.depth }
+
+    public init(parent: TaskRef, depth: Int) { link = Link(parent, depth) }
+
+    public static func == (left: Kin, right: Kin) -> Bool {
+        left.parent == right.parent && left.depth == right.depth
     }
 }
