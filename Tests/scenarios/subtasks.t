@@ -36,7 +36,7 @@ root() { # root NAME [LINE…]: submits a unit of that name, its job has come wh
     task submit "$TMP/$name.task" >"$TMP/id"
     pool job 30 "$name"
 }
-journal() { cat "$SPOOL"/journal/*.open "$SPOOL"/journal/*.sealed 2>/dev/null; }
+journal() { cat "$SPOOL"/journal/*.open "$SPOOL"/journal/*.sealed 2>/dev/null || true; }
 is_state() { tasklog status "$1" -o jsonl 2>/dev/null | grep -q "\"state\":\"$2\""; }
 held() { [ -n "$(ls "$SPOOL/hold")" ]; }
 

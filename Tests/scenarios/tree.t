@@ -8,7 +8,7 @@ needs task taskd taskrun tasklog
 
 SPOOL=$TMP/spool
 export TASK_SPOOL=$SPOOL
-journal() { cat "$SPOOL"/journal/*.sealed "$SPOOL"/journal/*.open 2>/dev/null; }
+journal() { cat "$SPOOL"/journal/*.sealed "$SPOOL"/journal/*.open 2>/dev/null || true; }
 
 # A unit of one level drops two of the next: its script and its last lines travel in its environment.
 # shellcheck disable=SC2016
