@@ -15,10 +15,10 @@ final class JailHouse {
     /// and each jailed one says why it can't.
     init(scratch: String? = nil) {
         self.scratch = scratch
-        fork()
+        startLauncher()
     }
 
-    private func fork() {
+    private func startLauncher() {
         do throws(JailError) {
             let launcher = try Launcher()
             for path in launcher.leftovers {
@@ -107,7 +107,7 @@ final class JailHouse {
 
     // What had no room at the start may have it by now: its forks cost more, but tasks run.
     private func theLauncher() throws(JailError) -> Launcher {
-        if launcher == nil, problem?.isTransient ?? false { fork() }
+        if launcher == nil, problem?.isTransient ?? false { startLauncher() }
         if let launcher { return launcher }
         throw problem ?? JailError(.namespace, "unable to start the launcher")
     }
