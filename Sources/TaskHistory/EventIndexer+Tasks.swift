@@ -77,6 +77,7 @@ extension EventIndexer {
         endAttempt.bind(10, event.text("what"))
         endAttempt.bind(11, event.places)
         endAttempt.bind(12, event.text("weak"))
+        endAttempt.bind(13, event.text("result"))
         try endAttempt.run()
     }
 

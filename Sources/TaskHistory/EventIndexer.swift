@@ -83,12 +83,13 @@ final class EventIndexer {
         endAttempt = try database.prepare(
             """
             insert into attempt(id, n, generation, status, ended, exit, signal, reason, cpu_us, mem,
-                message, log, weak)
-            values(?1, ?2, \(Self.generation), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                message, log, weak, result)
+            values(?1, ?2, \(Self.generation), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
             on conflict(id, generation, n) do update set status = excluded.status, ended = excluded.ended,
                 exit = excluded.exit, signal = excluded.signal, reason = excluded.reason,
                 cpu_us = excluded.cpu_us, mem = excluded.mem, message = excluded.message,
-                log = excluded.log, weak = coalesce(excluded.weak, weak)
+                log = excluded.log, weak = coalesce(excluded.weak, weak),
+                result = excluded.result
             """)
         endTask = try database.prepare(
             """

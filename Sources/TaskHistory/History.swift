@@ -2,7 +2,7 @@
 import CSQLite
 import Linux
 import SystemPackage
-import TaskJournal
+public import TaskJournal
 public import TaskModel
 
 /// The history of a spool: an SQLite index over its journal, rebuildable at any time, which
@@ -247,7 +247,7 @@ public final class History {
         let rows = try database.prepare(
             """
             select a.id, a.n, a.status, a.started, a.ended, a.exit, a.signal, a.reason, a.cpu_us,
-                a.mem, a.message, a.log
+                a.mem, a.message, a.log, a.result
             from attempt a where \(Self.belongs("a.id"))
             order by coalesce(a.started, a.ended), a.id, a.generation, a.n
             """)
@@ -260,8 +260,24 @@ public final class History {
                     state: rows.state(2) ?? .running, started: rows.integer(3),
                     ended: rows.integer(4), exit: rows.int(5), signal: rows.int(6),
                     reason: rows.text(7), cpu: rows.integer(8), memory: rows.integer(9),
-                    message: rows.text(10), logs: places.compactMap { LogPlace(String($0)) }))
+                    message: rows.text(10), logs: places.compactMap { LogPlace(String($0)) },
+                    result: rows.text(12).flatMap { LogPlace($0) }))
         }
+    }
+
+    /// Where the result lies that a task's last attempt left, or the one of that number; nil where it left
+    /// none, or runs.
+    public func result(
+        of task: TaskRef, attempt: Int? = nil
+    ) throws(HistoryError) -> LogPlace? {
+        let rows = try database.prepare(
+            """
+            select result from attempt where id = ?1 and (?2 is null or n = ?2)
+            order by generation desc, n desc limit 1
+            """)
+        rows.bind(1, task.description)
+        rows.bind(2, attempt.map { Int64($0) })
+        return try rows.step() ? rows.text(0).flatMap { LogPlace($0) } : nil
     }
 
     /// Whether the output of some attempt can only be found by looking through the log: it runs, or

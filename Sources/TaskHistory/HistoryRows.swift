@@ -85,6 +85,8 @@ public struct AttemptRow: Equatable, Sendable {
     public var message: String?
     /// Where its output lies; empty while it runs.
     public var logs: [LogPlace]
+    /// Where its result lies, where it left one.
+    public var result: LogPlace?
 }
 
 /// One event.

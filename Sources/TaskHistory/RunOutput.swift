@@ -22,6 +22,7 @@ public struct LogFilter: Sendable {
         if let task = ref.task, record.ref.task != task { return false }
         if let item = ref.item, record.ref.item != item { return false }
         if let attempt, record.attempt != attempt { return false }
+        if record.stream == LogRecord.result { return false }
         // The streams are the command's; a check's words are neither.
         if let stream, record.stream != stream || record.step != 0 { return false }
         return true

@@ -4,7 +4,7 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 7
+    static let version: Int64 = 8
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,
@@ -25,7 +25,7 @@ enum Schema {
             timestamp integer not null, verb text not null, attempt integer, by text, detail text);
         create table attempt(id text, n integer, generation integer not null, status integer,
             started integer, ended integer, exit integer, signal integer, reason text,
-            cpu_us integer, mem integer, user text, weak text, message text, log text,
+            cpu_us integer, mem integer, user text, weak text, message text, log text, result text,
             primary key(id, generation, n)) without rowid;
         create table items(id text primary key, total integer, began integer, latest integer,
             done integer not null default 0) without rowid;

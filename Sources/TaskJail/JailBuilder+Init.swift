@@ -138,6 +138,7 @@ extension JailBuilder {
         privateDirectory("/tmp/scratch", mode: 0o700, on: Self.scratch)
         privateDirectory("/tmp/shm", mode: 0o1777, on: "/dev/shm")
         if request.hasSubmit { addSubmit() }
+        if !request.inputs.isEmpty { addInputs() }
         // Last: it covers the other names.
         privateDirectory("/tmp/tmp", mode: 0o1777, on: "/tmp")
     }
@@ -152,6 +153,26 @@ extension JailBuilder {
             $0.from = "/tmp/submit"
             $0.to = Self.submit
         }
+    }
+
+    // The same: what it is given takes of its own space.
+    private mutating func addInputs() {
+        let names = request.inputs.map(\.path).joined(separator: " ")
+        line(.initial, "inputs", "\(Self.inputs) ro nosuid nodev noexec: \(names)")
+        own("/tmp/inputs", mode: 0o755)
+        for input in request.inputs {
+            add(\.initial, CL_OP_FILE, .namespace) {
+                $0.to = "/tmp/inputs/" + input.path
+                $0.flags = 0o444
+                $0.size = UInt32(input.bytes.count)
+                $0.payload = .bytes(input.bytes)
+            }
+        }
+        add(\.initial, CL_OP_SUBTREE, .namespace) {
+            $0.from = "/tmp/inputs"
+            $0.to = Self.inputs
+        }
+        add(\.initial, CL_OP_SEAL, .namespace) { $0.to = Self.inputs }
     }
 
     private mutating func privateDirectory(_ path: String, mode: UInt32, on target: String) {

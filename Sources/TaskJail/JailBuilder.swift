@@ -33,6 +33,7 @@ struct JailBuilder {
     static let unitDirectory = "/run/task/dir"
     static let credentials = "/run/task/credentials"
     static let submit = "/run/task/submit"
+    static let inputs = "/run/task/inputs"
 
     var isOrdinary: Bool { request.identity.outside != nil }
     var hasJailFiles: Bool { !request.files.isEmpty }
@@ -235,7 +236,14 @@ struct JailBuilder {
         if !request.credentials.isEmpty {
             given.insert("CREDENTIALS_DIRECTORY=" + Self.credentials, at: 0)
         }
-        if request.hasSubmit { given.insert("TASK_SUBMIT=" + Self.submit, at: 0) }
+        if request.hasSubmit {
+            given.insert(
+                contentsOf: [
+                    "TASK_SUBMIT=" + Self.submit,
+                    "TASK_RESULT=\(Self.submit)/\(JailRequest.result)",
+                ], at: 0)
+        }
+        if !request.inputs.isEmpty { given.insert("TASK_INPUTS=" + Self.inputs, at: 0) }
         let names = Set(given.compactMap { $0.divided(at: "=").map { String($0.before) } })
         let defaults = [
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -279,6 +287,7 @@ struct JailBuilder {
         var key = "\(who.uid):\(who.gid):\(who.user):\(who.group):\(HostStamp.now())"
         if !request.credentials.isEmpty { key += "\ncredentials" }
         if request.hasSubmit { key += "\nsubmit" }
+        if !request.inputs.isEmpty { key += "\ninputs" }
         for tree in trees { key += "\n" + tree.target }
         for file in request.files { key += "\n\(file.path):\(file.mode):\(file.digest)" }
         baseKey = key.utf8.count < 1900 ? key : SHA256.hex(Array(key.utf8))

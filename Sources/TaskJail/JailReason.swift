@@ -177,6 +177,8 @@ struct JailReason {
         }
         return switch op?.kind {
         case CL_OP_CGROUP_NS: "raise user.max_cgroup_namespaces (sysctl), or run fewer at once"
+        case CL_OP_FILE where op?.to?.hasPrefix("/tmp/") ?? false:
+            "the results of its dependencies count for LimitDisk=: raise it"
         case CL_OP_MKDIR, CL_OP_POINT, CL_OP_FILE, CL_OP_COPY, CL_OP_SYMLINK, CL_OP_NODE:
             "carried files and mount points do not fit into the root's 8M: carry fewer"
         case CL_OP_STREAM: "make room on that file system"

@@ -97,7 +97,8 @@ public struct JailRequest: Sendable {
     /// The checks in file order, then the command.
     public var programs: [JailProgram]
     /// `NAME=VALUE`. Nothing is added but PATH, HOME, USER, LOGNAME, TMPDIR and TASK_SCRATCH where
-    /// they are absent, CREDENTIALS_DIRECTORY, and TASK_SUBMIT with `hasSubmit`.
+    /// they are absent, CREDENTIALS_DIRECTORY, TASK_SUBMIT and TASK_RESULT with `hasSubmit`, and
+    /// TASK_INPUTS where there are `inputs`.
     public var environment: [String]
     public var identity: JailIdentity
     /// Must exist and belong to the task's user; nil: the scratch.
@@ -105,6 +106,8 @@ public struct JailRequest: Sendable {
     /// The unit's directory on the host, seen read-only at /run/task/dir beneath the carried files.
     public var directory: String?
     public var files: [JailFile] = []
+    /// What it finds in /run/task/inputs, read-only.
+    public var inputs: [JailFile] = []
     public var binds: [JailBind] = []
     /// `LoadCredential=`, at most 32 and together 1 MiB.
     public var credentials: [JailCredential] = []
@@ -121,13 +124,16 @@ public struct JailRequest: Sendable {
     public var limits = JailLimits()
     public var nice: Int32 = 0
     public var strictness = JailStrictness.yes
-    /// Somebody takes the subtasks that it drops: there is a directory for them.
+    /// Somebody takes the subtasks that it drops, and its result: there is a directory for them.
     public var hasSubmit = false
     /// PrivateNetwork=yes.
     public var hasPrivateNetwork = false
     /// ProcSubset=pid.
     public var hasOnlyProcesses = false
     public var systemCalls = JailSystemCalls()
+
+    /// The name of its result in the directory for drops: no drop has one like it.
+    public static let result = ".result"
 
     public init(
         unit: String, programs: [JailProgram], environment: [String], identity: JailIdentity

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import SystemPackage
 public import TaskModel
 
 /// A piece of a task's output: `ID:N STEP FD MICROSECONDS LENGTH CRC\n`, then LENGTH raw bytes.
@@ -12,12 +13,14 @@ public struct LogRecord: Equatable, Sendable {
     public var attempt: Int
     /// 0 the command, n the n-th check.
     public var step: Int
-    /// 1 standard output, 2 standard error.
+    /// 1 standard output, 2 standard error, 3 (`result`) the task's result.
     public var stream: Int
     /// Microseconds since 1970.
     public var microseconds: Int64
     public var payload: ArraySlice<UInt8>
 
+    /// The stream of a task's result, which is no output.
+    public static let result = 3
     /// The most bytes of one piece.
     public static let largestPayload = 1 << 20
     /// The longest first line with its line end.
@@ -86,6 +89,38 @@ public struct LogRecord: Equatable, Sendable {
             ref: ref, attempt: attempt, step: step, stream: stream, microseconds: Int64(time),
             payload: payload)
         return .record(record, end: end)
+    }
+}
+
+extension LogRecord {
+    /// The one record at a place; nil where the segment is gone, or holds something else there.
+    ///
+    /// - Parameter directory: `log/`.
+    public static func read(
+        _ place: LogPlace, at directory: Int32
+    ) throws(JournalError) -> LogRecord? {
+        let longest = Int64(largestPayload + longestHead)
+        guard place.length <= longest else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(place.length))
+        do throws(Errno) {
+            let file = try File.open(place.segment.stem + ".log", at: directory, flags: .noFollow)
+            var count = 0
+            while count < bytes.count {
+                var rest = [UInt8](repeating: 0, count: bytes.count - count)
+                let got = try File.read(file.number, into: &rest, at: place.offset + Int64(count))
+                if got == 0 { return nil }
+                bytes.replaceSubrange(count..<(count + got), with: rest[..<got])
+                count += got
+            }
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw .io(verb: "read", name: "log/\(place.segment).log", errno: error)
+        }
+        guard case .record(let record, let end) = parse(bytes, at: 0), end == bytes.count else {
+            return nil
+        }
+        return record
     }
 }
 

@@ -17,7 +17,7 @@ extension Directive {
         case .jail, .privateNetwork, .bindPaths, .bindReadOnlyPaths, .systemCallFilter,
             .systemCallArchitectures, .procSubset:
             jailRow
-        case .check, .env, .arg, .command, .file, .optional, .condition: commandRow
+        case .check, .env, .arg, .command, .file, .input, .optional, .condition: commandRow
         case .cron, .timeZone, .misfire, .overlap, .runIfRequires, .every, .items, .count,
             .maxParallel, .thenCommand:
             triggerRow
@@ -118,6 +118,10 @@ extension Directive {
                 name: "args", arity: .lines)
         case .file:
             one(.plan, .file, "a file that the plan carries: PATH:MODE:SHA256", arity: .lines)
+        case .input:
+            one(
+                .plan, .text, "a result that it finds in $TASK_INPUTS: NAME:PLACE:SHA256",
+                arity: .lines)
         case .optional: one(.plan, .flag, "no", "yes: its failure does not fail the run")
         case .condition:
             one(.plan, .flag, "no", "yes: exit status 1 is no failure, what follows is skipped")

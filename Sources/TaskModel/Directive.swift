@@ -76,6 +76,7 @@ public enum Directive: String, CaseIterable, Sendable {
     case thenCommand = "then.command"
     // Only in a plan.
     case file = "file"
+    case input = "input"
     case optional = "optional"
     case condition = "condition"
 }

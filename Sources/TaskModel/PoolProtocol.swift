@@ -65,6 +65,8 @@ public struct PoolJob: Equatable, Sendable {
     public var fields: ArraySlice<UInt8>
     /// The files that its `file=` fields name.
     public var blobs: [Blob]
+    /// What those left that it depends on, by their names: its `$TASK_INPUTS`.
+    public var inputs: [Blob] = []
 
     /// TASK_ITEM; nil where it is no item.
     public var itemText: String? { item ?? ref.item.map { String($0) } }
@@ -180,18 +182,20 @@ extension PoolJob {
             bytes.append(UInt8(ascii: " "))
             bytes.append(contentsOf: fields)
         }
-        if !blobs.isEmpty {
+        if blobs.count + inputs.count > 0 {
             bytes.append(contentsOf: " blobs=".utf8)
-            Decimal.append(blobs.count, to: &bytes)
+            Decimal.append(blobs.count + inputs.count, to: &bytes)
         }
         bytes.append(UInt8(ascii: "\n"))
-        for blob in blobs { blob.append(to: &bytes) }
+        for blob in blobs { blob.append("file", to: &bytes) }
+        for blob in inputs { blob.append("input", to: &bytes) }
     }
 }
 
 extension PoolJob.Blob {
-    func append(to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: "blob file".utf8)
+    func append(_ kind: StaticString, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: "blob ".utf8)
+        kind.withUTF8Buffer { bytes.append(contentsOf: $0) }
         PoolMessage.appendWord(name, to: &bytes)
         PoolMessage.appendWord(sha256, to: &bytes)
         bytes.append(UInt8(ascii: " "))

@@ -155,8 +155,8 @@ extension PoolJob {
         guard let count = takeBlobCount(&words.rest) else { return nil }
         job.fields = words.rest
         for _ in 0..<count {
-            guard let blob = try Blob.parse(&packet) else { return nil }
-            job.blobs.append(blob)
+            guard let (blob, isInput) = try Blob.parse(&packet) else { return nil }
+            if isInput { job.inputs.append(blob) } else { job.blobs.append(blob) }
         }
         return job
     }
@@ -177,18 +177,20 @@ extension PoolJob {
 extension PoolJob.Blob {
     fileprivate static func parse(
         _ packet: inout ArraySlice<UInt8>
-    ) throws(PoolProtocolError) -> PoolJob.Blob? {
+    ) throws(PoolProtocolError) -> (PoolJob.Blob, isInput: Bool)? {
         var words = PoolMessage.Words(try PoolMessage.line(from: &packet))
         guard words.next()?.elementsEqual("blob".utf8) == true,
-            words.next()?.elementsEqual("file".utf8) == true,
-            let name = words.text(), let digest = words.text(), let count = words.number(),
-            words.rest.isEmpty
+            let kind = words.next(), let name = words.text(), let digest = words.text(),
+            let count = words.number(), words.rest.isEmpty
         else { return nil }
+        let isInput = kind.elementsEqual("input".utf8)
+        guard isInput || kind.elementsEqual("file".utf8) else { return nil }
+        if isInput, !NamedResult.isFileName(name) || count > ResultPlace.largest { return nil }
         guard count < packet.count else { throw .unfinished }
         let end = packet.startIndex + count
         guard packet[end] == UInt8(ascii: "\n") else { return nil }
         let bytes = packet[packet.startIndex..<end]
         packet = packet[(end + 1)...]
-        return .init(name: name, sha256: digest, bytes: bytes)
+        return (.init(name: name, sha256: digest, bytes: bytes), isInput)
     }
 }

@@ -55,7 +55,8 @@ public enum Inheritance {
         case .maxParallel: .free("a bound of its own items")
         case .type, .shared, .description: .free("it opens nothing")
         case .requires, .wants, .after, .before, .onSuccess, .onFailure, .packages, .packagesFrom,
-            .files, .requireEnd, .cron, .timeZone, .misfire, .overlap, .runIfRequires, .every,
+            .files, .requireEnd, .input, .cron, .timeZone, .misfire, .overlap, .runIfRequires,
+            .every,
             .items, .count:
             .free("compiled away: no task of a plan has it")
         }

@@ -10,6 +10,7 @@ public import TaskModel
 ///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes parent=ID.K depth=N
 ///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US wait=WORD state=WORD reason=WORD
 ///     child ID.K CHILD name=NAME a=N depth=N drop=SHA256 g=G state=WORD reason=WORD …
+///     result ID.K SEGMENT:OFFSET+LENGTH SHA256
 ///     bits ID.K FIRST STRETCHES failed=I reason=WORD
 ///     att ID.K.I …                                  of items that have begun and not ended
 ///     cron UNIT slots=FROM-THROUGH,… boot=BOOT
@@ -62,6 +63,10 @@ public struct Checkpoint: Equatable, Sendable {
             for (task, items) in past.items.sorted(by: { $0.key < $1.key }) {
                 items.append(TaskRef(run: id, task: task), to: &bytes)
             }
+            for (task, left) in past.left.sorted(by: { $0.key < $1.key }) {
+                let line = "result \(id).\(task) \(left.place) \(left.digest)\n"
+                bytes.append(contentsOf: line.utf8)
+            }
             for (task, children) in past.children.sorted(by: { $0.key < $1.key }) {
                 for child in children.values.sorted(by: { $0.id < $1.id }) {
                     child.append(TaskRef(run: id, task: task), to: &bytes)
@@ -105,7 +110,9 @@ public struct Checkpoint: Equatable, Sendable {
 
     private mutating func take(_ verb: String, _ words: [String]) -> Bool {
         // What is said of a task stands behind the line of its run.
-        if ["att", "bits", "child"].contains(verb), let ref = words.first.flatMap({ TaskRef($0) }) {
+        if ["att", "bits", "child", "result"].contains(verb),
+            let ref = words.first.flatMap({ TaskRef($0) })
+        {
             guard let run = runs[ref.run] else { return false }
             if ref.item != nil, run.items[ref.task ?? 0] == nil { return false }
         }
@@ -159,6 +166,11 @@ public struct Checkpoint: Equatable, Sendable {
             else { return false }
             runs[ref.run, default: RunPast()].children[task, default: [:]][id] =
                 Subtask(id, Self.fields(words.dropFirst(2)))
+        case "result":
+            guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task,
+                words.count == 3
+            else { return false }
+            runs[ref.run]?.left[task] = ResultPlace(place: words[1], digest: words[2])
         case "bits":
             guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task,
                 runs[ref.run] != nil, let items = RunPast.ItemsPast(words)

@@ -140,6 +140,7 @@ public struct JournalFold {
     private mutating func end(_ ref: TaskRef, _ line: EventLine) {
         let state = line["state"].flatMap { TaskState(word: $0) }
         guard ref.task == nil else {
+            noteResult(ref, line, state)
             return update(ref) { past in
                 past.attempt = max(past.attempt, line.number("a") ?? past.attempt)
                 past.isOpen = false
@@ -162,6 +163,15 @@ public struct JournalFold {
             runs[ref.run]?.isCancelled = false
         } else {
             runs[ref.run] = nil
+        }
+    }
+
+    // What the last attempt left; the end that its subtasks decide says nothing of it.
+    private mutating func noteResult(_ ref: TaskRef, _ line: EventLine, _ state: TaskState?) {
+        guard let task = ref.task, ref.item == nil, line["a"] != nil else { return }
+        let left = state == .success ? ResultPlace(line) : nil
+        if left != nil || runs[ref.run]?.left[task] != nil {
+            runs[ref.run, default: RunPast()].left[task] = left
         }
     }
 

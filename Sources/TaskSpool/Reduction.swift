@@ -8,17 +8,22 @@ public enum Reduction {
     ///
     /// - Parameters:
     ///   - results: final states by task number.
+    ///   - left: what tasks left: what remains carries what it is to be given.
     ///   - items: what became of items, by task number: of an array those that did not succeed.
     public static func reduce(
-        _ plan: Plan, _ results: [Int: TaskState], _ items: [Int: ItemStates] = [:]
+        _ plan: Plan, _ results: [Int: TaskState], _ items: [Int: ItemStates] = [:],
+        _ left: [Int: ResultPlace] = [:]
     ) -> Plan {
         let again = plan.tasks.filter { results[$0.number] != .success }
         if again.isEmpty { return plan }
-        let whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again)
+        let whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again, left)
         return whole.items.isEmpty ? whole : reduce(whole, items)
     }
 
-    private static func reduce(_ plan: Plan, to again: [PlanTask]) -> Plan {
+    private static func reduce(
+        _ plan: Plan, to chosen: [PlanTask], _ left: [Int: ResultPlace]
+    ) -> Plan {
+        let again = carrying(left, chosen, of: plan)
         let kept = Set(again.map(\.number))
         let files = Set(again.flatMap { $0.spec[.file].map { String($0.suffix(64)) } })
         return Plan(
@@ -32,6 +37,24 @@ public enum Reduction {
                 case .unit, .dropin: true
                 }
             })
+    }
+
+    private static func carrying(
+        _ left: [Int: ResultPlace], _ chosen: [PlanTask], of plan: Plan
+    ) -> [PlanTask] {
+        if left.isEmpty { return chosen }
+        let kept = Set(chosen.map(\.number))
+        let names = Dictionary(uniqueKeysWithValues: plan.tasks.map { ($0.number, $0.spec.name) })
+        var inputs: [Int: [String]] = [:]
+        for edge in plan.edges where edge.kind != .fail && !kept.contains(edge.from) {
+            guard let result = left[edge.from], let name = names[edge.from] else { continue }
+            inputs[edge.to, default: []].append(NamedResult(name: name, result: result).text)
+        }
+        return chosen.map { task in
+            var own = task
+            own.spec[.input] += inputs[task.number] ?? []
+            return own
+        }
     }
 
     /// Items that succeeded are left out, with their lines; those that were not asked for come back.

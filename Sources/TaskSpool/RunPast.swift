@@ -27,6 +27,8 @@ public struct RunPast: Equatable, Sendable {
     public var kin: Kin?
     /// The subtasks of its tasks, by task: the ended ones, too.
     public var children: [Int: [TaskID: Subtask]] = [:]
+    /// What its tasks left, by task, of all generations.
+    public var left: [Int: ResultPlace] = [:]
     /// Results of earlier generations: what succeeded is not in the plan of a later one.
     public var earlier: [Int: TaskState] = [:]
     public var earlierItems: [Int: ItemStates] = [:]

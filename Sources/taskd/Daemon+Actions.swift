@@ -119,6 +119,8 @@ extension Daemon {
             line.set("g", String(generation))
         }
         append(line)
+        if line["final"] == "yes" || line["wait"] == "yes" { noteResult(ref, line) }
+        syncLater(line)
         if line["final"] == "yes" {
             note(ref, line["state"].flatMap { TaskState(word: $0) } ?? .failure)
         }

@@ -173,6 +173,7 @@ extension Daemon {
             past.generation = run.file.generation
             past.accept = EventLine(0, .accept, id.description, [.init("name", run.name)])
             past.kin = run.kin
+            past.left = run.left
             for (task, children) in engine.children(of: id) {
                 past.children[task] = Dictionary(uniqueKeysWithValues: children.map { ($0.id, $0) })
             }

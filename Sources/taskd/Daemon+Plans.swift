@@ -34,15 +34,28 @@ extension Daemon {
         return read(id, run)
     }
 
-    /// Whether what an attempt needs of its plan can be read.
-    private func planAndText(of ref: TaskRef) -> Found {
+    /// Whether an attempt that could not be handed over can be now.
+    private enum Needs {
+        case met
+        case unmet(Found)
+        /// A result that it is to be given is not there any more.
+        case withoutInput(String)
+    }
+
+    private func needs(of ref: TaskRef) -> Needs {
         let found = plan(of: ref.run)
-        guard case .plan(let plan) = found else { return found }
+        guard case .plan(let plan) = found else { return .unmet(found) }
         switch itemText(of: ref, plan) {
-        case .text: return found
-        case .notNow(let why): return .notNow(why)
-        case .removed: return .removed
-        case .damaged: return .damaged
+        case .text: break
+        case .notNow(let why): return .unmet(.notNow(why))
+        case .removed: return .unmet(.removed)
+        case .damaged: return .unmet(.damaged)
+        }
+        guard let task = ref.task.flatMap({ runs[ref.run]?.task($0) }) else { return .met }
+        switch inputs(of: task, in: ref.run) {
+        case .blobs: return .met
+        case .notNow(let why): return .unmet(.notNow(why))
+        case .gone(let why): return .withoutInput(why)
         }
     }
 
@@ -110,17 +123,18 @@ extension Daemon {
                 continue
             }
             guard pool.sent[ref] == attempt else { continue }
-            switch planAndText(of: ref) {
-            case .plan: openGate(ref, attempt)
-            case .notNow(let why):
+            switch needs(of: ref) {
+            case .met, .unmet(.plan): openGate(ref, attempt)
+            case .unmet(.notNow(let why)):
                 if readAgain == 0 {
                     report.error(
-                        "unable to read the plan of \(ref.run): \(why), it is tried each second")
+                        "unable to read what \(ref) needs: \(why), it is tried each second")
                 }
                 readAgain = Clock.boot() + 1_000_000
                 later.append((ref, attempt))
-            case .removed: endRemoved(ref, attempt)
-            case .damaged: endDamaged(ref, attempt)
+            case .unmet(.removed): endRemoved(ref, attempt)
+            case .unmet(.damaged): endDamaged(ref, attempt)
+            case .withoutInput(let why): endWithoutInput(ref, attempt, why)
             }
         }
         unreadable = later

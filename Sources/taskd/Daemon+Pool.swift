@@ -244,17 +244,21 @@ extension Daemon {
             pool.gated.insert(ref)
             return unreadable.append((ref, attempt))
         }
+        guard case .blobs(let inputs) = inputs(of: task, in: ref.run) else {
+            pool.gated.insert(ref)
+            return unreadable.append((ref, attempt))
+        }
         var fields: [UInt8] = []
         task.spec.append(to: &fields)
         let blobs = plan.files(of: task).map {
             PoolJob.Blob(name: $0.name, sha256: $0.digest, bytes: $0.bytes[...])
         }
         pool.jobSequence += 1
-        connection.send(
-            .run(
-                PoolJob(
-                    sequence: pool.jobSequence, ref: ref, attempt: attempt, name: task.spec.name,
-                    item: item, fields: fields.dropFirst(), blobs: blobs)))
+        var job = PoolJob(
+            sequence: pool.jobSequence, ref: ref, attempt: attempt, name: task.spec.name,
+            item: item, fields: fields.dropFirst(), blobs: blobs)
+        job.inputs = inputs
+        connection.send(.run(job))
     }
 
     /// Ends an attempt, wherever it is: not handed over yet, in the pool, or in a pool that is away.

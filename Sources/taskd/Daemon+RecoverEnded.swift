@@ -72,7 +72,7 @@ extension Daemon {
     ) throws(SpoolError) {
         let file = RunFileName(run: id, generation: past.generation)
         let there = PlanPlace(past.isHeld ? .hold : .ready, file)
-        let reduced = Reduction.reduce(plan, past.earlier, past.earlierItems)
+        let reduced = Reduction.reduce(plan, past.earlier, past.earlierItems, past.left)
         do {
             // Before it has the name of a retry: a crash between would leave one that runs everything.
             if reduced != plan {

@@ -236,6 +236,7 @@ extension Daemon {
             run.hadSubtasks.insert(TaskRef(run: id, task: task))
         }
         if !run.isSingle { (run.results, run.items) = (past.results, past.itemResults) }
+        for (task, result) in past.left { run.setLeft(result, by: task) }
         var input = RunInput(
             id: id, generation: place.file.generation, plan: suspect.plan, progress: progress)
         input.items = items

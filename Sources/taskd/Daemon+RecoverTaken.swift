@@ -121,7 +121,8 @@ extension Daemon {
         _ id: TaskID, _ plan: Plan, _ past: RunPast, as file: RunFileName
     ) throws(Errno) -> Plan {
         let reduced =
-            plan.isSingle ? plan : Reduction.reduce(plan, past.results, past.itemResults)
+            plan.isSingle
+            ? plan : Reduction.reduce(plan, past.results, past.itemResults, past.left)
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
         try spool.remove("\(id).full", .tmp)

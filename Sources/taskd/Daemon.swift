@@ -50,6 +50,8 @@ final class Daemon {
     var unwritten: [TaskID: String] = [:]
     /// Attempts to be started whose plan could not be read.
     var unreadable: [(ref: TaskRef, attempt: Int)] = []
+    /// Log segments with results of ends that are not durable yet.
+    var resultSegments: Set<SegmentName> = []
     /// When those that could not be read for now are tried again (CLOCK_BOOTTIME).
     var readAgain: Int64 = 0
     /// Runs that start-up could not read, and the one that is being tried; not before `unreadAt`
@@ -209,6 +211,7 @@ final class Daemon {
             if now && journal.needsSync
                 || journal.syncDeadline(now: boot, idle: idle).map({ $0 <= boot }) ?? false
             {
+                syncResults()
                 try journal.sync()
             }
             pausedUntil = 0

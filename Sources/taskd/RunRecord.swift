@@ -32,6 +32,10 @@ struct RunRecord {
     var cancelled: Set<TaskRef> = []
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
     var results: [Int: TaskState] = [:]
+    /// What tasks left on which others depend, by number.
+    private(set) var left: [Int: ResultPlace] = [:]
+    /// Edges by where they lead, once there is a result.
+    private var into: [PlanEdge] = []
     /// What became of the items of arrays that have ended, for the same.
     var items: [Int: ItemStates] = [:]
     /// Where its item lists are in its file, once one was needed.
@@ -59,6 +63,25 @@ struct RunRecord {
     func name(of number: Int) -> String? {
         if isSingle { return number == first ? taskName ?? name : nil }
         return task(number)?.spec.name
+    }
+
+    // MARK: Results
+
+    /// A task's process has ended: what it left takes the place of what an earlier attempt left.
+    mutating func setLeft(_ result: ResultPlace?, by task: Int) {
+        guard result != nil || left[task] != nil else { return }
+        if into.isEmpty { into = plan?.edges.sorted { ($0.to, $0.from) < ($1.to, $1.from) } ?? [] }
+        left[task] = result
+    }
+
+    /// The numbers of the tasks that a task follows, where one has left a result. O(log n).
+    func dependencies(of task: Int) -> [Int] {
+        var (low, high) = (0, into.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if into[middle].to < task { low = middle + 1 } else { high = middle }
+        }
+        return into[low...].prefix { $0.to == task && $0.kind != .fail }.map(\.from)
     }
 
     /// The task of that number, where the plan is in memory.

@@ -45,12 +45,19 @@ struct LogsCommand: ParsableCommand {
         help: ArgumentHelp("Only the last lines, and with -f what follows.", valueName: "lines"))
     var lines: Int?
 
+    @Flag(help: "Not its output: the result that its last attempt left, as it is.")
+    var result = false
+
     func validate() throws {
+        if result, follow || lines != nil || stream != .both {
+            throw ValidationError("--result goes with --attempt only.")
+        }
         if let lines, lines < 0 { throw ValidationError("--lines takes a number from 0 on.") }
     }
 
     func run() throws {
         let history = try History.open(question.spool.choice, for: reporter)
+        if result { return try ResultPrinter(self, history).run() }
         let session = try LogSession(self, history)
         do { try session.run() } catch { throw ToolError.reading(error) }
     }

@@ -36,6 +36,7 @@ struct StatusPage {
         text += times(arrays)
         text += try taskLines()
         if !arrays.isEmpty { text += try failedItems() }
+        text += try leftLine()
         text += try outputLines()
         if ref.task == nil, let name = run.name {
             let earlier = try history.countEarlier(named: name, than: run.id)
@@ -211,6 +212,18 @@ struct StatusPage {
             line += ": " + safe(message)
         }
         return line + "\n"
+    }
+
+    // What its task left for those that depend on it.
+    private func leftLine() throws -> String {
+        let task = ref.task == nil ? run.main.flatMap { TaskRef($0.id) } : ref
+        guard let task, let place = try history.result(of: task) else { return "" }
+        guard let directory = try? File.openDirectory(log) else { return "" }
+        let record = try? LogRecord.read(place, at: directory.number)
+        let size = record.map { "of \($0.payload.count) bytes" } ?? "that is gone"
+        return
+            "     Left: a result \(size) (task logs --result "
+            + "\(run.id.short).\(task.task ?? 0))\n"
     }
 
     // The end of what the run wrote, with its checks, as `tasklog logs` would show it.

@@ -52,7 +52,10 @@ extension Attempt {
         deadline = .max
         if !hasStarted { sessionStarted() }
         if dropped > 0 { reportDropped() }
-        let result = judge(decided ?? result)
+        var result = judge(decided ?? result)
+        if case .refused(let what)? = left, result.state == .success {
+            (result.state, result.reason, result.what) = (.failure, .limit, what)
+        }
         var line = LineBuilder("end", job.ref, attempt: job.attempt)
         Self.add(result, to: &line)
         line.field("us", Clock.boot() - began)
@@ -61,8 +64,15 @@ extension Attempt {
         if memory > 0 { line.field("mem", memory) }
         if let session { addJail(of: session, to: &line) }
         for place in logPlaces { line.field("log", place.text) }
+        if case .bytes(let bytes)? = left, result.state == .success { keep(bytes, &line) }
         session = nil
         executor.finished(self, slot, line.bytes, result)
+    }
+
+    private func keep(_ bytes: [UInt8], _ line: inout LineBuilder) {
+        guard let place = job.owner.sink.takeResult(bytes, of: self) else { return }
+        line.field("result", place.text)
+        line.field("digest", SHA256.hex(bytes))
     }
 
     /// What taskrun did, and what the kernel says of limits, weighs more than the exit status.

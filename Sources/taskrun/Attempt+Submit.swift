@@ -57,6 +57,7 @@ extension Attempt {
         deadline = .max
         // The subtasks of what is cancelled are too.
         if !(stopped?.isCancelled ?? false), !takeDrops(isLast: true) { return }
+        if result?.state == .success, stopped == nil { left = submit?.result() }
         closeSubmit()
         finish()
     }

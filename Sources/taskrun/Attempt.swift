@@ -39,6 +39,9 @@ final class Attempt: SessionDelegate {
     /// Nothing of its processes is left, and not all that it dropped is taken yet.
     var isCollecting = false
 
+    /// What its task left in `$TASK_RESULT`; nil for nothing.
+    var left: SubmitDirectory.Result?
+
     /// Why taskrun itself ends an attempt.
     enum Stop {
         /// It ran for so long, microseconds.

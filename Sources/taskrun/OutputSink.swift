@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import SystemPackage
+import TaskJournal
 import TaskModel
 
 /// Where the output of tasks goes.
@@ -8,12 +9,17 @@ protocol OutputSink: AnyObject {
     /// Bytes that a step of the attempt wrote to descriptor 1 or 2. Step 0 is the command, n the
     /// n-th check.
     func take(_ bytes: ArraySlice<UInt8>, of attempt: Attempt, step: Int, fd: Int)
+    /// The result of an attempt that succeeded.
+    ///
+    /// - Returns: where it lies; nil where this says nobody.
+    func takeResult(_ bytes: [UInt8], of attempt: Attempt) -> LogPlace?
     /// Takes no more just now: what tasks write is left in their pipes.
     var isFull: Bool { get }
 }
 
 extension OutputSink {
     var isFull: Bool { false }
+    func takeResult(_ bytes: [UInt8], of attempt: Attempt) -> LogPlace? { nil }
 }
 
 /// Output as event lines: `note RUN.K a=N what=output step=N fd=1|2 data=…`.

@@ -16,7 +16,8 @@ struct PoolRecipes {
 
     /// The recipe of another job.
     mutating func take(for job: PoolJob) throws(PoolFault) -> Recipe {
-        let bytes = job.fields.count + job.blobs.reduce(1024) { $0 + $1.bytes.count }
+        let bytes =
+            job.fields.count + (job.blobs + job.inputs).reduce(1024) { $0 + $1.bytes.count }
         guard owner.jobBytes + bytes <= PoolOwner.mostJobBytes else {
             throw PoolFault(
                 sentence:

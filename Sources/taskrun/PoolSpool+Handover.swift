@@ -65,14 +65,14 @@ extension PoolSpool {
         record.add("spool", index)
         record.add("state", state)
         let recipe = job.recipe
-        let blobs = recipe.files.map {
-            PoolJob.Blob(name: $0.path, sha256: $0.digest, bytes: $0.bytes[...])
+        func blobs(_ files: [JailFile]) -> [PoolJob.Blob] {
+            files.map { .init(name: $0.path, sha256: $0.digest, bytes: $0.bytes[...]) }
         }
-        let message = PoolMessage.run(
-            PoolJob(
-                sequence: 0, ref: job.ref, attempt: job.attempt, name: job.name, item: job.item,
-                fields: recipe.source[...], blobs: blobs))
-        record.add("message", message.bytes)
+        var own = PoolJob(
+            sequence: 0, ref: job.ref, attempt: job.attempt, name: job.name, item: job.item,
+            fields: recipe.source[...], blobs: blobs(recipe.files))
+        own.inputs = blobs(recipe.inputs)
+        record.add("message", PoolMessage.run(own).bytes)
         return record
     }
 

@@ -20,6 +20,8 @@ final class Recipe {
     var source: [UInt8] = []
     /// The carried files that its `file=` values name.
     let files: [JailFile]
+    /// What its tasks find in `$TASK_INPUTS`.
+    var inputs: [JailFile] = []
     let steps: [Step]
     /// In the words of its steps `%i` stands for the item, and `%%` for a percent sign.
     let hasMarks: Bool
@@ -121,6 +123,7 @@ final class Recipe {
             programs: steps.map { JailProgram(check: $0.check, arguments: $0.argv) },
             environment: TaskEnvironment.sharedInJail(spec), owner: owner.uid, files: files)
         request.hasSubmit = hasSubmit
+        request.inputs = inputs
         resolved = (request, now + 5_000_000)
         return request
     }

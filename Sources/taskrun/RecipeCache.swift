@@ -36,6 +36,7 @@ struct RecipeCache {
     mutating func recipe(for job: PoolJob) -> Recipe {
         // A copy: the slice would keep its whole packet.
         let key = Key(Array(job.fields), job.name, job.itemText)
+        if !job.inputs.isEmpty { return makeOwn(job, key) }
         if let recipe = known[key] { return recipe }
         let recipe = make(job, key.item)
         recipe.hasSubmit = true
@@ -53,6 +54,22 @@ struct RecipeCache {
             key.item.map { Recipe(task.spec, item: $0, files: files) }
             ?? Recipe(task.spec, files: files)
         return remember(recipe, as: key)
+    }
+
+    /// What it is given is its own: it is not remembered.
+    private func makeOwn(_ job: PoolJob, _ key: Key) -> Recipe {
+        guard job.inputs.reduce(0, { $0 + $1.bytes.count }) <= ResultPlace.largestInputs else {
+            return Recipe(
+                refusing: job.name,
+                "the results of its dependencies have more than \(ResultPlace.largestInputs) bytes")
+        }
+        let recipe = make(job, key.item)
+        recipe.hasSubmit = true
+        recipe.source = key.fields
+        recipe.inputs = job.inputs.map {
+            JailFile(path: $0.name, mode: 0o444, bytes: Array($0.bytes), digest: $0.sha256)
+        }
+        return recipe
     }
 
     private mutating func remember(_ recipe: Recipe, as key: Key) -> Recipe {

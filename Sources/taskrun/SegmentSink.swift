@@ -57,21 +57,31 @@ final class SegmentSink: OutputSink {
     }
 
     func take(_ bytes: ArraySlice<UInt8>, of attempt: Attempt, step: Int, fd: Int) {
-        guard let segment else { return }
-        let start = buffer.count
-        let record = LogRecord(
-            ref: attempt.job.ref, attempt: attempt.job.attempt, step: step, stream: fd,
-            microseconds: Clock.real(), payload: bytes)
-        record.append(to: &buffer)
-        let from = offset + Int64(start)
-        let end = offset + Int64(buffer.count)
-        if let last = attempt.logPlaces.last, last.segment == segment {
-            attempt.logPlaces[attempt.logPlaces.count - 1].length = end - last.offset
+        guard let place = append(bytes, of: attempt, step: step, stream: fd) else { return }
+        if let last = attempt.logPlaces.last, last.segment == place.segment {
+            attempt.logPlaces[attempt.logPlaces.count - 1].length =
+                place.offset + place.length - last.offset
         } else {
-            attempt.logPlaces.append(
-                LogPlace(segment: segment, offset: from, length: end - from))
+            attempt.logPlaces.append(place)
         }
         if buffer.count > 256 * 1024 { flush() }
+    }
+
+    func takeResult(_ bytes: [UInt8], of attempt: Attempt) -> LogPlace? {
+        append(bytes[...], of: attempt, step: 0, stream: LogRecord.result)
+    }
+
+    private func append(
+        _ bytes: ArraySlice<UInt8>, of attempt: Attempt, step: Int, stream: Int
+    ) -> LogPlace? {
+        guard let segment else { return nil }
+        let start = buffer.count
+        let record = LogRecord(
+            ref: attempt.job.ref, attempt: attempt.job.attempt, step: step, stream: stream,
+            microseconds: Clock.real(), payload: bytes)
+        record.append(to: &buffer)
+        return LogPlace(
+            segment: segment, offset: offset + Int64(start), length: Int64(buffer.count - start))
     }
 
     /// Hands all records to the kernel. On an error (a full disk) they are lost and counted: a task

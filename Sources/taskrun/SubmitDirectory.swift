@@ -2,6 +2,7 @@
 import Glibc
 import Linux
 import SystemPackage
+import TaskJail
 import TaskModel
 
 /// The directory of an attempt into which its task drops subtasks, by taskrun's own descriptor: it names
@@ -190,6 +191,39 @@ final class SubmitDirectory {
     private func refused(_ name: String, _ reason: String) -> Found? {
         refusals += 1
         return refusals > Self.mostRefusals ? nil : .refused(name: name, reason: reason)
+    }
+
+    // MARK: The result
+
+    /// What the task left as its result.
+    enum Result {
+        case bytes([UInt8])
+        case refused(String)
+    }
+
+    /// nil where it left none. Nothing of the task is alive.
+    func result() -> Result? {
+        do throws(Errno) {
+            let status = try File.status(JailRequest.result, at: number)
+            guard status.isRegular else {
+                return .refused("its result is \(status.kind): a regular file is wanted")
+            }
+            let file = try File.openBeneath(
+                JailRequest.result, at: number, flags: [.nonBlocking, .noFollow])
+            let size = try File.status(of: file.number).size
+            if size <= ResultPlace.largest,
+                let bytes = try File.readAll(file.number, limit: ResultPlace.largest)
+            {
+                return .bytes(bytes)
+            }
+            return .refused(
+                "its result has \(size) bytes: \(ResultPlace.largest) at most; what is larger belongs "
+                    + "into a file of which the result is the name")
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            return .refused("unable to read its result: \(error)")
+        }
     }
 
     // MARK: Answers

@@ -11,9 +11,14 @@ import Testing
             .init(name: "run me", sha256: "ab", bytes: Array("line\nblob file x y 3\n".utf8)[...]),
             .init(name: "e", sha256: "cd", bytes: []),
         ])
+    static let fed: PoolJob = {
+        var job = Self.job
+        job.inputs = [.init(name: "first", sha256: "ef", bytes: Array("a\n\0".utf8)[...])]
+        return job
+    }()
     static let all: [PoolMessage] = [
         .hello(version: 1, spool: nil), .hello(version: 1, spool: "/var/spool/a b"),
-        .log(segment: "1-0-1.open"), .run(job),
+        .log(segment: "1-0-1.open"), .run(job), .run(fed),
         .run(PoolJob(sequence: 0, ref: ref, attempt: 1, name: "x")),
         .kill(ref, attempt: 2, grace: 10_000_000), .ack(7), .drain, .sealed(bytes: 70_000),
         .child(ref, attempt: 2, file: "fetch@1.end", text: "state=success id=x\n"),
@@ -74,6 +79,10 @@ import Testing
         "run 1 0000000000000000000000000a.0 a=1 x blobs=9999\n",
         "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob file a b 9\nx\n",
         "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob file a b 1\nxy\n",
+        "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob other a b 1\nx\n",
+        "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob input .a b 1\nx\n",
+        "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob input ../a b 1\nx\n",
+        "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob input a%2fb b 1\nx\n",
         "run 1 0000000000000000000000000a.0 a=1 x blobs=1\nblob file a b 18446744073709551616\n",
     ])
     func refuses(text: String) {
@@ -91,6 +100,16 @@ import Testing
     func limitsAChildsText(length: Int, isTaken: Bool) {
         let message = PoolMessage.child(
             Self.ref, attempt: 1, file: "f", text: String(repeating: "t", count: length))
+        #expect((try? Self.messages(message.bytes)) == (isTaken ? [message] : nil))
+    }
+
+    @Test(arguments: [(ResultPlace.largest, true), (ResultPlace.largest + 1, false)])
+    func limitsAnInput(length: Int, isTaken: Bool) {
+        var job = Self.job
+        job.inputs = [
+            .init(name: "f", sha256: "ab", bytes: [UInt8](repeating: 7, count: length)[...])
+        ]
+        let message = PoolMessage.run(job)
         #expect((try? Self.messages(message.bytes)) == (isTaken ? [message] : nil))
     }
 

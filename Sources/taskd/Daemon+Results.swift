@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import SystemPackage
+import TaskJournal
+import TaskModel
+import TaskSpool
+
+/// `$TASK_RESULT` and `$TASK_INPUTS`: what a task left lies in the log; its place is in the journal, and
+/// stays known as long as the run lives.
+extension Daemon {
+    /// The last attempt of a task has ended, or its process has: what it left is the task's.
+    func noteResult(_ ref: TaskRef, _ end: EventLine) {
+        guard let task = ref.task, ref.item == nil, runs[ref.run]?.isSingle == false else { return }
+        let left = end["state"] == TaskState.success.word ? ResultPlace(end) : nil
+        runs[ref.run]?.setLeft(left, by: task)
+    }
+
+    /// An end that says where a result lies must not be more durable than the result.
+    func syncLater(_ end: EventLine) {
+        guard let place = end["result"].flatMap({ LogPlace($0) }) else { return }
+        resultSegments.insert(place.segment)
+    }
+
+    /// Before the journal's own sync. What cannot be synced is told: who reads it checks it.
+    func syncResults() {
+        if resultSegments.isEmpty { return }
+        for segment in resultSegments {
+            do throws(Errno) {
+                let file = try File.open(
+                    segment.stem + ".log", at: spool.number(.log), flags: .noFollow)
+                try File.syncData(file.number)
+            } catch {
+                report.error(
+                    "unable to sync log/\(segment).log: \(error), results in it may be lost at a "
+                        + "power failure")
+            }
+        }
+        resultSegments = []
+    }
+
+    /// What is to be had of the results that an attempt is given.
+    enum FoundInputs {
+        case blobs([PoolJob.Blob])
+        /// Descriptors or memory are short, or the disk failed.
+        case notNow(String)
+        /// It is not there any more, or there is too much; a sentence.
+        case gone(String)
+    }
+
+    /// The results of those that the task depends on, by their names. Those that left none, or whose
+    /// name no file can have, are left out.
+    func inputs(of task: PlanTask, in id: TaskID) -> FoundInputs {
+        var blobs: [PoolJob.Blob] = []
+        var size = 0
+        for input in namedInputs(of: task, in: id) where NamedResult.isFileName(input.name) {
+            switch read(input) {
+            case .blobs(let found):
+                size += found.reduce(0) { $0 + $1.bytes.count }
+                blobs += found
+            case let other: return other
+            }
+            if size > ResultPlace.largestInputs {
+                return .gone(
+                    "the results of its dependencies have more than "
+                        + "\(ResultPlace.largestInputs) bytes together")
+            }
+        }
+        return .blobs(blobs)
+    }
+
+    private func namedInputs(of task: PlanTask, in id: TaskID) -> [NamedResult] {
+        let carried = task.spec[.input].compactMap { NamedResult($0) }
+        guard let run = runs[id], !run.left.isEmpty else { return carried }
+        let own = run.dependencies(of: task.number).compactMap { number in
+            run.left[number].map { NamedResult(name: run.name(of: number) ?? "", result: $0) }
+        }
+        return carried.filter { one in !own.contains { $0.name == one.name } } + own
+    }
+
+    private func read(_ input: NamedResult) -> FoundInputs {
+        let lost = "the result of \(input.name) is not to be had any more: "
+        guard let place = LogPlace(input.result.place) else {
+            return .gone(lost + "\(input.result.place) is no place in a log")
+        }
+        do {
+            guard let record = try LogRecord.read(place, at: spool.number(.log)) else {
+                return .gone(lost + "log/\(place.segment).log is gone, or was damaged")
+            }
+            guard SHA256.hex(record.payload) == input.result.digest else {
+                return .gone(lost + "log/\(place.segment).log has other bytes in its place")
+            }
+            return .blobs([
+                .init(name: input.name, sha256: input.result.digest, bytes: record.payload)
+            ])
+        } catch {
+            return .notNow("unable to \(error.sentence)")
+        }
+    }
+
+    /// It cannot have what it depends on.
+    func endWithoutInput(_ ref: TaskRef, _ attempt: Int, _ why: String) {
+        pool.gated.remove(ref)
+        let fields: [EventLine.Field] = [
+            .init("a", String(attempt)), .init("state", TaskState.failure.word),
+            .init("reason", FailureReason.dependency.rawValue), .init("what", why),
+        ]
+        handle(EventLine(Clock.real(), .end, ref.description, named(ref, fields)))
+    }
+}
