@@ -12,6 +12,8 @@ public enum EngineEvent: Equatable, Sendable {
     /// The pool is there with so many slots and bytes of memory to promise, or gone (0 slots).
     case capacity(slots: Int, memory: Int64)
     case ended(TaskRef, attempt: Int, Outcome)
+    /// The attempt's process sleeps until these children have ended; nil: all that are open.
+    case sleeps(TaskRef, attempt: Int, on: Set<TaskID>?)
     /// Nobody saw the attempt's end, and it does not run any more.
     case lost(TaskRef, attempt: Int)
     /// Parks the run: what runs is killed, not counted.
@@ -57,6 +59,8 @@ public enum EngineAction: Equatable, Sendable {
     /// Hand the attempt to the pool.
     case start(TaskRef, attempt: Int)
     case kill(TaskRef, attempt: Int)
+    /// What the attempt slept for has ended, and a slot is its own again.
+    case wake(TaskRef, attempt: Int)
     /// What the attempt's end means for its task.
     case attemptEnded(TaskRef, attempt: Int, Verdict)
     /// Another attempt follows, not before `due`.

@@ -59,6 +59,9 @@ public struct FairShare<Owner: Hashable & Sendable>: Sendable {
         }
     }
 
+    /// A slot is free, whoever may have it.
+    public var hasRoom: Bool { running < slots }
+
     /// The owner whose task starts next; nil when nobody waits, or what is free is kept for others.
     public mutating func next(at now: Int64) -> Owner? {
         charge(until: now)

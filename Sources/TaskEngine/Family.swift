@@ -6,6 +6,8 @@ struct Family {
     private(set) var children: [TaskID: Subtask] = [:]
     /// How many have not ended.
     private(set) var open = 0
+    /// Those that its process sleeps for and that are open; nil where it does not sleep.
+    var awaited: Set<TaskID>?
     /// The task's process has ended: what it comes to once no child is open.
     var closing: Closing?
 
@@ -47,6 +49,7 @@ struct Family {
     }
 
     mutating func end(_ id: TaskID, _ state: TaskState, _ reason: FailureReason?) {
+        awaited?.remove(id)
         guard var child = children[id], child.isOpen else { return }
         (child.state, child.reason) = (state, reason)
         set(child)

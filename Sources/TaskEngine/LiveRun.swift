@@ -25,6 +25,19 @@ struct LiveTask {
     var waitingFor = 0
     /// Its owner wants it ended: the attempt that runs is its last.
     var isCancelled = false
+    /// Of one that runs.
+    var sleep = Sleep.awake
+
+    enum Sleep {
+        case awake
+        /// Its process waits for subtasks, without a slot.
+        case asleep
+        /// These have ended: it goes on once it has a slot.
+        case woken
+    }
+
+    /// It waits for a slot.
+    var mayStart: Bool { standing == .ready || sleep == .woken }
 
     var isFinal: Bool {
         if case .final = standing { return true }
@@ -51,6 +64,8 @@ struct LiveRun {
     var waitingForTime = 0
     /// How many tasks wait for their children.
     var closing: Int32 = 0
+    /// How many tasks that run are without a slot.
+    var asleep: Int32 = 0
     /// Whether a task of it has had children.
     var hasFamilies = false
     var isHeld = false
@@ -110,6 +125,9 @@ struct LiveRun {
 
     /// Whether the task at a place has items.
     func isArray(_ place: Int) -> Bool { !arrays.isEmpty && arrays.keys.contains(place) }
+
+    /// All that is open of it waits for subtasks.
+    var rests: Bool { closing + asleep > 0 && Int(closing + asleep) == open }
 
     /// Something of it waits for nothing but slots.
     var hasStartable: Bool {

@@ -104,8 +104,12 @@ extension TaskEngine {
 
     mutating func stop(_ task: Int, in run: inout LiveRun) {
         run.running -= 1
-        running -= 1
-        give(run.tasks[task].input)
+        if run.tasks[task].sleep == .awake {
+            running -= 1
+            give(run.tasks[task].input)
+        } else {
+            riseFromSleep(task, in: &run)
+        }
         endProbation(of: run.ref(task))
     }
 

@@ -63,6 +63,7 @@ extension TaskEngine {
             for id in family.openChildren where index[id] == nil && !built.contains(id) {
                 families[parent]?.end(id, .cancelled, nil)
             }
+            awaken(parent)
             if family.closing != nil { familySteps.append(.decide(parent)) }
             if !takesChildren(parent) { cancelChildren(of: parent) }
         }
@@ -76,7 +77,7 @@ extension TaskEngine {
     }
 
     /// The slot and place of a task that has not ended.
-    private func openTask(_ ref: TaskRef) -> (Int, Int)? {
+    func openTask(_ ref: TaskRef) -> (Int, Int)? {
         guard ref.item == nil, let number = ref.task, let slot = index[ref.run],
             let run = slots[slot].run, let task = run.place(of: number), !run.tasks[task].isFinal
         else { return nil }
@@ -143,6 +144,7 @@ extension TaskEngine {
             case .decide(let parent): decide(parent, at: now)
             case .ended(let parent, let child, let state, let reason):
                 families[parent]?.end(child, state, reason)
+                awaken(parent)
                 decide(parent, at: now)
             }
             next += 1

@@ -74,10 +74,14 @@ extension TaskEngine {
     }
 
     mutating func forget(_ id: TaskID) {
-        guard let slot = index[id], let run = slots[slot].run else { return }
+        guard let slot = index[id], var run = slots[slot].run else { return }
         for task in run.tasks.indices where run.tasks[task].standing == .running {
             let ref = run.ref(task)
-            orphans[ref] = run.tasks[task].input
+            if run.tasks[task].sleep == .awake {
+                orphans[ref] = run.tasks[task].input
+            } else {
+                riseFromSleep(task, in: &run)
+            }
             actions.append(.kill(ref, attempt: run.tasks[task].attempt))
         }
         orphanItems(of: run)
@@ -127,7 +131,7 @@ extension TaskEngine {
     mutating func place(_ run: inout LiveRun, slot: Int) {
         let wanted: Placement
         let waitsForTime = run.running == 0 && run.waitingForTime > 0 && !run.hasStartable
-        rest(&run, run.isHeld || waitsForTime || run.closing > 0 && run.closing == run.open)
+        rest(&run, run.isHeld || waitsForTime || run.rests)
         if run.isHeld {
             wanted = .hold
         } else if run.running > 0 || run.closing > 0 {

@@ -60,7 +60,7 @@ extension TaskEngine {
             guard let run else { continue }
             ready.insert(entry)
             rest(entry.slot, run.isHeld)
-            if !run.isHeld, run.tasks[entry.task].standing == .ready { taken += 1 }
+            if !run.isHeld, run.tasks[entry.task].mayStart { taken += 1 }
         }
         if let left = semaphores[name], left.holders == 0, left.waiting.isEmpty {
             semaphores[name] = nil

@@ -44,19 +44,27 @@ extension TaskEngine {
                 return
             }
             guard slots[entry.slot].stamp == entry.stamp, let run = slots[entry.slot].run,
-                run.tasks[entry.task].standing == .ready, !run.isHeld
+                run.tasks[entry.task].mayStart, !run.isHeld
             else {
                 ready.removeMin()
                 freeContended()
                 continue
             }
             let task = run.tasks[entry.task]
-            switch admit(entry, task.input, losses: task.losses) {
+            let isSleeper = task.sleep == .woken
+            let admission =
+                isSleeper
+                ? readmit(entry, task.input) : admit(entry, task.input, losses: task.losses)
+            switch admission {
             case .blocked: return
             case .waits: continue
             case .starts: break
             }
             ready.removeMin()
+            if isSleeper {
+                goOn(entry)
+                continue
+            }
             if Self.isSuspect(losses: task.losses) {
                 beginProbation(of: run.ref(entry.task), at: now)
             }
@@ -85,9 +93,10 @@ extension TaskEngine {
         return .waits
     }
 
-    /// A limit larger than the machine is cut to the machine: such a task runs alone.
+    /// A limit larger than the machine is cut to the machine: such a task runs alone. What those that
+    /// sleep keep counts, but where nothing else runs: one of their subtasks always may.
     func fits(_ bytes: Int64) -> Bool {
-        promised == 0 || promised + min(bytes, memory) <= memory
+        promised == 0 || promised + keptAsleep + min(bytes, memory) <= memory
     }
 
     mutating func start(_ entry: ReadyEntry) {

@@ -39,8 +39,12 @@ public struct TaskEngine {
     var capacity = 0
     var memory: Int64 = 0
     var promised: Int64 = 0
-    /// Attempts handed to the pool that have not ended.
+    /// Attempts handed to the pool that have not ended, and do not sleep.
     public internal(set) var running = 0
+    /// Attempts that sleep, or wait for a slot after that.
+    public internal(set) var asleep = 0
+    /// Bytes that those keep.
+    var keptAsleep: Int64 = 0
 
     /// - Parameter isGathering: runs of before a restart are accepted in any order, until `gathered`.
     public init(lookAhead: Int = 0, isGathering: Bool = false) {
@@ -113,6 +117,7 @@ public struct TaskEngine {
             } else {
                 end(ref, attempt, outcome, at: now)
             }
+        case .sleeps(let ref, let attempt, let awaited): sleep(ref, attempt, on: awaited)
         case .lost(let ref, let attempt):
             if isOrphan(ref) {
                 freeOrphan(ref)

@@ -175,7 +175,8 @@ final class EventIndexer {
     ) throws(HistoryError) -> TaskState? {
         if event.isVerb("start") { return try start(event, run, task) }
         if event.isVerb("end") { return try end(event, run, task) }
-        if event.isVerb("check") || event.isVerb("resume") { return .running }
+        if event.isVerb("check") { return .running }
+        if event.isVerb("resume") { return try set(event, .running) }
         if event.isVerb("retry") { return try retryTask(event, run) }
         if event.isVerb("skip") { return try skip(event, run, task) }
         if event.isVerb("lost") { return try lost(event) }

@@ -187,6 +187,9 @@ public final class Launcher {
         slots[index] = nil
     }
 
+    /// Ends the launcher of a slot that has no attempt, and is not used for now.
+    public func retire(slot index: Int) { drop(index) }
+
     /// Ends the launchers of slots without an attempt and removes their cgroups.
     func retireIdle(_ busy: Set<Int>) {
         for index in Array(slots.keys) where !busy.contains(index) { drop(index) }

@@ -27,6 +27,9 @@ public enum PoolMessage: Equatable, Sendable {
     /// What became of a subtask: a file (`NAME.end`, `NAME.reason`) for the attempt that dropped it,
     /// which replaces one of that name. An unknown attempt is no error; the same one may come again.
     case child(TaskRef, attempt: Int, file: String, text: String)
+    /// What the attempt sleeps for has ended, and a slot is its own again: it goes on. Or it can't sleep
+    /// for that, for a reason. One that does not sleep is no error.
+    case wake(TaskRef, attempt: Int, reason: String?)
     /// No further jobs: the pool ends when all is done and acknowledged.
     case drain
     /// A message longer than a packet: its bytes are in a sealed memfd that comes with the packet.
@@ -124,6 +127,9 @@ extension PoolMessage {
             Self.appendAttempt("child ", ref, attempt, to: &bytes)
             Self.appendWord(file, to: &bytes)
             Self.appendWord(text, to: &bytes)
+        case .wake(let ref, let attempt, let reason):
+            Self.appendAttempt("wake ", ref, attempt, to: &bytes)
+            if let reason { Self.appendWord(reason, to: &bytes) }
         case .drain:
             bytes.append(contentsOf: "drain".utf8)
         case .sealed(let count):

@@ -41,7 +41,7 @@ extension PoolMessage {
     }
 
     private enum Verb: String {
-        case run, event, ack, kill, running, slots, hello, log, child, drain, sealed
+        case run, event, ack, kill, running, slots, hello, log, child, wake, drain, sealed
         init?(bytes: ArraySlice<UInt8>) {
             if bytes.count > 8 { return nil }
             self.init(rawValue: String(decoding: bytes, as: UTF8.self))
@@ -73,6 +73,13 @@ extension PoolMessage {
                 words.rest.count <= EventLine.longest, let text = words.text()
             else { return nil }
             return words.end(.child(ref, attempt: attempt, file: file, text: text))
+        case .wake:
+            guard let (ref, attempt) = words.attempt() else { return nil }
+            if words.rest.isEmpty { return .wake(ref, attempt: attempt, reason: nil) }
+            guard words.rest.count <= EventLine.longest, let reason = words.text() else {
+                return nil
+            }
+            return words.end(.wake(ref, attempt: attempt, reason: reason))
         case .ack: return words.number().flatMap { words.end(.ack($0)) }
         case .slots: return words.number().flatMap { words.end(.slots($0)) }
         case .sealed: return words.number().flatMap { words.end(.sealed(bytes: $0)) }

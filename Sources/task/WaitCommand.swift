@@ -10,7 +10,8 @@ struct WaitCommand: ManyOperands {
         discussion: """
             The status is that of the first, in the order of the arguments, that did not succeed: \
             its own, 124 when --timeout runs out, 75 when it is parked in hold. Ctrl-C does not \
-            touch the tasks.
+            touch the tasks. Within a task the names of subtasks that it has dropped, or none for \
+            all: it has no slot while it waits.
             """)
 
     @OptionGroup var spool: SpoolOptions
@@ -22,7 +23,7 @@ struct WaitCommand: ManyOperands {
     @Argument(
         help: ArgumentHelp("An id, the end of one, a unit's name, or last.", valueName: "run"),
         completion: .runs)
-    var runs: [String]
+    var runs: [String] = []
 
     var operandWords: [String] {
         get { runs }
@@ -30,14 +31,18 @@ struct WaitCommand: ManyOperands {
     }
 
     func validate() throws {
+        if runs.isEmpty, SubtaskDrops.place == nil {
+            throw ValidationError("Missing expected argument '<run> ...'")
+        }
         if let timeout, HumanText.parseSpan(timeout) == nil {
             throw ValidationError("'\(timeout)' is no span: 90, 2s, 1h 30min")
         }
     }
 
     func run() throws {
-        let waiting = try Waiting(spool.choice, runs)
         let end = timeout.flatMap { HumanText.parseSpan($0) }.map { Clock.boot() + $0 }
+        if let place = SubtaskDrops.place { return try waitForSubtasks(place, end) }
+        let waiting = try Waiting(spool.choice, runs)
         let isInTime = try waiting.wait(until: end)
         try waiting.makeDurable()
         if format.format != .table {
@@ -52,5 +57,15 @@ struct WaitCommand: ManyOperands {
             throw ExitCode(ExitStatus.timedOut)
         }
         throw ExitCode(waiting.status)
+    }
+
+    private func waitForSubtasks(_ place: String, _ end: Int64?) throws {
+        let waiting = try SubtaskWait(place, runs)
+        guard try waiting.wait(until: end) else {
+            reporter.error(
+                "unable to wait: more than \(timeout ?? "") have passed, the subtasks go on")
+            throw ExitCode(ExitStatus.timedOut)
+        }
+        throw ExitCode(try waiting.status())
     }
 }

@@ -17,6 +17,7 @@ extension Daemon {
         switch action {
         case .start(let ref, let attempt): start(ref, attempt)
         case .kill(let ref, let attempt): kill(ref, attempt)
+        case .wake(let ref, let attempt): wake(ref, attempt)
         case .attemptEnded(let ref, let attempt, let verdict):
             endAttempt(ref, attempt, verdict, line)
         case .retry(let ref, let attempt, let due):

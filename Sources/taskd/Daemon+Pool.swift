@@ -132,7 +132,7 @@ extension Daemon {
             }
         case .event(let sequence, let line): take(sequence, line)
         case .slots(let count): completeTable(count)
-        case .log, .run, .kill, .ack, .child, .drain, .sealed:
+        case .log, .run, .kill, .ack, .child, .wake, .drain, .sealed:
             report.warning("the pool sent a message of the wrong direction: it is ignored")
         }
     }
@@ -174,6 +174,7 @@ extension Daemon {
             pool.forget(ref)
             engine.handle(.ended(ref, attempt: attempt, outcome(of: line)), at: now())
             perform(engine.takeActions(), for: line)
+        case .wait: takeWait(line, of: ref, attempt)
         case .note where line["what"] == "submit": takeSubtask(line, of: ref, attempt)
         default: append(line)
         }

@@ -22,6 +22,7 @@ extension Attempt {
         record.add("output", mayHaveOutput ? 1 : 0)
         record.add("deadline", deadline)
         for place in logPlaces { record.add("place", place.text) }
+        handOverSleep(&record)
         switch stopped {
         case .timeout(let span): record.add("timeout", span)
         case .output: record.add("stopped", "output")
@@ -38,7 +39,7 @@ extension Attempt {
     /// Goes on with an attempt that an earlier program began; where that can't be, its end says so.
     static func resume(_ record: HandoverTable.Record, _ job: Job, _ executor: Executor) {
         let pipes = record.texts("pipe").compactMap { Int32($0) }
-        guard let index: Int = record.number("slot"), executor.slots.indices.contains(index),
+        guard let index: Int = record.number("slot"), executor.hasSlot(index),
             pipes.count == 4, executor.slots[index].attempt == nil
         else { return executor.submit(job) }
         let slot = executor.slots[index]
@@ -76,6 +77,7 @@ extension Attempt {
         case "cancelled": stopped = .cancelled
         default: break
         }
+        restoreSleep(record)
     }
 
     private func resumeSession(_ record: HandoverTable.Record) {

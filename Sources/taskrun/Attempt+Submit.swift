@@ -81,7 +81,9 @@ extension Attempt {
             submit.watch = executor.submitWatch?.add(submit.directory, self)
         }
         submit.beginPass()
-        if submit.take(room: room, isLast: isLast, report) {
+        let hasFoundAll = submit.take(room: room, isLast: isLast, report)
+        if !isLast { lookForWait() }
+        if hasFoundAll {
             if !isLast, submit.watch == nil { submitAt = Clock.boot() + Self.poll }
             return true
         }

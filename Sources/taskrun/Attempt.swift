@@ -39,6 +39,11 @@ final class Attempt: SessionDelegate {
     /// Nothing of its processes is left, and not all that it dropped is taken yet.
     var isCollecting = false
 
+    /// While its task waits for subtasks.
+    var sleep: Sleep?
+    /// How long it has slept, microseconds.
+    var slept: Int64 = 0
+
     /// What its task left in `$TASK_RESULT`; nil for nothing.
     var left: SubmitDirectory.Result?
 
@@ -239,7 +244,7 @@ final class Attempt: SessionDelegate {
     /// The deadline has passed.
     private func due() {
         if stopped == nil {
-            stop(.timeout(Clock.boot() - began), grace: recipe.stopGrace)
+            stop(.timeout(Clock.boot() - began - slept), grace: recipe.stopGrace)
         } else if !isKilled {
             isKilled = true
             deadline = .max

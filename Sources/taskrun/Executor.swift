@@ -14,7 +14,13 @@ final class Executor {
     /// nil: what tasks drop is looked for from time to time.
     private(set) lazy var submitWatch = try? SubmitWatch(loop)
     private(set) var slots: [Slot] = []
+    /// Attempts that may be awake at once.
+    let capacity: Int
     private var free: [Int] = []
+    /// Slots that stand in for those of attempts that sleep, without a launcher of their own for now.
+    private var spare: [Int] = []
+    /// Attempts that are to go on once there is a slot.
+    private var waking: Deque<Attempt> = []
     /// Jobs that wait, by account.
     private var queues: [UInt32: Deque<Job>] = [:]
     private var share: FairShare<UInt32>
@@ -27,13 +33,16 @@ final class Executor {
         share = FairShare(slots: count)
         null = try File.open("/dev/null", flags: .readWrite)
         root = try File.open("/", flags: [.path, .directory])
-        for index in 0..<count {
-            slots.append(Slot(index: index, null: null.number, root: root.number))
-        }
+        capacity = count
+        for _ in 0..<count { addSlot() }
         free = Array((0..<count).reversed())
     }
 
-    var running: Int { slots.count - free.count }
+    private func addSlot() {
+        slots.append(Slot(index: slots.count, null: null.number, root: root.number))
+    }
+
+    var running: Int { slots.count - free.count - spare.count }
     var queued: Int { queues.values.reduce(0) { $0 + $1.count } }
 
     /// Queues a job before those of lower priority of its account; `fill` starts it.
@@ -59,10 +68,9 @@ final class Executor {
         for (account, queue) in queues {
             share.set(account, waits: queue.first.map { !$0.owner.isBlocked } ?? false, at: now)
         }
-        while let index = free.last, let account = share.next(at: now), let job = take(account, now)
-        {
-            free.removeLast()
-            let slot = slots[index]
+        wakeSleepers(now)
+        while let account = share.next(at: now), let job = take(account, now) {
+            let slot = vacantSlot()
             let attempt = Attempt(job, slot: slot, executor: self)
             slot.attempt = attempt
             share.started(account, at: now)
@@ -91,16 +99,58 @@ final class Executor {
 
     /// No room for a process or a descriptor just now: no attempt was made, the job waits.
     func putBack(_ job: Job, _ slot: Slot) {
-        vacate(slot, job)
+        vacate(slot, job, isAsleep: false)
         queues[job.owner.account, default: []].prepend(job)
         retryAt = Clock.boot() + 100_000
     }
 
-    private func vacate(_ slot: Slot, _ job: Job) {
+    private func vacate(_ slot: Slot, _ job: Job, isAsleep: Bool) {
         slot.attempt = nil
         slot.close(in: loop)
         free.append(slot.index)
-        share.ended(job.owner.account, at: Clock.boot())
+        if !isAsleep { share.ended(job.owner.account, at: Clock.boot()) }
+        trim()
+    }
+
+    // MARK: Attempts that sleep
+
+    private func vacantSlot() -> Slot {
+        if let index = free.popLast() ?? spare.popLast() { return slots[index] }
+        addSlot()
+        return slots[slots.count - 1]
+    }
+
+    /// As many launchers as slots wait for work, and no more.
+    private func trim() {
+        guard free.count > capacity, let last = free.max() else { return }
+        free.removeAll { $0 == last }
+        spare.append(last)
+        jails.retire(slot: last)
+    }
+
+    /// Its slot is another's.
+    func fellAsleep(_ attempt: Attempt) {
+        share.ended(attempt.job.owner.account, at: Clock.boot())
+    }
+
+    /// It goes on before any job begins.
+    func wantsToGoOn(_ attempt: Attempt) { waking.append(attempt) }
+
+    private func wakeSleepers(_ now: Int64) {
+        while share.hasRoom, let attempt = waking.popFirst() {
+            share.started(attempt.job.owner.account, at: now)
+            attempt.goOn()
+        }
+    }
+
+    /// Whether there is a slot of that number, by now.
+    func hasSlot(_ index: Int) -> Bool {
+        guard (0..<PoolOwner.mostJobs).contains(index) else { return false }
+        while slots.count <= index {
+            spare.append(slots.count)
+            addSlot()
+        }
+        return true
     }
 
     // MARK: Another program goes on
@@ -113,6 +163,7 @@ final class Executor {
     /// A free slot's place is taken by an attempt that an earlier program began.
     func adopt(_ attempt: Attempt) {
         free.removeAll { $0 == attempt.slot.index }
+        spare.removeAll { $0 == attempt.slot.index }
         attempt.slot.attempt = attempt
         share.started(attempt.job.owner.account, at: Clock.boot())
     }
@@ -183,7 +234,11 @@ final class Executor {
     }
 
     func finished(_ attempt: Attempt, _ slot: Slot, _ line: [UInt8], _ result: AttemptResult) {
-        vacate(slot, attempt.job)
+        vacate(slot, attempt.job, isAsleep: attempt.sleep != nil)
+        if attempt.sleep != nil {
+            waking.removeAll { $0 === attempt }
+            attempt.job.owner.woke(attempt.job)
+        }
         attempt.job.owner.ended(attempt.job, line, result)
     }
 }

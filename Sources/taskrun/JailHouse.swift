@@ -84,6 +84,8 @@ final class JailHouse {
         }
     }
 
+    func retire(slot index: Int) { launcher?.retire(slot: index) }
+
     // MARK: Another program goes on
 
     func handOver(busy: Set<Int>) -> (launcher: LauncherHandover, slots: [SlotHandover])? {

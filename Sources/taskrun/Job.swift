@@ -43,6 +43,10 @@ protocol AttemptOwner: AnyObject {
     func report(_ line: [UInt8])
     /// Its task dropped a subtask: it is told before the attempt's end, and until it is acknowledged.
     func submitted(_ job: Job, _ line: [UInt8])
+    /// Its task sleeps until subtasks have ended: it is told as the drops before it are, and to each
+    /// connection until it wakes.
+    func sleeps(_ job: Job, _ line: [UInt8])
+    func woke(_ job: Job)
     /// Bytes of such lines that are not acknowledged.
     func unacknowledged(_ job: Job) -> Int
     /// The attempt ended; nothing of it is left. The line has no `final=`.
@@ -53,6 +57,8 @@ extension AttemptOwner {
     var account: UInt32 { 0 }
     var isBlocked: Bool { false }
     func submitted(_ job: Job, _ line: [UInt8]) { report(line) }
+    func sleeps(_ job: Job, _ line: [UInt8]) {}
+    func woke(_ job: Job) {}
     func unacknowledged(_ job: Job) -> Int { 0 }
 }
 

@@ -16,6 +16,8 @@ struct KeptEvents {
         case end(AttemptKey)
         /// This attempt's task dropped a subtask.
         case submit(AttemptKey)
+        /// This attempt sleeps.
+        case wait(AttemptKey)
         case other
     }
 
@@ -54,7 +56,7 @@ struct KeptEvents {
         switch event.about {
         case .end(let key): ends.insert(key)
         case .submit(let key): submitted[key, default: 0] += event.line.count
-        case .other: break
+        case .wait, .other: break
         }
         cost += event.cost
         events.append(event)
@@ -95,12 +97,26 @@ struct KeptEvents {
                 waited.insert(key)
                 let left = bytesSubmitted(by: key) - first.line.count
                 submitted[key] = left > 0 ? left : nil
-            case .other: break
+            case .wait, .other: break
             }
             cost -= first.cost
             events.removeFirst()
         }
         return waited
+    }
+
+    /// Whether it is still to be told that the attempt sleeps.
+    func hasWait(of key: AttemptKey) -> Bool {
+        events.contains { event in
+            if case .wait(let own) = event.about { own == key } else { false }
+        }
+    }
+
+    /// It does not sleep any more: that it did is not told again.
+    mutating func forgetWait(of key: AttemptKey) {
+        remove { event in
+            if case .wait(let own) = event.about { own == key } else { false }
+        }
     }
 
     private mutating func remove(where isGone: (Event) -> Bool) {

@@ -131,7 +131,7 @@ final class PlanRun: AttemptOwner {
             case .itemsEnded(let ref, let result): itemsEnded(ref, result)
             case .runEnded(_, let state, let reason, let because):
                 runEnded(state, reason, because)
-            case .place, .parked:
+            case .place, .parked, .wake:
                 break
             }
         }

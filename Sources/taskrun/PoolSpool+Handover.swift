@@ -55,6 +55,7 @@ extension PoolSpool {
         switch event.about {
         case .end(let key): add("end", key)
         case .submit(let key): add("submit", key)
+        case .wait(let key): add("wait", key)
         case .other: break
         }
         return record
@@ -90,7 +91,8 @@ extension PoolSpool {
             }
             return KeptEvents.Event(
                 sequence: event.number("sequence") ?? 0, line: event.bytes("line") ?? [],
-                about: key("end").map { .end($0) } ?? key("submit").map { .submit($0) } ?? .other)
+                about: key("end").map { .end($0) } ?? key("submit").map { .submit($0) }
+                    ?? key("wait").map { .wait($0) } ?? .other)
         }
         change { $0.resume(resumed, sequence: record.number("sequence") ?? 0) }
     }

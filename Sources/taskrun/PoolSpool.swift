@@ -46,9 +46,20 @@ final class PoolSpool: AttemptOwner {
         connection = new
         new.send(.hello(version: PoolMessage.version, spool: nil))
         for key in live { new.send(.running(key.ref, attempt: key.attempt)) }
+        tellSleepers()
         kept.restart()
         for event in kept.events { new.send(.event(event.sequence, line: event.line[...])) }
-        new.send(.slots(isRetiring ? 0 : executor.slots.count))
+        new.send(.slots(isRetiring ? 0 : executor.capacity))
+    }
+
+    // What sleeps is told to each, whoever has acknowledged it.
+    private func tellSleepers() {
+        for attempt in executor.slots.compactMap(\.attempt) {
+            guard let sleep = attempt.sleep, attempt.job.owner === self else { continue }
+            let key = AttemptKey(ref: attempt.job.ref, attempt: attempt.job.attempt)
+            if kept.hasWait(of: key) { continue }
+            change { _ = $0.append(sleep.line, .wait(key), isConnected: false) }
+        }
     }
 
     /// No further jobs: what was accepted is done.
@@ -74,6 +85,8 @@ final class PoolSpool: AttemptOwner {
         case .ack(let number): acknowledge(number)
         case .child(let ref, let attempt, let file, let text):
             running(AttemptKey(ref: ref, attempt: attempt))?.put(file, text)
+        case .wake(let ref, let attempt, let reason):
+            running(AttemptKey(ref: ref, attempt: attempt))?.wakeUp(reason)
         case .drain: isDraining = true
         case .hello: throw PoolFault(sentence: "a second hello")
         case .running, .event, .slots, .sealed:
@@ -138,6 +151,15 @@ final class PoolSpool: AttemptOwner {
 
     func submitted(_ job: Job, _ line: [UInt8]) {
         keep(line, .submit(AttemptKey(ref: job.ref, attempt: job.attempt)))
+    }
+
+    func sleeps(_ job: Job, _ line: [UInt8]) {
+        keep(line, .wait(AttemptKey(ref: job.ref, attempt: job.attempt)))
+    }
+
+    func woke(_ job: Job) {
+        let key = AttemptKey(ref: job.ref, attempt: job.attempt)
+        change { $0.forgetWait(of: key) }
     }
 
     func unacknowledged(_ job: Job) -> Int {

@@ -32,6 +32,8 @@ final class SubmitDirectory {
     var isStale = true
     /// A pass is under way.
     private(set) var isWithin = false
+    /// `.wait` was there when the pass began: what was dropped before it is found by it.
+    private(set) var hasWait = false
     private var names = DirectoryNames()
     private var hasTaken = false
     private var hasOddNames = false
@@ -48,6 +50,7 @@ final class SubmitDirectory {
     func beginPass() {
         if isWithin { return }
         (isWithin, isStale, hasTaken) = (true, false, false)
+        hasWait = (try? File.status(Self.wait, at: number)) != nil
         names.restart(number)
     }
 
@@ -191,6 +194,57 @@ final class SubmitDirectory {
     private func refused(_ name: String, _ reason: String) -> Found? {
         refusals += 1
         return refusals > Self.mostRefusals ? nil : .refused(name: name, reason: reason)
+    }
+
+    // MARK: Waiting
+
+    private static let wait = ".wait"
+
+    /// The names in `.wait`, one a line; none for all that were dropped.
+    ///
+    /// - Throws: a sentence.
+    func awaited() throws(Refusal) -> [String] {
+        let bytes: [UInt8]?
+        do throws(Errno) {
+            let status = try File.status(Self.wait, at: number)
+            bytes = status.isRegular ? try readWait() : nil
+        } catch {
+            throw Refusal(sentence: "unable to read .wait: \(error)")
+        }
+        if let bytes { return try names(in: bytes) }
+        throw Refusal(
+            sentence:
+                ".wait is no regular file of at most \(Self.longest) bytes: names, one a line")
+    }
+
+    private func readWait() throws(Errno) -> [UInt8]? {
+        let file = try File.openBeneath(Self.wait, at: number, flags: [.nonBlocking, .noFollow])
+        guard try File.status(of: file.number).isRegular else { return nil }
+        return try File.readAll(file.number, limit: Self.longest)
+    }
+
+    struct Refusal: Error {
+        var sentence: String
+    }
+
+    private func names(in bytes: [UInt8]) throws(Refusal) -> [String] {
+        var found: [String] = []
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            guard let name = Self.name(Array(line)), name.utf8.first != UInt8(ascii: ".") else {
+                let shown = SafeText.printable(String(decoding: line.prefix(128), as: UTF8.self))
+                throw Refusal(sentence: "\(shown) is no name of a drop: one a line is wanted")
+            }
+            found.append(name)
+        }
+        return found
+    }
+
+    /// Takes `.wait` away: whoever made it goes on. Where it could not be, a sentence says why.
+    func answerWait(_ reason: String?) {
+        let file = Self.wait + ".reason"
+        try? File.unlink(file, at: number)
+        if let reason { try? put(file, reason + "\n") }
+        try? File.unlink(Self.wait, at: number)
     }
 
     // MARK: The result

@@ -22,6 +22,7 @@ import Testing
         .run(PoolJob(sequence: 0, ref: ref, attempt: 1, name: "x")),
         .kill(ref, attempt: 2, grace: 10_000_000), .ack(7), .drain, .sealed(bytes: 70_000),
         .child(ref, attempt: 2, file: "fetch@1.end", text: "state=success id=x\n"),
+        .wake(ref, attempt: 1, reason: nil), .wake(ref, attempt: 2, reason: "no a b"),
         .running(ref, attempt: 1), .event(4, line: Array("17 end x.0 a=1".utf8)[...]), .slots(8),
     ]
 
@@ -72,6 +73,8 @@ import Testing
         "child 0000000000000000000000000a.0 a=1 ../f t\n",
         "child 0000000000000000000000000a.0 a=1 a/b t\n",
         "child 0000000000000000000000000a.0 a=1 a%2fb t\n",
+        "wake\n", "wake 0000000000000000000000000a a=1\n",
+        "wake 0000000000000000000000000a.0 a=1 x y\n",
         "event 1\n", "running 0000000000000000000000000a a=1\n",
         "running 0000000000000000000000000a.0 a=0\n",
         "run 1 0000000000000000000000000a.0 a=1\n",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subtasks on one slot: root 1 drops child 2, child 2 drops grandchild 3, root drops a second child 4 too. No program does
-   this yet: these are the rules for it. Attempts of 1 may die once and adopt their children; taskd may die between any two
+/* Subtasks on one slot: root 1 drops child 2, child 2 drops grandchild 3, root drops a second child 4 too.
+   Attempts of 1 may die once and adopt their children; taskd may die between any two
    steps; the owner may cancel the root. Rules, each left out by -DNO_…:
    GONE   `.wait` is answered by unlinking it, after a slot was given back (else: the parent wakes when NAME.end appears)
    SEQ    a drop is a numbered message, kept until acknowledged, before the parent's end in the same numbering
@@ -8,6 +8,7 @@
    REDO   a failed child that a later attempt drops again runs again as its next generation
    REFUSE a child whose parent is ended or cancelled ends at once as cancelled
    COUNT  the parent's end is decided only when its process ended and every acknowledged drop has its end
+   TELL   who sleeps the pool tells each taskd (else: the one that comes after a death never wakes it)
    Properties: no deadlock on one slot; a parent ends after its children; a cancelled tree starts nothing and ends; one end a
    generation; a retry can succeed. */
 #define N 5
@@ -17,6 +18,7 @@ byte st[N];                   /* 0 absent 1 drop on its way 2 ready 3 running 4 
 byte res[N];                  /* 0 none 1 success 2 failure 3 cancelled */
 byte stage[N];                /* of the process: 0 before the drops, 1 dropped, 2 waits, 3 goes on */
 bit sent[N], forgotten[N];    /* a drop not yet acknowledged by taskd; an ended child of which no trace is left */
+bit known[N];                 /* taskd knows that it sleeps */
 byte used, retries, deaths, finals[N], fails, i;
 bit cancelled, redo, calm;    /* calm: no more faults, so that what they would hide is seen */
 #define OPEN(p) ((par[2] == p && st[2] && st[2] != 7) || (par[3] == p && st[3] && st[3] != 7) || (par[4] == p && st[4] && st[4] != 7))
@@ -51,10 +53,10 @@ inline task(t) {
     :: d_step { st[t] == 5 && used < 1 -> used++; st[t] = 3; stage[t] = 3 }
     /* its process */
     :: d_step { st[t] == 3 && stage[t] == 0 && HASKIDS(t) -> stage[t] = 1; if :: t == 1 -> drop(1, 2); drop(1, 4) :: t == 2 -> drop(2, 3) :: else fi }
-    :: d_step { st[t] == 3 && stage[t] == 1 -> stage[t] = 2; st[t] = 4; used-- }                     /* .wait */
+    :: d_step { st[t] == 3 && stage[t] == 1 -> stage[t] = 2; st[t] = 4; known[t] = 1; used-- }                     /* .wait */
     :: d_step { st[t] == 3 && stage[t] == 1 -> stage[t] = 3 }                                       /* does not wait */
 #ifndef NO_GONE
-    :: d_step { st[t] == 4 && ALLENDED(t) -> st[t] = 5 }
+    :: d_step { st[t] == 4 && known[t] && ALLENDED(t) -> st[t] = 5 }
 #else
     /* one NAME.end appears: a slot comes back, but the process needs all of them and sleeps on */
     :: d_step { st[t] == 4 && ANYENDED(t) && used < 1 -> used++; st[t] = 3; stage[t] = 4 }
@@ -81,7 +83,11 @@ active proctype world() {
 #ifdef NO_KEEP
         if :: st[i] == 7 && res[i] == 1 -> forgotten[i] = 1 :: else fi;
 #endif
-        skip }; i = 0 }
+        skip };
+#ifdef NO_TELL
+        for (i : 1 .. 4) { known[i] = 0 };
+#endif
+        i = 0 }
     /* the owner cancels the root: its tree is killed; drops on their way arrive later */
     :: d_step { !calm && !cancelled && st[1] != 7 -> cancelled = 1;
         for (i : 1 .. 4) { if :: st[i] == 3 -> used--; st[i] = 6 :: st[i] == 2 || st[i] == 4 || st[i] == 5 -> st[i] = 6 :: else fi }; i = 0 }
