@@ -65,6 +65,19 @@ nothing=$(task submit "$TMP/nothing.task")
 exits "who has dropped nothing does not wait" 0 timeout 60 task wait "$nothing"
 like "and succeeds" "$(task logs "$nothing")" 'nothing 0'
 
+# ---- the examples
+
+for language in sh py pl c; do
+    case $language in py) tool=python3 ;; pl) tool=perl ;; c) tool=cc ;; *) tool="sh" ;; esac
+    if ! command -v "$tool" >/dev/null; then
+        echo "# without $tool: no example in $language"
+        continue
+    fi
+    example=$(task submit "$ROOT/Examples/subtasks/wait-$language.task")
+    exits "the example in $language ends" 0 timeout 60 task wait "$example"
+    is "it knows how its subtasks ended" "$(task logs "$example" | grep -c 'part[123].task state=success')" 3
+done
+
 # ---- its time stands still, its slot is another's
 
 unit long "$drop"'
