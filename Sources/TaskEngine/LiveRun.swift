@@ -175,7 +175,8 @@ struct LiveRun {
 }
 
 /// A place in the queue of tasks that may start: priority first, then age, then plan order. Subtasks
-/// have the age of their root: of one age the deeper goes first, so that a tree keeps few runs open.
+/// have the age of their root: of one age the deeper goes first, so that a tree keeps few runs open. For
+/// the same reason who has slept goes on before any other starts.
 struct ReadyEntry: Comparable {
     var priority: Int
     var id: TaskID
@@ -184,9 +185,12 @@ struct ReadyEntry: Comparable {
     var stamp: UInt32
     /// How far below its root.
     var depth: UInt32
+    /// It goes on, and does not start.
+    var hasSlept = false
 
     static func < (left: ReadyEntry, right: ReadyEntry) -> Bool {
         if left.priority != right.priority { return left.priority > right.priority }
+        if left.hasSlept != right.hasSlept { return left.hasSlept }
         if left.depth != right.depth, left.id.milliseconds == right.id.milliseconds {
             return left.depth > right.depth
         }

@@ -24,7 +24,8 @@ extension TaskEngine {
         ready.insert(
             ReadyEntry(
                 priority: run.tasks[task].input.priority, id: run.id, task: task, slot: slot,
-                stamp: slots[slot].stamp, depth: UInt32(clamping: run.kin?.depth ?? 0)))
+                stamp: slots[slot].stamp, depth: UInt32(clamping: run.kin?.depth ?? 0),
+                hasSlept: run.tasks[task].sleep == .woken))
     }
 
     mutating func waitUntil(
@@ -86,6 +87,8 @@ extension TaskEngine {
         if isSuspect, sitsOut(entry) { return .waits }
         // Neither waits in the pool for a slot: what is promised, and who is tried, runs.
         if isSuspect || input.memory > 0, running >= capacity { return .blocked }
+        // Nor does a subtask where others sleep: those that come may be deeper.
+        if entry.depth > 0, asleep > 0, running >= capacity { return .blocked }
         if input.memory > 0, !fits(input.memory) { return .blocked }
         guard let semaphore = input.semaphore, !hasRoom(semaphore) else { return .starts }
         ready.removeMin()

@@ -26,6 +26,9 @@ extension Daemon {
             return refuseWait(
                 ref, attempt, "\(error.name) is no subtask of this attempt: it has not dropped it")
         }
+        // What it has dropped gets its slot, not what is older and less deep: else a tree would grow in
+        // breadth, and each that waits keeps its processes.
+        if !built.isEmpty { settleJournal(force: true, now: true) }
         if isNews { append(line) }
         engine.handle(.sleeps(ref, attempt: attempt, on: awaited), at: now())
         perform(engine.takeActions())

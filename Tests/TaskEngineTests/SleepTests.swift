@@ -123,6 +123,30 @@ private func start(_ number: UInt64) -> EngineAction { .start(ref(number), attem
         #expect(dorm.isAtRest)
     }
 
+    /// A tree that waits keeps no more asleep than it is deep, whatever the ids of its tasks are.
+    @Test(arguments: [true, false]) func whoHasSleptGoesOnFirst(isLower: Bool) {
+        var dorm = Dormitory()
+        dorm.tell(.accepted(Dormitory.input(10)))
+        let (first, second): (UInt64, UInt64) = isLower ? (2, 3) : (3, 2)
+        for child in [first, second] {
+            let own = Subtask(id: id(child), name: "c\(child)", attempt: 1)
+            dorm.tell(.dropped(own, parent: ref(10)))
+        }
+        dorm.sleep(10)
+        // As their accepts become durable.
+        for child in [first, second] {
+            var own = Dormitory.input(child, under: 10)
+            own.kin = Kin(parent: ref(10), depth: 1)
+            dorm.tell(.accepted(own))
+        }
+        var last = Dormitory.input(1, under: first)
+        last.kin = Kin(parent: ref(first), depth: 2)
+        dorm.drop(1, from: first, last)
+        #expect(dorm.sleep(first).contains(start(1)))
+        #expect(dorm.end(1).contains(wake(first)))
+        #expect(dorm.end(first).contains(start(second)))
+    }
+
     @Test func itsSemaphoreIsItsChilds() {
         var dorm = Dormitory(slots: 2)
         dorm.tell(.accepted(Dormitory.input(1, semaphore: "s")))
