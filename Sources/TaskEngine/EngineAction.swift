@@ -105,7 +105,7 @@ public struct ItemsResult: Equatable, Sendable {
     public var state: TaskState
     public var reason: FailureReason?
     public var counts: ItemCounts
-    /// The first that failed.
+    /// Of those that failed the one with the lowest number.
     public var failure: ItemFailure?
     public var states: ItemStates
 

@@ -41,7 +41,7 @@ struct LiveItems {
     private(set) var running = 0
     private(set) var waiting = 0
     private(set) var counts = ItemCounts()
-    /// The first that failed, in the order of their ends.
+    /// Of those that failed the one with the lowest number, in whatever order they ended.
     private(set) var failure: ItemFailure?
     /// An entry of its task is in the queue, or waits for a semaphore.
     var isQueued = false
@@ -161,7 +161,7 @@ struct LiveItems {
         begun[item] = nil
         states[item] = .init(state)
         counts.conclude(states[item])
-        if state == .failure, failure == nil {
+        if state == .failure, item < failure?.item ?? .max {
             failure = ItemFailure(item: item, reason: reason ?? .exit)
         }
     }

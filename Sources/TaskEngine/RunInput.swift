@@ -139,7 +139,7 @@ public struct RunInput: Equatable, Sendable {
     public struct ItemsProgress: Equatable, Sendable {
         public var task: Int
         public var states: ItemStates
-        /// The first that failed, and why.
+        /// Of those that failed the one with the lowest number, and why.
         public var failure: ItemFailure?
         /// Items that have begun and not ended: `task` is the item's number.
         public var begun: [Progress]

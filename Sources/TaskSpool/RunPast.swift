@@ -55,7 +55,7 @@ public struct RunPast: Equatable, Sendable {
     public struct ItemsPast: Equatable, Sendable {
         public var states = ItemStates()
         public var begun: [Int: TaskPast] = [:]
-        /// The first that failed.
+        /// Of those that failed the one with the lowest number.
         public var failed: Int?
         public var reason: FailureReason?
 
@@ -83,7 +83,7 @@ public struct RunPast: Equatable, Sendable {
             if states[item] != .open || item >= PlanLimits.items { return }
             change(&begun[item, default: TaskPast()])
             guard let final = begun[item]?.final else { return }
-            if final == .failure, failed == nil {
+            if final == .failure, item < failed ?? .max {
                 failed = item
                 reason = begun[item]?.reason
             }

@@ -101,6 +101,14 @@ private let broken = Outcome.failure(.exit, exit: 1)
         #expect(bench.runState == .success)
     }
 
+    @Test func theLowestFailureIsToldInWhateverOrderTheyEnd() {
+        var bench = Bench(slots: 3, input([0..<3]))
+        bench.end(2, .failure(.oom, exit: nil))
+        bench.end(1, broken)
+        bench.end(0)
+        #expect(bench.result?.failure == ItemFailure(item: 1, reason: .exit))
+    }
+
     @Test func oneFailureStopsNoOtherAndFailsTheArray() {
         var bench = Bench(slots: 1, input([0..<3], then: ["b"]))
         bench.end(0, broken)
