@@ -36,6 +36,7 @@ extension CgroupSlot {
 
     /// Whether the next attempt may have it. A process counts for a moment after it was reaped.
     func isFree(but launcher: Int32) -> Bool {
+        if !release() { return false }
         for _ in 0..<50 {
             if isEmpty(but: launcher) ?? true { return true }
             cl_pause(100)
@@ -63,23 +64,38 @@ extension CgroupSlot {
     /// that it is born from was not killed as often (the kernel compares `kill_seq` of the two).
     func killAll(but launcher: Int32) {
         guard let place = population else { return }
-        if !isHoldingForks { holdForks(true, place) }
+        if !isHoldingForks { isHoldingForks = holdForks(true, place) }
         for pid in processes(but: launcher) { Self.kill(pid, ifIn: place.path) }
     }
 
-    /// Permits forks again, once it is empty.
-    func release() {
-        guard isHoldingForks, let place = population else { return }
-        holdForks(false, place)
+    /// Permits forks again, once it is empty: also where a task without a jail froze its own cgroup.
+    ///
+    /// - Returns: false where the kernel refuses. Nothing may be started in it then: what is born
+    ///   frozen never reaches exec, and vfork(2) holds the one that waits for that.
+    func release() -> Bool {
+        guard let place = population, isHoldingForks || isFrozen(place) else { return true }
+        isHoldingForks = !holdForks(false, place)
+        return !isHoldingForks
     }
 
-    private func holdForks(_ isOn: Bool, _ place: CgroupPlace) {
-        isHoldingForks = isOn
+    private func isFrozen(_ place: CgroupPlace) -> Bool {
+        place.isV2 && file(place.path + "/cgroup.events")?.number(after: "frozen ") == 1
+    }
+
+    /// Whether the program before held forks back: it may have handed over just then.
+    func resumeHold() {
+        guard let place = population else { return }
         if place.isV2 {
-            _ = Text.write(isOn ? "1" : "0", to: place.path + "/cgroup.freeze")
+            isHoldingForks = Text.read(place.path + "/cgroup.freeze") == "1"
         } else if let pids = controllers["pids"], !pids.isV2 {
-            _ = Text.write(isOn ? "0" : written(pids), to: pids.path + "/pids.max")
+            isHoldingForks = Text.read(pids.path + "/pids.max") == "0"
         }
+    }
+
+    private func holdForks(_ isOn: Bool, _ place: CgroupPlace) -> Bool {
+        if place.isV2 { return Text.write(isOn ? "1" : "0", to: place.path + "/cgroup.freeze") }
+        guard let pids = controllers["pids"], !pids.isV2 else { return false }
+        return Text.write(isOn ? "0" : written(pids), to: pids.path + "/pids.max")
     }
 
     // By descriptor, and only if it is still inside: the number may be another's by now.

@@ -149,6 +149,7 @@ final class CgroupSlot {
     }
 
     func resume(_ counters: [Int64]) {
+        resumeHold()
         guard counters.count == 8 else { return }
         before.oomKills = counters[0]
         before.forksRefused = counters[1]

@@ -57,6 +57,7 @@ public final class SlotGroup {
     /// SIGKILL to all inside; again until `isEmpty`.
     public func kill() { cgroups.killAll(but: launcher()) }
 
-    /// Ready for the next attempt, once it is empty.
-    public func release() { cgroups.release() }
+    /// Ready for the next step or attempt, once it is empty; false where the kernel refuses: then
+    /// nothing may be started in it.
+    public func release() -> Bool { cgroups.release() }
 }

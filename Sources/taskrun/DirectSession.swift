@@ -160,7 +160,6 @@ final class DirectSession: Session {
             ended = nil
             nextLook = .max
             endingSince = nil
-            remains.release()  // a step may follow, and must not be born where all is held back
             if let failure = owner?.failure(step) {
                 delegate.sessionFailed(failure)
                 remains.end()

@@ -44,9 +44,11 @@ final class Remains {
         if let mark { orphans.setMain(pid, of: mark) }
     }
 
-    /// Whether nothing is left; what is left is killed on the way where that takes looking for it.
+    /// Whether nothing is left, and a step may follow; what is left is killed on the way where that
+    /// takes looking for it.
     var areGone: Bool {
-        if let group { return group.isEmpty }
+        // It must not be born where all is held back.
+        if let group { return group.isEmpty && group.release() }
         guard let mark else { return true }
         left = orphans.sweep(mark)
         return left.isEmpty
@@ -54,12 +56,8 @@ final class Remains {
 
     func kill() { group?.kill() }
 
-    /// Nothing is left: forks are no longer held back.
-    func release() { group?.release() }
-
     /// No step follows.
     func end() {
-        release()
         if let mark { orphans.end(mark) }
     }
 

@@ -174,6 +174,18 @@ class Case:
         with open(self.errors, "a") as errors:
             self.taskd = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
 
+    def standing(self, pid):
+        """What a process that should have gone on is doing, and its children."""
+        told = []
+        try:
+            for process in [pid, *map(int, open(f"/proc/{pid}/task/{pid}/children").read().split())]:
+                words = open(f"/proc/{process}/stat").read().rpartition(")")[2].split()
+                call, waits = (open(f"/proc/{process}/{name}").read().strip() for name in ("syscall", "wchan"))
+                told.append(f"{process} {words[0]} in {waits} call {call[:60]}")
+        except (OSError, TypeError):
+            told.append("gone")
+        return ", ".join(told)
+
     def holders(self):
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -280,6 +292,7 @@ class Case:
             self.faults.append("its lock outlived it: " + ", ".join(self.holders()))
         if not self.idle():
             self.faults.append("it does not come to rest: " + " ".join(f"{f}/{n}" for f in WORK for n in self.names(f)))
+            self.faults += [f"{name}: {self.standing(pid)}" for name, pid in (("taskd", self.pid()), ("taskrun", self.pool()))]
         self.stop()
         end_pool(self.spool)
         self.ask()
