@@ -87,7 +87,7 @@ uses_its_own() {
     unit big '[Service]' "WorkingDirectory=$place" '[Command]' 'command="sh"' '[Args]' \
         'args="-c '"'head -c 60000000 /dev/zero >left; head -c 90000000 /dev/zero | tail -c 90000000 | wc -c'"'"'
     unit small '[Dependencies]' 'Requires=big.task' '[Command]' 'command="echo"' '[Args]' 'args="small"'
-    exits "$who: a large task, then a small one" 0 "$@" timeout -s KILL 40 \
+    exits "$who: a large task, then a small one" 0 "$@" timeout -s KILL 120 \
         "$BIN/taskrun" --slots=1 --events="$place/events" "$PWD/small.task"
     # shellcheck disable=SC2016
     ok "$who: the memory of each is its own" awk '$2 == "end" {
