@@ -10,6 +10,8 @@
 
 void cl_memory_trim(void) { (void)malloc_trim(0); }
 
+void cl_memory_map_large(void) { (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); }
+
 // Segments that are mapped from a file and were never written to (nothing of ours has text
 // relocations), so that what is dropped is read again from the page cache. What the linker wrote to,
 // read-only by now, belongs to a writable segment.

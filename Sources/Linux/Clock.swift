@@ -73,6 +73,10 @@ public enum Memory {
     /// Gives freed heap back to the kernel (malloc_trim(3)); after a burst, not in a hot path.
     public static func trim() { cl_memory_trim() }
 
+    /// Large tables go back to the kernel when they are freed, instead of leaving holes in the heap: a
+    /// table that grows leaves all its smaller selves. First thing in a program (mallopt(3)).
+    public static func mapLarge() { cl_memory_map_large() }
+
     /// Gives back the code that only the start needed: the linker's tables, options, recovery. What is
     /// called again is mapped again, at about a microsecond for 64 KiB. Once, when a daemon stands.
     public static func forgetStart() { cl_memory_forget_code() }

@@ -6,8 +6,23 @@ import TaskSpool
 ///
 /// A cache: the directory is the truth, and a rename that meets ENOENT looks there.
 struct RunRecord {
-    /// Nil: one of many that wait; it is read from its file when it starts. Item lists stay there.
-    private(set) var plan: Plan?
+    /// What few runs have, or only for a while.
+    private struct Rare {
+        var plan: Plan?
+        var hadSubtasks: Set<TaskRef> = []
+        var cancelled: Set<TaskRef> = []
+        var results: [Int: TaskState] = [:]
+        var left: [Int: ResultPlace] = [:]
+        var into: [PlanEdge] = []
+        var items: [Int: ItemStates] = [:]
+        var lists: ItemFile?
+
+        var isEmpty: Bool {
+            plan == nil && hadSubtasks.isEmpty && cancelled.isEmpty && results.isEmpty
+                && left.isEmpty && items.isEmpty && lists == nil
+        }
+    }
+
     /// Unit name, as `name=` of its events.
     var name: String
     var directory: SpoolDirectory
@@ -24,25 +39,61 @@ struct RunRecord {
     let first: Int
     /// TASK_NAME of a single one, where that is not the run's name.
     private let taskName: String?
-    /// Tasks that have dropped subtasks.
-    var hadSubtasks: Set<TaskRef> = []
     /// Whose subtask it is.
     var kin: Kin?
+    /// None or one: a word where it is not there, as with 20,000 runs that wait.
+    private var rare: [Rare] = []
+
+    private var own: Rare {
+        get { rare.first ?? Rare() }
+        _modify {
+            if rare.isEmpty { rare.append(Rare()) }
+            yield &rare[0]
+        }
+    }
+
+    /// Nil: one of many that wait; it is read from its file when it starts. Item lists stay there.
+    private(set) var plan: Plan? {
+        get { rare.first?.plan }
+        set { own.plan = newValue }
+    }
+    /// Tasks that have dropped subtasks.
+    var hadSubtasks: Set<TaskRef> {
+        get { own.hadSubtasks }
+        _modify { yield &own.hadSubtasks }
+    }
     /// What its owner has cancelled and has not ended: the run, or tasks of it.
-    var cancelled: Set<TaskRef> = []
+    var cancelled: Set<TaskRef> {
+        get { own.cancelled }
+        _modify { yield &own.cancelled }
+    }
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
-    var results: [Int: TaskState] = [:]
+    var results: [Int: TaskState] {
+        get { own.results }
+        _modify { yield &own.results }
+    }
     /// What tasks left on which others depend, by number.
-    private(set) var left: [Int: ResultPlace] = [:]
+    private(set) var left: [Int: ResultPlace] {
+        get { own.left }
+        _modify { yield &own.left }
+    }
     /// Edges by where they lead, once there is a result.
-    private var into: [PlanEdge] = []
+    private var into: [PlanEdge] {
+        get { own.into }
+        set { own.into = newValue }
+    }
     /// What became of the items of arrays that have ended, for the same.
-    var items: [Int: ItemStates] = [:]
+    var items: [Int: ItemStates] {
+        get { own.items }
+        _modify { yield &own.items }
+    }
     /// Where its item lists are in its file, once one was needed.
-    var lists: ItemFile?
+    var lists: ItemFile? {
+        get { rare.first?.lists }
+        set { own.lists = newValue }
+    }
 
     init(plan: Plan, name: String, directory: SpoolDirectory, file: RunFileName) {
-        self.plan = plan.withoutItemLists
         self.name = name
         self.directory = directory
         self.file = file
@@ -50,11 +101,14 @@ struct RunRecord {
         first = plan.tasks.first?.number ?? 0
         let own = plan.tasks.first?.spec.name
         taskName = own == name ? nil : own
+        self.plan = plan.withoutItemLists
     }
 
     /// Forgets the plan of a run of one task.
     mutating func unload() {
-        if isSingle { plan = nil }
+        guard isSingle, !rare.isEmpty else { return }
+        rare[0].plan = nil
+        if rare[0].isEmpty { rare = [] }
     }
 
     mutating func load(_ plan: Plan) { self.plan = plan.withoutItemLists }

@@ -7,6 +7,7 @@ import TaskTool
 @main
 struct Taskd {
     static func main() {
+        Memory.mapLarge()
         let report = Report()
         switch Options.parse(Caller.arguments.dropFirst()) {
         case .help: print(Options.help, terminator: "")

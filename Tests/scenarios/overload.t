@@ -68,7 +68,7 @@ stop_taskd KILL
 start_taskd "$SPOOL" --slots=2
 ok "all end after taskd was killed" wait_until 240 empty
 [ "$peak" -gt "$(peak)" ] || peak=$(peak)
-echo "# peak of taskd's memory: $peak kB"
+echo "# peak of taskd's memory: $peak kB, after the kill $(peak) kB"
 ok "FAULT 46: memory is bounded, whatever the number of files" test "$peak" -le 20480
 is "each is accepted once" "$(journal | awk '$5 == "accept" && / name=n[0-9]+[.]task / && !/ recovered=yes/ { print $7 }' | sort | uniq -d | wc -l)" 0
 is "all are accepted" "$(journal | awk '$5 == "accept" && / name=n[0-9]+[.]task / { print $7 }' | sort -u | wc -l)" "$N"
