@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import TaskEngine
+import TaskJournal
 import TaskModel
 import TaskSpool
 
@@ -49,7 +50,11 @@ extension Daemon {
             resume(lookAgain(suspect), ended, (running[id] ?? [:], over[id] ?? [:]))
         }
         endStrangers(pending.suspects)
-        for (_, line) in pending.events where pool.connection != nil { handle(line) }
+        for (sequence, line) in pending.events where pool.connection != nil {
+            handle(line)
+            let connection = pool.generation
+            after(journal.lastSequence, .acknowledge(sequence, connection: connection))
+        }
         for (ref, attempt) in pool.sent
         where !pool.table.contains(ref) && unread[ref.run] == nil { lose(ref, attempt) }
     }
