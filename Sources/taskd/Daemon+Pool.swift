@@ -146,7 +146,6 @@ extension Daemon {
             } else {
                 if let ref = line.ref { pool.table.insert(ref) }
                 reconcile?.events.append((sequence, line))
-                return  // acknowledged once it is handled
             }
         } catch {
             report.warning("the pool sent no event line: \(error.sentence), it is ignored")

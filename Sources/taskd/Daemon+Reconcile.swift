@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
 import TaskEngine
-import TaskJournal
 import TaskModel
 import TaskSpool
 
@@ -50,11 +49,7 @@ extension Daemon {
             resume(lookAgain(suspect), ended, (running[id] ?? [:], over[id] ?? [:]))
         }
         endStrangers(pending.suspects)
-        for (sequence, line) in pending.events where pool.connection != nil {
-            handle(line)
-            let connection = pool.generation
-            after(journal.lastSequence, .acknowledge(sequence, connection: connection))
-        }
+        for (_, line) in pending.events where pool.connection != nil { handle(line) }
         for (ref, attempt) in pool.sent
         where !pool.table.contains(ref) && unread[ref.run] == nil { lose(ref, attempt) }
     }
