@@ -152,7 +152,7 @@ drop "$TMP/env.task" env.task
 ok "FAULT 33: a task with variables of its own ends" wait_until 20 has_event ' end .*name=env'
 is "FAULT 33: it has these and what task.unit(5) names, nothing of taskd's, and none smuggles a second one" \
     "$(task logs env 2>&1 | grep -v '^ERROR: ld.so' | cut -d = -f 1 | LC_ALL=C sort | paste -sd' ')" \
-    "GOOD HOME LANG LD_PRELOAD LOGNAME PATH TASK_ATTEMPT TASK_ID TASK_NAME TASK_RUN TASK_SCRATCH TASK_SUBMIT TMPDIR USER"
+    "GOOD HOME LANG LD_PRELOAD LOGNAME PATH TASK_ATTEMPT TASK_ID TASK_NAME TASK_RESULT TASK_RUN TASK_SCRATCH TASK_SUBMIT TMPDIR USER"
 python3 -c 'print("[Service]\nRestart=5\nRestartSec=10ms\n[Jail]\nJail=no\n[Command]\ncommand=true\n[Args]\n" + "".join(f"args={60000 * chr(120)}\n" for _ in range(10)))' >"$TMP/big.task"
 prlimit --pid "$(pool_pid "$SPOOL")" --stack=262144: # 128 KiB of arguments are left
 big=$(submit "$TMP/big.task")
