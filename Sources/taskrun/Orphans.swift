@@ -40,6 +40,7 @@ final class Orphans {
         var main: Int32?
     }
 
+    /// A launcher is in taskrun's session until it has made its own: it is known by its number, too.
     private let owns: (Int32) -> Bool
     private var live: [Mark: Live] = [:]
     private var isAdopting = false
@@ -102,7 +103,7 @@ final class Orphans {
         let mains = Set(live.values.compactMap(\.main))
         for pid in ProcessStatus.children(of: Caller.pid) where !mains.contains(pid) {
             guard let status = ProcessStatus(pid), status.parent == Caller.pid,
-                !owns(status.session)
+                !owns(status.session), !owns(pid)
             else { continue }
             if status.isDead {
                 Caller.reap(pid)
