@@ -77,7 +77,7 @@ ExecStopPost=/bin/systemctl --no-block poweroff
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
-TimeoutStartSec=1100
+TimeoutStartSec=1700
 END
 cat >"$TMP/mnt/opt/task/inside" <<'END'
 export PATH=/opt/task/bin:/usr/sbin:/usr/bin:/sbin:/bin TASKSPOOL_BIN=/opt/task/bin HOME=/root
@@ -126,7 +126,7 @@ umount "$TMP/mnt"
 
 # ---- it runs; a processor in software: no KVM is asked for
 
-timeout -s KILL 1140 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
+timeout -s KILL 1740 qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1200 -nographic -no-reboot \
     -nodefaults -serial stdio -kernel "$KERNEL"/boot/vmlinuz-* -initrd "$TMP/ram.gz" \
     -drive "file=$TMP/disk.img,if=virtio,format=raw" \
     -drive "file=$TMP/quota.img,if=virtio,format=raw" -append 'console=ttyS0 quiet panic=-1' \
