@@ -117,6 +117,27 @@ extension TaskEngine {
         slots[entry.slot].run = run
     }
 
+    mutating func adopt(_ ref: TaskRef, _ attempt: Int) {
+        guard let number = ref.task, ref.item == nil, let slot = index[ref.run],
+            var run = slots[slot].run, let task = run.place(of: number), !run.isArray(task),
+            attempt > run.tasks[task].attempt
+        else { return }
+        switch run.tasks[task].standing {
+        case .blocked, .ready: break
+        case .due: run.waitingForTime -= 1
+        case .running, .closing, .final: return
+        }
+        slots[slot].run = nil
+        run.tasks[task].standing = .running  // its entries in the queues are stale by that
+        run.tasks[task].attempt = attempt
+        run.running += 1
+        running += 1
+        promise(run.tasks[task].input)
+        if run.isHeld { actions.append(.kill(ref, attempt: attempt)) }
+        place(&run, slot: slot)
+        slots[slot].run = run
+    }
+
     mutating func promise(_ input: TaskInput) {
         if input.memory > 0 { promised += min(input.memory, memory) }
         if let semaphore = input.semaphore { take(semaphore) }

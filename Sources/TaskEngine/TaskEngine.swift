@@ -62,6 +62,9 @@ public struct TaskEngine {
     /// Whether a run of that id is live.
     public func contains(_ id: TaskID) -> Bool { index[id] != nil }
 
+    /// Whether that attempt of a task runs.
+    public func isRunning(_ ref: TaskRef, attempt: Int) -> Bool { runningTask(ref, attempt) != nil }
+
     /// The past of a live run's tasks, as `RunInput` takes it; tasks as new as at acceptance are left
     /// out. O(tasks).
     public func progress(of id: TaskID) -> [RunInput.Progress] {
@@ -109,6 +112,7 @@ public struct TaskEngine {
         case .capacity(let slots, let bytes):
             capacity = slots
             memory = bytes
+        case .found(let ref, let attempt): adopt(ref, attempt)
         case .ended(let ref, let attempt, let outcome):
             if isOrphan(ref) {
                 freeOrphan(ref)

@@ -61,10 +61,12 @@ extension Daemon {
             runs[ref.run] = run
         }
         pool.sent[ref] = attempt
-        guard attempt > 1 || Clock.boot() < cautiousUntil else { return sendJob(ref, attempt) }
+        let isCautious = attempt > 1 || Clock.boot() < cautiousUntil
+        guard isCautious || pool.keepsEnd(of: ref) else { return sendJob(ref, attempt) }
+        pool.gated.insert(ref)
+        guard isCautious else { return openGate(ref, attempt) }
         let sequence = record(.start, ref.description, named(ref, [.init("a", String(attempt))]))
         pool.announced.insert(ref)
-        pool.gated.insert(ref)
         after(sequence, .startGated(ref, attempt: attempt))
     }
 
@@ -74,6 +76,10 @@ extension Daemon {
         guard pool.sent[ref] == attempt else { return }
         guard pool.isReady || pool.killed[ref] == attempt else {
             pool.early[ref] = attempt
+            return
+        }
+        if pool.keepsEnd(of: ref) {
+            pool.unforgotten[ref] = attempt
             return
         }
         pool.gated.remove(ref)
@@ -208,7 +214,7 @@ extension Daemon {
         case .finish(let id, let state): finish(id, state)
         case .startGated(let ref, let attempt): openGate(ref, attempt)
         case .acknowledge(let sequence, let connection):
-            if pool.generation == connection { pool.connection?.send(.ack(sequence)) }
+            acknowledge(sequence, connection: connection)
         }
     }
 

@@ -49,8 +49,8 @@ extension Daemon {
         pool.generation += 1
         pool.nextAttempt = nil
         pool.isWritableWatched = false
-        pool.lastEvent = 0
-        pool.table = []
+        pool.restart()
+        forgetUnacknowledged()
         connection.send(.hello(version: PoolMessage.version, spool: spool.path))
         sendLogSegment(to: connection)
     }
@@ -137,20 +137,57 @@ extension Daemon {
         }
     }
 
-    private func take(_ sequence: Int, _ bytes: ArraySlice<UInt8>) {
-        pool.lastEvent = sequence
+    private func take(_ number: Int, _ bytes: ArraySlice<UInt8>) {
+        let line: EventLine
         do {
-            let line = try EventLine(parsing: bytes)
-            if reconcile == nil {
-                handle(line)
-            } else {
-                if let ref = line.ref { pool.table.insert(ref) }
-                reconcile?.events.append((sequence, line))
-            }
+            line = try EventLine(parsing: bytes)
         } catch {
             report.warning("the pool sent no event line: \(error.sentence), it is ignored")
+            return after(
+                journal.lastSequence, .acknowledge(number, connection: pool.generation))
         }
-        after(journal.lastSequence, .acknowledge(sequence, connection: pool.generation))
+        let event = PoolEvent(number: number, connection: pool.generation, line: line)
+        guard reconcile != nil else { return handle(event) }
+        if let ref = line.ref { pool.table.insert(ref) }
+        pool.acknowledgements.hold(number)
+        reconcile?.events.append(event)
+    }
+
+    /// Handles an event: its record is among what has been appended when this returns, or waits for its
+    /// run to be readable.
+    func handle(_ event: PoolEvent, isHeld: Bool = false) {
+        guard let ref = event.line.ref else {
+            handle(event.line)
+            return acknowledgeLater(event)
+        }
+        if unread[ref.run] != nil {
+            if !isHeld { pool.acknowledgements.hold(event.number) }
+            unread[ref.run]?.events.append(event)
+            return
+        }
+        if event.line.verb == .end, pool.sent[ref] != event.line.number("a") ?? 1,
+            runs[ref.run] != nil
+        {
+            pool.disowned[ref] = event.number
+        }
+        handle(event.line)
+        acknowledgeLater(event)
+    }
+
+    func acknowledgeLater(_ event: PoolEvent) {
+        after(
+            journal.lastSequence, .acknowledge(event.number, connection: event.connection))
+    }
+
+    /// The event's record is durable.
+    func acknowledge(_ event: Int, connection: Int) {
+        guard pool.generation == connection,
+            let through = pool.acknowledgements.settle(event)
+        else { return }
+        pool.connection?.send(.ack(through))
+        let starts = pool.unforgotten
+        pool.unforgotten = [:]
+        for (ref, attempt) in starts { openGate(ref, attempt) }
     }
 
     /// One event of a task.
@@ -158,10 +195,6 @@ extension Daemon {
         guard let ref = line.ref, ref.task != nil else {
             append(line)
             if line["what"] == "log.full" { rotateLog() }
-            return
-        }
-        if unread[ref.run] != nil {
-            unread[ref.run]?.events.append(line)
             return
         }
         let attempt = line.number("a") ?? 1

@@ -31,7 +31,7 @@ struct Reconciliation {
     }
 
     /// Events that came with the table, to be handled once the runs are live.
-    var events: [(Int, EventLine)] = []
+    var events: [PoolEvent] = []
 }
 
 /// The pool's table is complete after a restart: what was active goes on, or is lost.
@@ -40,7 +40,7 @@ extension Daemon {
         guard let pending = reconcile else { return }
         reconcile = nil
         var ended: [TaskRef: Int] = [:]
-        for (_, line) in pending.events where line.verb == .end {
+        for line in pending.events.lazy.map(\.line) where line.verb == .end {
             if let ref = line.ref { ended[ref] = line.number("a") ?? 1 }
         }
         let (running, over) = (Self.items(pool.sent), Self.items(ended))
@@ -48,8 +48,9 @@ extension Daemon {
             let id = suspect.id
             resume(lookAgain(suspect), ended, (running[id] ?? [:], over[id] ?? [:]))
         }
+        adoptStrangers(pool.sent.merging(ended) { $1 }, pending.suspects)
         endStrangers(pending.suspects)
-        for (_, line) in pending.events where pool.connection != nil { handle(line) }
+        for event in pending.events where pool.connection != nil { handle(event, isHeld: true) }
         for (ref, attempt) in pool.sent
         where !pool.table.contains(ref) && unread[ref.run] == nil { lose(ref, attempt) }
     }
@@ -84,6 +85,7 @@ extension Daemon {
         _ items: (running: [TaskRef: Int], ended: [TaskRef: Int])
     ) {
         var suspect = found
+        if !isTold(suspect, ended) { recordDue(&suspect) }
         var progress = progress(of: suspect)
         for task in suspect.plan.tasks {
             let ref = TaskRef(run: suspect.id, task: task.number)
@@ -100,12 +102,19 @@ extension Daemon {
             }
         }
         let items = resumedItems(of: suspect, items)
-        if progress.contains(where: { $0.standing == .running })
-            || items.contains(where: { $0.begun.contains { $0.standing == .running } })
-        {
-            putBack(&suspect)
-        }
+        let runs =
+            progress.contains { $0.standing == .running }
+            || items.contains { $0.begun.contains { $0.standing == .running } }
+        // What its end moved to deferred/ stays: that is told again.
+        if runs, !lacksRetry(suspect) { putBack(&suspect) }
         enter(suspect, progress, items)
+    }
+
+    private func isTold(_ suspect: Reconciliation.Suspect, _ ended: [TaskRef: Int]) -> Bool {
+        suspect.plan.tasks.contains { task in
+            let ref = TaskRef(run: suspect.id, task: task.number)
+            return (pool.sent[ref] ?? news(ended[ref], suspect.past.tasks[task.number])) != nil
+        }
     }
 
     /// Attempts of items by their run.
@@ -165,9 +174,25 @@ extension Daemon {
         return suspect.place.file.attempt
     }
 
-    /// Attempts in the pool of runs that are not active: parked or cancelled while taskd was away.
+    /// Attempts whose start is not on record, of runs that lie as if they waited: moved by their owner while
+    /// taskd was away.
+    private func adoptStrangers(
+        _ told: [TaskRef: Int], _ resumed: [TaskID: Reconciliation.Suspect]
+    ) {
+        for (ref, attempt) in told
+        where resumed[ref.run] == nil && unread[ref.run] == nil && runs[ref.run] != nil {
+            engine.handle(.found(ref, attempt: attempt), at: now())
+            if engine.isRunning(ref, attempt: attempt) { pool.sent[ref] = attempt }
+            perform(engine.takeActions())
+        }
+    }
+
+    /// Attempts in the pool of runs that have ended or were cancelled while taskd was away.
     private func endStrangers(_ resumed: [TaskID: Reconciliation.Suspect]) {
-        for (ref, attempt) in pool.sent where resumed[ref.run] == nil && unread[ref.run] == nil {
+        for (ref, attempt) in pool.sent
+        where resumed[ref.run] == nil && unread[ref.run] == nil
+            && !engine.isRunning(ref, attempt: attempt)
+        {
             endStranger(ref, attempt)
         }
     }

@@ -100,8 +100,8 @@ extension Daemon {
         if reconcile == nil, isSuspect(suspect) || pool.sent.keys.contains(where: { $0.run == id })
         {
             resumeUnread(suspect)
-        } else if isSuspect(suspect) {
-            putBack(&suspect)
+        } else if isSuspect(suspect) || lacksRetry(suspect) {
+            if !lacksRetry(suspect) { putBack(&suspect) }
             reconcile?.suspects[id] = suspect
         } else {
             enter(suspect, progress(of: suspect), items(of: suspect))
@@ -133,7 +133,7 @@ extension Daemon {
         case .hold, .failed: break
         default: if suspect.past.isHeld { record(.release, id, owner) }
         }
-        if suspect.place.directory == .deferred { recordDue(&suspect) }
+        if reconcile == nil { recordDue(&suspect) }
         if suspect.place.directory == .ready { hurry(&suspect, owner) }
     }
 
@@ -151,13 +151,20 @@ extension Daemon {
         }
     }
 
+    /// It lies in deferred/ for an attempt of which the journal does not know. The end of the one before may
+    /// have come, and the record of it not been written: then the pool tells it again.
+    func lacksRetry(_ suspect: Reconciliation.Suspect) -> Bool {
+        guard suspect.place.directory == .deferred, suspect.plan.isSingle,
+            let task = suspect.plan.tasks.first?.number
+        else { return false }
+        let past = suspect.past.tasks[task] ?? .init()
+        return past.attempt < suspect.place.file.attempt && past.due == nil
+    }
+
     /// The name and the time of a file in deferred/ know better than a journal that lost its tail.
-    private func recordDue(_ suspect: inout Reconciliation.Suspect) {
+    func recordDue(_ suspect: inout Reconciliation.Suspect) {
         let file = suspect.place.file
-        guard suspect.plan.isSingle, let task = suspect.plan.tasks.first?.number,
-            suspect.past.tasks[task, default: .init()].attempt < file.attempt,
-            suspect.past.tasks[task]?.due == nil
-        else { return }
+        guard lacksRetry(suspect), let task = suspect.plan.tasks.first?.number else { return }
         let status = try? File.status(
             file.description, at: spool.number(suspect.place.directory))
         let due = status?.modified ?? 0
@@ -174,9 +181,10 @@ extension Daemon {
             ])
     }
 
-    /// An attempt may be under way: the place says so, or the journal.
+    /// An attempt may be under way: the place says so, or the journal; or the owner moved it from there
+    /// while no taskd was there to end it, and its start may not be on record.
     private func isSuspect(_ suspect: Reconciliation.Suspect) -> Bool {
-        suspect.place.directory == .active || suspect.past.hasOpenAttempt
+        [.active, .hold, .failed].contains(suspect.place.directory) || suspect.past.hasOpenAttempt
     }
 
     /// An attempt is on record whose rename is not to be seen: a power failure took it back, or a

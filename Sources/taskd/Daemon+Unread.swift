@@ -9,7 +9,7 @@ struct UnreadRun {
     /// Start-up's rows for it.
     var recover: () throws(SpoolError) -> Void
     /// What came of its attempts meanwhile.
-    var events: [EventLine] = []
+    var events: [PoolEvent] = []
 }
 
 /// Runs that start-up could not read are tried again, while all others go on.
@@ -18,6 +18,9 @@ struct UnreadRun {
 /// what the journal says.
 extension Daemon {
     private static let unreadPause: Int64 = 1_000_000
+    /// So long the pool keeps for them all that it tells since: it starts nothing more where that is too
+    /// much, and one file may not stop the others (P3).
+    private static let unreadPatience: Int64 = 600_000_000
 
     /// Takes a run up again in a second, and says so the first time.
     ///
@@ -27,6 +30,7 @@ extension Daemon {
     ) throws(SpoolError) {
         if wasUnread == nil {
             if error.errno?.isShortage ?? false { throw error }
+            if unread.isEmpty { unreadSince = Clock.boot() }
             report.error("\(error.sentence), the run does not go on, it is tried each second")
         }
         unread[id] = UnreadRun(recover: recover, events: wasUnread?.events ?? [])
@@ -49,19 +53,40 @@ extension Daemon {
             if unread[id] == nil { endStrangers(of: id) }
         }
         if unread.isEmpty { wanted = nil }
+        if !unread.isEmpty, Clock.boot() > unreadSince + Self.unreadPatience { giveUpUnread() }
         gatherFamilies()
+    }
+
+    private func giveUpUnread() {
+        var count = 0
+        for (id, run) in unread {
+            for (at, event) in run.events.enumerated() where event.number > 0 {
+                acknowledgeLater(event)
+                unread[id]?.events[at].number = 0
+                count += 1
+            }
+        }
+        if count == 0 { return }
+        report.warning(
+            "runs that could not be read for 10 min: what the pool told of their attempts, \(count) "
+                + "events, is in memory alone: were taskd killed now, these would run again")
+    }
+
+    /// A new connection: what of it was not acknowledged is told again.
+    func forgetUnacknowledged() {
+        for id in unread.keys { unread[id]?.events.removeAll { $0.number > 0 } }
     }
 
     /// An attempt of it may be under way: then the pool's table names it, which is complete.
     func resumeUnread(_ suspect: Reconciliation.Suspect) {
         let events = wasUnread?.events ?? []
         var ended: [TaskRef: Int] = [:]
-        for line in events where line.verb == .end {
+        for line in events.lazy.map(\.line) where line.verb == .end {
             if let ref = line.ref { ended[ref] = line.number("a") ?? 1 }
         }
         let (running, over) = (Self.items(pool.sent), Self.items(ended))
         resume(suspect, ended, (running[suspect.id] ?? [:], over[suspect.id] ?? [:]))
-        for line in events { handle(line) }
+        for event in events { handle(event) }
         for (ref, attempt) in pool.sent
         where ref.run == suspect.id && ended[ref] == nil && !pool.table.contains(ref) {
             lose(ref, attempt)

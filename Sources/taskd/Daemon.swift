@@ -59,6 +59,7 @@ final class Daemon {
     var unread: [TaskID: UnreadRun] = [:]
     var wasUnread: UnreadRun?
     var unreadAt: Int64 = 0
+    var unreadSince: Int64 = 0
     var carried = CarriedPlans()
     var parsed = ParsedPlans()
     /// The texts of items that were read last.

@@ -26,8 +26,13 @@ struct Pool {
     /// What the table of a new connection named.
     var table: Set<TaskRef> = []
     var jobSequence = 0
-    /// The last event number that came.
-    var lastEvent = 0
+    /// Which of the connection's events may be acknowledged.
+    var acknowledgements = Acknowledgements()
+    /// Attempts of live runs whose end nobody waited for, with the number of that event: until it is
+    /// acknowledged the pool keeps it, and takes no job of that name.
+    var disowned: [TaskRef: Int] = [:]
+    /// Attempts that wait for that.
+    var unforgotten: [TaskRef: Int] = [:]
     /// When to connect again, in CLOCK_BOOTTIME; nil: connected.
     var nextAttempt: Int64? = 0
     /// A pool that this process started and that has not ended.
@@ -39,12 +44,27 @@ struct Pool {
     var logSegment: SegmentName?
     var isWritableWatched = false
 
+    /// Whether the pool still keeps an end of this task's that nobody waited for.
+    func keepsEnd(of ref: TaskRef) -> Bool {
+        disowned[ref].map { !acknowledgements.includes($0) } ?? false
+    }
+
+    /// A new connection: it tells again what is not acknowledged, in numbers of its own.
+    mutating func restart() {
+        acknowledgements = Acknowledgements()
+        table = []
+        disowned = [:]
+        early.merge(unforgotten) { $1 }
+        unforgotten = [:]
+    }
+
     /// An attempt has ended.
     mutating func forget(_ ref: TaskRef) {
         sent[ref] = nil
         killed[ref] = nil
         gated.remove(ref)
         early[ref] = nil
+        unforgotten[ref] = nil
         announced.remove(ref)
     }
 
@@ -54,4 +74,12 @@ struct Pool {
         var token: WatchToken?
         init(_ child: consuming Child) { self.child = child }
     }
+}
+
+/// An event as the pool told it.
+struct PoolEvent {
+    /// On its connection; 0: it is acknowledged.
+    var number: Int
+    var connection: Int
+    var line: EventLine
 }

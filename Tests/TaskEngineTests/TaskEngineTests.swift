@@ -518,6 +518,35 @@ private func run(
         #expect(next.contains(.start(ref(1, 2), attempt: 1)))
     }
 
+    @Test func anAttemptThatTheRestartDidNotKnowOfIsTakenUp() {
+        var bench = Bench(slots: 0)
+        _ = bench.tell(run(1, ["a", "b"], [(0, 1, .ok)]))
+        #expect(bench.tell(.found(ref(1), attempt: 1)) == [.place(id(1), .active)])
+        #expect(bench.engine.isRunning(ref(1), attempt: 1))
+        // One that it knows, and one of another's number, change nothing.
+        #expect(bench.tell(.found(ref(1), attempt: 1)).isEmpty)
+        #expect(bench.tell(.found(ref(9), attempt: 1)).isEmpty)
+        #expect(bench.tell(.capacity(slots: 2, memory: 1 << 30)).isEmpty)
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .success)) == [
+                .attemptEnded(ref(1), attempt: 1, .final), .start(ref(1, 1), attempt: 1),
+            ])
+    }
+
+    @Test func anAttemptThatIsFoundOfAParkedRunIsEnded() {
+        var bench = Bench()
+        var input = RunInput(
+            id: id(1), tasks: [TaskInput(number: 0, name: "a")], edges: [])
+        input.isHeld = true
+        _ = bench.tell(.accepted(input))
+        #expect(bench.tell(.found(ref(1), attempt: 1)) == [.kill(ref(1), attempt: 1)])
+        #expect(
+            bench.tell(.ended(ref(1), attempt: 1, .killed)) == [
+                .attemptEnded(ref(1), attempt: 1, .parked)
+            ])
+        #expect(bench.tell(.release(id(1))).contains(.start(ref(1), attempt: 2)))
+    }
+
     @Test func numbersMayHaveGaps() {
         var bench = Bench()
         let input = RunInput(

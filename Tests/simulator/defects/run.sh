@@ -43,7 +43,8 @@ same=$("$PROGRAM" --one --seed=7)
 [ "$same" = "$("$PROGRAM" --one --seed=7)" ] || die "a seed is not one history: $same"
 echo "ok a seed is one history: $same"
 
-patched() {
+# A copy of the code with all of them: what does not apply any more is noticed in each check.
+break_copy() {
     # The links become folders, so that the patches change nothing but the copy.
     copy=$WORK/defect
     mkdir -p "$copy"
@@ -52,6 +53,9 @@ patched() {
     for patch in "$PACKAGE"/defects/*.patch; do
         patch -s -F0 -p1 -d "$copy" <"$patch" || die "$patch does not apply any more"
     done
+}
+
+patched() {
     build "$copy" "$SCRATCH-defects"
     for patch in "$PACKAGE"/defects/*.patch; do
         name=$(basename "$patch" .patch)
@@ -59,6 +63,7 @@ patched() {
     done
 }
 
+break_copy
 [ "$defects" != all ] || patched
 for defect in journal-sync journal-name file-sync directory-sync; do
     judge "$defect" "$PROGRAM" "--defect=$defect"

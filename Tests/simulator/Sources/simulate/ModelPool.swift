@@ -142,6 +142,9 @@ final class ModelPool: Listener {
                 case .run(let job): take(job)
                 case .kill(let ref, let attempt, _): kill(Key(ref: ref, attempt: attempt))
                 case .ack(let number):
+                    for event in kept where event.sequence <= number && event.sequence > 0 {
+                        if let key = event.end { truth.acknowledged(key) }
+                    }
                     kept.removeAll { $0.sequence <= number && $0.sequence > 0 }
                 case .sealed:
                     if let passed = packet.passed, case let bytes? = passed.sealedBytes {

@@ -39,6 +39,8 @@ final class Truth {
     /// The journal was damaged by a hand: what it says is not held against taskd.
     var isTainted = false
     private var durableEnds: Set<String> = []
+    /// Attempts whose end is on record.
+    private var durableAttempts: Set<ModelPool.Key> = []
     /// Accepts and rejects that were on disk.
     private(set) var durableRuns: Set<String> = []
     /// Runs that their owner moved, removed or cancelled.
@@ -68,12 +70,14 @@ final class Truth {
                 durableRuns.insert(event.id)
                 if let name = event["name"] { drops[name]?.isAcknowledged = true }
             case .end where event["final"] == "yes":
+                noteAttempt(event)
                 durableEnds.insert("\(event.id)+\(event["g"] ?? "0")")
                 if event["state"] == "success" || event["state"] == "skipped",
                     let ref = event.ref
                 {
                     successes.insert(ref)
                 }
+            case .end: noteAttempt(event)
             case .lost:
                 guard let ref = event.ref, let attempt = running[ref], !isTainted else { continue }
                 if event.number("a") == attempt {
@@ -82,6 +86,20 @@ final class Truth {
             default: break
             }
         }
+    }
+
+    private func noteAttempt(_ end: EventLine) {
+        guard let ref = end.ref, let attempt = end.number("a") else { return }
+        durableAttempts.insert(ModelPool.Key(ref: ref, attempt: attempt))
+    }
+
+    /// The pool forgets the end of an attempt of a live run: that is on record (rule 10).
+    func acknowledged(_ key: ModelPool.Key) {
+        if isTainted || key.ref.item != nil || durableAttempts.contains(key) { return }
+        guard let file = place(of: key.ref.run), file.generation == 0,
+            !durableEnds.contains("\(key.ref.run)+0"), !durableEnds.contains("\(key.ref)+0")
+        else { return }
+        fail("P1", "the end of \(key.ref) a=\(key.attempt) is acknowledged and not on record")
     }
 
     func removed(_ plan: [UInt8]) {
@@ -118,8 +136,7 @@ final class Truth {
                 "P2",
                 "\(ref) a=\(key.attempt) g=\(file.generation) is started after its durable end")
         }
-        let isParked = touched.contains(ref.run)  // what a hold kills is not counted
-        if !executed.insert(key).inserted, !isTainted, !isParked, file.generation == 0 {
+        if !executed.insert(key).inserted, !isTainted, file.generation == 0 {
             fail("P2", "\(ref) a=\(key.attempt) is executed a second time by the same pool")
         }
     }
