@@ -176,9 +176,26 @@ public final class History {
         }
         for index in found.indices {
             guard let k = found[index].root else { continue }
-            found[index].main = try task(TaskRef(run: found[index].id, task: k))
+            guard let root = try task(TaskRef(run: found[index].id, task: k)) else { continue }
+            found[index].main = try unit(before: root) ?? root
         }
         return found
+    }
+
+    /// The unit that failed before its [Then] could run: nil where the root is no such.
+    private func unit(before root: TaskRow) throws(HistoryError) -> TaskRow? {
+        guard root.reason == FailureReason.dependency.rawValue, let name = root.name,
+            name.hasSuffix(TaskSpec.thenSuffix)
+        else { return nil }
+        let rows = try database.prepare(
+            """
+            select \(Self.taskColumns) from task where id between ?1 || '.' and ?1 || '/'
+            and name = ?2 and status = ?3 order by k, length(id), id limit 1
+            """)
+        rows.bind(1, root.run)
+        rows.bind(2, String(name.dropLast(TaskSpec.thenSuffix.count)))
+        rows.bind(3, Int64(TaskState.failure.rawValue))
+        return try tasks(rows).first
     }
 
     static let taskColumns = """

@@ -24,7 +24,8 @@ public struct RunRow: Equatable, Sendable {
     public var message: String?
     /// The number of the task that was submitted; the others are its dependencies.
     public var root: Int?
-    /// That task's row; nil before it is known.
+    /// That task's row; nil before it is known. Of a [Then] that did not run for its unit failed, the
+    /// unit's.
     public var main: TaskRow?
 }
 

@@ -17,9 +17,10 @@ extension Directive {
         case .jail, .privateNetwork, .bindPaths, .bindReadOnlyPaths, .systemCallFilter,
             .systemCallArchitectures, .procSubset:
             jailRow
-        case .check, .env, .arg, .command, .file, .input, .optional, .condition: commandRow
+        case .check, .env, .arg, .command, .file, .input, .optional, .condition, .isThen:
+            commandRow
         case .cron, .timeZone, .misfire, .overlap, .runIfRequires, .every, .items, .count,
-            .maxParallel, .thenCommand:
+            .maxParallel, .thenCommand, .thenArg:
             triggerRow
         }
     }
@@ -125,6 +126,7 @@ extension Directive {
         case .optional: one(.plan, .flag, "no", "yes: its failure does not fail the run")
         case .condition:
             one(.plan, .flag, "no", "yes: exit status 1 is no failure, what follows is skipped")
+        case .isThen: one(.plan, .flag, "no", "yes: it is NAME.then, what [Then] of NAME says")
         default: one(.command, .text, "the program: a path, or a name found on PATH")
         }
     }
@@ -157,10 +159,14 @@ extension Directive {
             one(.array, .integer(1...10_000_000), "this many items, 0 to Count-1", inPlan: false)
         case .maxParallel:
             one(.array, .limit(1...1_000_000), "infinity", "items that run at once, at most")
+        case .thenArg:
+            one(
+                .then, .text, "its arguments, split into words as a shell's quotes do",
+                inPlan: false, name: "args", arity: .lines)
         default:
             one(
                 .then, .commandLine, "a command that runs after all subtasks succeeded",
-                later: true, name: "command")
+                inPlan: false, name: "command")
         }
     }
 }

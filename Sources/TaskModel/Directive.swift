@@ -74,11 +74,13 @@ public enum Directive: String, CaseIterable, Sendable {
     case count = "Count"
     case maxParallel = "MaxParallel"
     case thenCommand = "then.command"
+    case thenArg = "then.args"
     // Only in a plan.
     case file = "file"
     case input = "input"
     case optional = "optional"
     case condition = "condition"
+    case isThen = "then"
 }
 
 /// The sections of a unit file, in the order in which task.unit(5) describes them.

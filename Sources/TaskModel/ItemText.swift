@@ -24,6 +24,11 @@ public enum ItemText {
         return String(decoding: out, as: UTF8.self)
     }
 
+    /// Whether `%i` stands in a text.
+    public static func hasItem(_ text: String) -> Bool {
+        expand(text, item: "") != expand(text, item: "i")
+    }
+
     /// Whether encoded fields of a task have a percent sign, and whether `%i` may be in others than its
     /// programs' words.
     public static func marks(in fields: ArraySlice<UInt8>) -> (any: Bool, item: Bool) {

@@ -154,6 +154,9 @@ extension Plan {
     /// (OnFailure=), is optional. nil of an empty plan.
     public var root: PlanTask? { tasks.last { !$0.spec.flag(.optional) } ?? tasks.last }
 
+    /// TASK_NAME of what was asked for: where its [Then] is what the run needs last, the unit's.
+    public var name: String? { root.map { $0.spec.thenOf ?? $0.spec.name } }
+
     /// The digest in the last line of encoded bytes, 64 hexadecimal digits; nil where none is.
     public static func digest(ofEncoded bytes: [UInt8]) -> String? {
         let last = bytes.suffix(Self.trailer)

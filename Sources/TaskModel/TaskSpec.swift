@@ -83,6 +83,15 @@ public struct TaskSpec: Equatable, Sendable {
     /// A boolean; false where neither value nor default is one.
     public func flag(_ directive: Directive) -> Bool { text(directive) == "yes" }
 
+    /// What stands behind NAME in the name of its [Then].
+    public static let thenSuffix = ".then"
+
+    /// NAME, where it is the [Then] of that task.
+    public var thenOf: String? {
+        guard flag(.isThen), name.hasSuffix(Self.thenSuffix) else { return nil }
+        return String(name.dropLast(Self.thenSuffix.count))
+    }
+
     /// The program and its arguments; none for a group.
     public var argv: [String] { text(.command).map { [$0] + self[.arg] } ?? [] }
 }

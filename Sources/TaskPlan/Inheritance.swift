@@ -47,9 +47,10 @@ public enum Inheritance {
         case .standardInput, .standardOutput: .stream
         case .systemCallFilter: .filter
         case .semaphore: .bound
-        case .command, .arg, .check, .env, .thenCommand: .free("the parent runs what it likes")
+        case .command, .arg, .check, .env: .free("the parent runs what it likes")
         case .restart, .restartSec, .restartMaxDelaySec, .successExitStatus,
-            .restartPreventExitStatus, .optional, .condition, .remainAfterExit, .key:
+            .restartPreventExitStatus, .optional, .condition, .isThen, .remainAfterExit,
+            .key:
             .free("it says what an end means, and what follows")
         case .killSignal: .free("SIGKILL follows after TimeoutStopSec=")
         case .maxParallel: .free("a bound of its own items")
@@ -57,7 +58,7 @@ public enum Inheritance {
         case .requires, .wants, .after, .before, .onSuccess, .onFailure, .packages, .packagesFrom,
             .files, .requireEnd, .input, .cron, .timeZone, .misfire, .overlap, .runIfRequires,
             .every,
-            .items, .count:
+            .items, .count, .thenCommand, .thenArg:
             .free("compiled away: no task of a plan has it")
         }
     }

@@ -10,7 +10,7 @@ extension PlanCompiler {
         attached = ([], [])
         if let script = unit.script { carryScript(script, index) }
         var usesDirectory = false
-        for (program, place) in programs(unit) {
+        for (program, place) in programs(unit) where program != unit.script.map(Self.scriptName) {
             usesDirectory = true
             carryProgram(program, directory, place, index)
         }
@@ -91,9 +91,14 @@ extension PlanCompiler {
                 "at most \(CarryLimits.files); a unit can name a larger one")
             return
         }
-        let name = script.file.split(separator: "/").last.map(String.init) ?? "script"
-        nodes[index].spec[.command] = ["./" + name]
+        let name = Self.scriptName(script)
+        // Its [Then] has a command of its own.
+        if !nodes[index].spec.has(.command) { nodes[index].spec[.command] = ["./" + name] }
         attach(name, script.bytes, 0o755, index, place)
+    }
+
+    private static func scriptName(_ script: UnitFile) -> String {
+        script.file.split(separator: "/").last.map(String.init) ?? "script"
     }
 
     private mutating func attach(

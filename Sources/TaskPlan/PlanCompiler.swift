@@ -65,6 +65,7 @@ public struct PlanCompiler {
         }
         drain()
         addOrders()
+        addSequels()
         if isConditional, let unit { addCondition(of: unit, root.directory) }
         for index in nodes.indices { carry(index) }
         let errors = diagnostics.contains { $0.severity == .error }

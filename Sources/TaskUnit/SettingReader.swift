@@ -37,7 +37,7 @@ struct SettingReader {
         case .env, .check:
             if text.isEmpty && directive == .check { return [] }
             return [key + "=" + (try expand(text))]
-        case .arg: return try words(text)
+        case .arg, .thenArg: return try words(text)
         default:
             if directive.traits.arity == .words { return try words(text) }
             if text.isEmpty && directive.traits.defaultText != nil { return [] }
@@ -46,10 +46,11 @@ struct SettingReader {
         }
     }
 
-    // Items have no item in them: what stands there is what it says.
+    // Items have no item in them, and [Then] runs for none: what stands there is what it says.
     private func expand(_ text: String) throws(ValueProblem) -> String {
         var own = specifiers
-        if directive == .items { own.isArray = false }
+        if [.items, .thenCommand, .thenArg].contains(directive) { own.isArray = false }
+        own.isThen = specifiers.isArray && directive != .items
         return try own.expand(text)
     }
 
@@ -69,13 +70,15 @@ struct SettingReader {
 
     private func canonical(_ value: String) throws(ValueProblem) -> String {
         if directive == .cron { return try CronExpression(value).text }
-        guard directive == .command else { return try directive.traits.type.canonical(value) }
+        guard directive == .command || directive == .thenCommand else {
+            return try directive.traits.type.canonical(value)
+        }
         let words = try split(value)
         guard !words.isEmpty else {
             throw ValueProblem(what: "no program", allowed: "a path, or a name on PATH")
         }
         // Between words a line end is a blank; a word of a plan can't hold one.
-        for word in words { _ = try directive.traits.type.canonical(word) }
+        for word in words { _ = try DirectiveType.text.canonical(word) }
         return value
     }
 }

@@ -9,6 +9,15 @@ struct Specifiers {
     let instance: String?
     /// In an array `%i` is the item: it stays, with `%%`, for the plan's reader to put in.
     var isArray = false
+    /// Of an array's [Then] `%i` is no item.
+    var isThen = false
+
+    private static let noInstance = ValueProblem(
+        what: "%i in a unit that is no instance",
+        allowed: "%i in NAME@.task or with [Array]; %% for a percent sign")
+    private static let noItem = ValueProblem(
+        what: "%i in [Then], which runs once for all items",
+        allowed: "%i in NAME@.task; %% for a percent sign")
 
     /// The text with its specifiers replaced.
     func expand(_ text: String) throws(ValueProblem) -> String {
@@ -25,9 +34,7 @@ struct Specifiers {
             case "i" where isArray: out += "%i"
             case "i":
                 guard let instance else {
-                    throw ValueProblem(
-                        what: "%i in a unit that is no instance",
-                        allowed: "%i in NAME@.task or with [Array]; %% for a percent sign")
+                    throw isThen ? Self.noItem : Self.noInstance
                 }
                 out += instance
             default:

@@ -25,6 +25,7 @@ enum UnitRules {
         noShell(unit, &problems)
         runIf(unit, &problems)
         array(unit, &problems)
+        then(unit, &problems)
     }
 
     /// Refuses what this version reads and does not do.
@@ -72,11 +73,11 @@ enum UnitRules {
         for setting in unit.settings {
             let words: [String]
             switch setting.directive {
-            case .command: words = (try? ShellWords.split(setting.value)) ?? []
+            case .command, .thenCommand: words = (try? ShellWords.split(setting.value)) ?? []
             case .check:
                 let line = setting.value.divided(at: "=")?.behind ?? ""
                 words = (try? ShellWords.split(String(line))) ?? []
-            case .arg: words = [setting.value]
+            case .arg, .thenArg: words = [setting.value]
             default: continue
             }
             guard let word = words.first(where: { shellWords.contains($0) }) else { continue }
@@ -100,6 +101,30 @@ enum UnitRules {
             every.microseconds < 1_000_000 || every.microseconds > 366 * 86_400_000_000
         {
             problems.error(setting.place, "Every=\(setting.value)", "1s to 366d")
+        }
+    }
+
+    private static func then(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        guard unit.settings(.thenCommand).last != nil else {
+            if let setting = unit.settings(.thenArg).first {
+                problems.error(
+                    setting.place, "args= without command= in [Then]", "both, or neither")
+            }
+            return
+        }
+        if unit.isGroup, let setting = unit.settings(.thenCommand).last {
+            problems.error(
+                setting.place, "[Then] without [Command]",
+                "[Command] with command=, which [Then] follows")
+        }
+        for setting in unit.settings
+        where UnitDefinition.isSequels(setting.directive) && setting.directive != .env
+            && unit.isItems(setting)
+        {
+            problems.error(
+                setting.place,
+                "\(setting.directive.traits.name)=\(setting.value) is an item's, and [Then] runs for none",
+                "a value without %i, or another unit that Requires= this one")
         }
     }
 

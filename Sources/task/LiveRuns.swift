@@ -101,8 +101,8 @@ struct LiveRuns {
     /// How often a file that moves is looked for again.
     static let tries = 50
 
-    /// TASK_NAME of a plan: its last task that the run needs is what was submitted; see `Plan.root`.
-    /// Reads no further than the tasks' lines, and parses none.
+    /// TASK_NAME of a plan: its last task that the run needs is what was submitted, or the [Then] of
+    /// that; see `Plan.name`. Reads no further than the tasks' lines, and parses none.
     static func unitName(ofPlan bytes: [UInt8]) -> String? {
         var name: ArraySlice<UInt8>?
         var last: ArraySlice<UInt8>?
@@ -110,12 +110,10 @@ struct LiveRuns {
         for line in head.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             let words = line.split(separator: UInt8(ascii: " "), maxSplits: 3)
             guard words.count >= 3, words[0].elementsEqual("task".utf8) else { continue }
-            last = words[2]
-            let isOptional =
-                words.count > 3
-                && words[3].split(separator: UInt8(ascii: " ")).contains(
-                    Array("optional=yes".utf8)[...])
-            if !isOptional { name = words[2] }
+            let fields = words.count > 3 ? words[3].split(separator: UInt8(ascii: " ")) : []
+            let isThen = fields.contains(Array("then=yes".utf8)[...])
+            last = isThen ? words[2].dropLast(TaskSpec.thenSuffix.utf8.count) : words[2]
+            if !fields.contains(Array("optional=yes".utf8)[...]) { name = last }
         }
         return (name ?? last).flatMap { PercentCoding.decodeText($0) }
     }

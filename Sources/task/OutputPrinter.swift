@@ -6,7 +6,8 @@ import TaskTool
 /// Prints what the tasks of a run write, as it comes: the one that was asked for as it is, what it
 /// depends on with the task's name before each line, on standard error.
 final class OutputPrinter {
-    private let root: TaskRef
+    /// The one that was asked for, and where that is a [Then] its unit, which runs before it.
+    private let own: Set<TaskRef>
     private let names: [Int: String]
     private let isTerminal = Terminal.isTerminal(1)
     private var standard: [UInt8] = []
@@ -22,7 +23,11 @@ final class OutputPrinter {
     }
 
     init(_ plan: Plan, run: TaskID) {
-        root = TaskRef(run: run, task: plan.root?.number)
+        let root = plan.root
+        let unit = root?.spec.thenOf.flatMap { name in
+            plan.tasks.first { $0.spec.name == name }
+        }
+        own = Set([root, unit].map { TaskRef(run: run, task: $0?.number) })
         names = Dictionary(
             plan.tasks.map { ($0.number, $0.spec.name) }, uniquingKeysWith: { first, _ in first })
     }
@@ -45,9 +50,9 @@ final class OutputPrinter {
     func print(_ bytes: ArraySlice<UInt8>, of ref: TaskRef, step: Int, stream: Int) {
         let isStandard = stream != 2
         let isCheck = step > 0
-        if ref.item != nil, !isCheck, TaskRef(run: ref.run, task: ref.task) == root {
+        if ref.item != nil, !isCheck, own.contains(TaskRef(run: ref.run, task: ref.task)) {
             wholeLines(bytes, of: ref, isStandard: isStandard)
-        } else if ref == root, !isCheck || !isTerminal {
+        } else if own.contains(ref), !isCheck || !isTerminal {
             if isStandard { standard += bytes } else { error += bytes }
         } else {
             let name = names[ref.task ?? 0] ?? "\(ref)"

@@ -94,6 +94,6 @@ struct RunCommand: ParsableCommand {
         } else if !quiet, root.state.isFinal, root.state != .success {
             for task in outcome.culprits { reporter.error(task.sentence) }
         }
-        return root.exitStatus
+        return outcome.exitStatus
     }
 }

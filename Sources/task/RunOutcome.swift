@@ -98,10 +98,13 @@ struct RunOutcome {
     let run: TaskID
     private(set) var tasks: [TaskOutcome]
     private let rootNumber: Int?
+    /// The unit whose [Then] the root is.
+    private let thenOf: String?
 
     init(_ run: TaskID, plan: Plan) {
         self.run = run
         rootNumber = plan.root?.number
+        thenOf = plan.root?.spec.thenOf
         tasks = plan.tasks.map {
             TaskOutcome(TaskRef(run: run, task: $0.number), name: $0.spec.name)
         }
@@ -109,6 +112,14 @@ struct RunOutcome {
 
     /// The task that was asked for; the others are its dependencies, or hang on it.
     var root: TaskOutcome? { tasks.first { $0.ref.task == rootNumber } }
+
+    /// What `task run` returns: where its [Then] did not run, for the unit has failed, the unit's own.
+    var exitStatus: Int32 {
+        guard let root else { return ExitStatus.toolFailed }
+        let unit = thenOf.flatMap { unit in tasks.first { $0.name == unit } }
+        guard root.reason == .dependency, let unit else { return root.exitStatus }
+        return unit.exitStatus
+    }
 
     /// The root, and before it those that failed it: a `dependency` failure alone says little.
     var culprits: [TaskOutcome] {

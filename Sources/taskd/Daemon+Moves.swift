@@ -99,7 +99,7 @@ extension Daemon {
             return
         }
         guard let (plan, _) = readPlan(file, directory) else { return }
-        let name = plan.tasks.last?.spec.name ?? ""
+        let name = plan.name ?? ""
         record(
             .retry, file.run.description,
             [
@@ -135,7 +135,7 @@ extension Daemon {
                 continue
             }
             guard let (plan, encoded) = readPlan(place.file, place.directory) else { continue }
-            let name = plan.tasks.last?.spec.name ?? ""
+            let name = plan.name ?? ""
             makeDurable(place.file, place.directory, encoded)
             _ = recordAccept(id, name: name, plan, encoded, nil, isRecovered: true)
             noteUnsynced(id)

@@ -83,7 +83,7 @@ extension Daemon {
         _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?, _ plan: Plan,
         _ encoded: [UInt8]
     ) {
-        let dropName = taken?.name ?? past.accept?["name"] ?? plan.root?.spec.name ?? ""
+        let dropName = taken?.name ?? past.accept?["name"] ?? plan.name ?? ""
         var sequence = journal.lastSequence
         if past.accept == nil, place.file.generation == 0 || taken != nil {
             makeDurable(place.file, place.directory, encoded)

@@ -42,7 +42,7 @@ extension Plan {
         }
         var spec = root.spec
         spec[.command] = ["/bin/true"]
-        for directive in [Directive.arg, .restart, .thenCommand] { spec[directive] = [] }
+        for directive in [Directive.arg, .restart] { spec[directive] = [] }
         return Plan(tasks: [PlanTask(number: 0, spec: spec)], blobs: files(of: root))
     }
 }

@@ -35,7 +35,7 @@ enum PlanCommand {
     /// A plan does not say what it is called: its first unit text is the root's.
     private static func name(of plan: Plan) -> String {
         let first = plan.blobs.first { $0.kind == .unit }.map { UnitText.taskName($0.name) }
-        return first ?? plan.tasks.last?.spec.name ?? "-"
+        return first ?? plan.name ?? "-"
     }
 
     private static func parse(_ bytes: [UInt8]) -> Plan {

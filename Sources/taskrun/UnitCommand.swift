@@ -85,7 +85,10 @@ enum UnitCommand {
 
     private static func status(_ run: PlanRun, _ unit: UnitFinder.Unit) -> Int32 {
         let own = run.results[unit.root]?.exitStatus ?? 0
-        return own == 0 && run.ended == .failure ? 1 : own
+        if own != 0 || run.ended != .failure { return own }
+        let sequel = unit.plan.tasks.firstIndex { $0.spec.thenOf == unit.name }
+        let status = sequel.flatMap { run.results[$0]?.exitStatus } ?? 0
+        return status == 0 ? 1 : status
     }
 
     /// A sentence for each task that failed by more than its own exit status.

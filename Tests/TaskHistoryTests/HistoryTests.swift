@@ -55,6 +55,21 @@ import Testing
         #expect(events[0].by == "1000" && !events[0].detail.contains("plan="))
     }
 
+    /// What was asked for is the unit with its [Then]; where that did not come to run, the unit failed.
+    @Test(arguments: [("site.then", "site", 3), ("site.next", "site.next", nil)])
+    func aUnitThatFailsBeforeItsThen(name: String, main: String, exit: Int?) throws {
+        let fixture = try HistoryFixture()
+        let plan = "taskplan 1%0Atask%200%20site%0Atask%201%20\(name)%0Aedge%200%201%20ok%0A"
+            .replacing(" ", with: "%20")
+        try fixture.event("accept \(first) name=site.task unit=site tasks=2 plan=\(plan)")
+        try fixture.event("start \(first).0 a=1 name=site")
+        try fixture.event("end \(first).0 a=1 state=failure reason=exit exit=3 final=yes")
+        try fixture.event("end \(first).1 state=failure reason=dependency final=yes name=\(name)")
+        try fixture.event("end \(first) state=failure reason=exit name=site")
+        let run = try #require(try fixture.history().run(first))
+        #expect(run.main?.name == main && run.main?.exit == exit && run.root == 1)
+    }
+
     @Test func theStateFollowsTheJournal() throws {
         let fixture = try HistoryFixture()
         try fixture.event("accept \(first) name=site tasks=2 plan=\(HistoryFixture.plan)")

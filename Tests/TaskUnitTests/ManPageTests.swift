@@ -33,6 +33,23 @@ import Testing
         for item in try items() { #expect(known.contains(item), "\(item) is in no table") }
     }
 
+    /// Of keys that two sections have each stands in its own.
+    @Test func eachStandsInItsSection() throws {
+        var section = ""
+        var items: [String: Set<String>] = [:]
+        for line in try page() {
+            if line.hasPrefix(".S") { section = String(line.dropFirst(4)) }
+            if line.hasPrefix(".It Va ") {
+                items[section, default: []].insert("\(line.dropFirst(7))")
+            }
+        }
+        for directive in Directive.allCases where !directive.traits.name.isEmpty {
+            let (section, name) = (directive.traits.section, directive.traits.name)
+            guard section != .plan else { continue }
+            #expect(items["[\(section.rawValue)]"]?.contains("\(name)=") == true, "\(directive)")
+        }
+    }
+
     @Test func defaultsAreThePages() throws {
         let text = try page().joined(separator: " ")
         for directive in Directive.allCases where directive.traits.section != .plan {
