@@ -147,11 +147,13 @@ extension TaskEngine {
                 if run.tasks[next].standing != .blocked { continue }
                 run.tasks[next].waitingFor -= 1
                 let name = run.tasks[task].input.name
+                let (input, dependent) = (run.tasks[task].input, run.tasks[next].input)
                 // What a failure may not fail hangs on this one's success: OnSuccess=.
-                let isFollower =
-                    run.tasks[next].input.isOptional && !run.tasks[task].input.isOptional
+                let isFollower = dependent.isOptional && !input.isOptional
                 var verdict = Self.verdict(edge.kind, after: state, isFollower: isFollower)
-                if state == .skipped, run.tasks[task].input.isCondition {
+                // Nor does what hangs on a handler run where that has not.
+                let isOfHandler = edge.kind == .ok && input.isOptional && dependent.isOptional
+                if state == .skipped, input.isCondition || isOfHandler {
                     verdict = .refused(.skipped, nil)
                 }
                 switch verdict {

@@ -20,7 +20,7 @@ extension PlanCompiler {
         guard !sequels.isEmpty else { return }
         for at in edges.indices { edges[at].from = sequels[edges[at].from] ?? edges[at].from }
         roots = roots.map { sequels[$0] ?? $0 }
-        edges += triggers(of: sequels) + steps
+        edges += steps
     }
 
     private mutating func addSequel(_ unit: UnitDefinition, of index: Int) -> Int? {
@@ -38,18 +38,5 @@ extension PlanCompiler {
         }
         let sequel = add(node)
         return sequel < 0 ? nil : sequel
-    }
-
-    /// What OnSuccess= or OnFailure= names is skipped where its turn does not come, and after a skip
-    /// what follows would run: its [Then] hangs on the same end as itself.
-    private func triggers(of sequels: [Int: Int]) -> [NodeEdge] {
-        edges.compactMap { edge in
-            guard let sequel = sequels[edge.to], !nodes[edge.to].handlers.isEmpty,
-                !edge.isRequirement, edge.kind != .end
-            else { return nil }
-            var copy = edge
-            copy.to = sequel
-            return copy
-        }
     }
 }

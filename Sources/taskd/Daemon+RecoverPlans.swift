@@ -181,10 +181,10 @@ extension Daemon {
             ])
     }
 
-    /// An attempt may be under way: the place says so, or the journal; or the owner moved it from there
-    /// while no taskd was there to end it, and its start may not be on record.
+    /// An attempt may be under way: the place says so, or the journal; or its owner cancelled it by a move
+    /// from there while no taskd lived.
     private func isSuspect(_ suspect: Reconciliation.Suspect) -> Bool {
-        [.active, .hold, .failed].contains(suspect.place.directory) || suspect.past.hasOpenAttempt
+        [.active, .failed].contains(suspect.place.directory) || suspect.past.hasOpenAttempt
     }
 
     /// An attempt is on record whose rename is not to be seen: a power failure took it back, or a

@@ -162,6 +162,15 @@ private func run(
         #expect(fine.last == .runEnded(id(2), .success, nil, because: nil))
     }
 
+    @Test func whatFollowsAHandlerIsSkippedWithIt() {
+        var bench = Bench()
+        _ = bench.tell(run(1, ["job", "wanted", "wanted"], [(0, 1, .fail), (1, 2, .ok)]))
+        let end = bench.tell(.ended(ref(1), attempt: 1, .success))
+        #expect(end.contains(.taskEnded(ref(1, 1), .skipped, nil, because: "job")))
+        #expect(end.contains(.taskEnded(ref(1, 2), .skipped, nil, because: "wanted")))
+        #expect(end.last == .runEnded(id(1), .success, nil, because: nil))
+    }
+
     @Test func retriesGrowAndEnd() throws {
         var bench = Bench()
         let policy = RetryPolicy(retries: 3, firstDelay: 1_000_000, longestDelay: 3_000_000)
