@@ -51,11 +51,16 @@ let package = Package(
         .target(name: "TaskUnit", dependencies: ["CYaml", "TaskModel"], swiftSettings: strict),
         // Units to a plan; order, levels, cycles.
         .target(name: "TaskPlan", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: strict),
+        // zstd compresses segments that are sealed.
+        .systemLibrary(
+            name: "CZstd", path: "Sources/CZstd", pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"])]),
         // Segments of the journal and of output: writing, reading, recovery; the spool's owner.
         .target(
             name: "TaskJournal",
             dependencies: [
-                "Linux", "TaskModel", .product(name: "SystemPackage", package: "swift-system"),
+                "CZstd", "Linux", "TaskModel",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Linux
-import SystemPackage
 public import TaskJournal
 public import TaskModel
 
@@ -90,8 +88,7 @@ public final class ScannedLogs {
     /// Passes over what is there: for a run that is still to be made.
     public func skipPresent() throws {
         for name in try LogSegment.names(in: directory) {
-            guard let status = try? File.status(name.stem + ".log", at: directory) else { continue }
-            readers[name] = try LogReader(name, at: directory, offset: status.size)
+            readers[name] = try LogReader(endOf: name, at: directory)
         }
     }
 
@@ -111,7 +108,7 @@ public final class ScannedLogs {
         let all = try LogSegment.names(in: directory)
         guard all.count > latest else { return all }
         let dated = all.map { name in
-            (name, (try? File.status(name.stem + ".log", at: directory))?.modified ?? 0)
+            (name, LogSegment.modified(name, at: directory) ?? 0)
         }
         let chosen = Set(dated.sorted { $0.1 > $1.1 }.prefix(latest).map { $0.0 })
         return all.filter { chosen.contains($0) }
@@ -119,8 +116,7 @@ public final class ScannedLogs {
 
     private func reader(_ name: SegmentName) throws -> LogReader? {
         if let reader = readers[name] { return reader }
-        let status = try? File.status(name.stem + ".log", at: directory)
-        if let status, status.modified < since { return nil }
+        if let modified = LogSegment.modified(name, at: directory), modified < since { return nil }
         let reader = try LogReader(name, at: directory)
         readers[name] = reader
         return reader

@@ -13,6 +13,8 @@ public struct Damage: Equatable, Sendable {
         case gap
         /// No correct header: nothing of the segment can be read.
         case header
+        /// The seek table of a compressed segment is bad: its frames were found one after another.
+        case table
     }
 
     public var kind: Kind
@@ -40,7 +42,7 @@ public struct Damage: Equatable, Sendable {
         var line = EventLine(
             microseconds, .note, "-",
             [.init("what", "journal.\(kind.rawValue)"), .init("segment", segment.stem)])
-        if kind != .gap {
+        if kind != .gap, kind != .table {
             line.set("offset", String(offset))
             line.set("bytes", String(bytes))
         }
@@ -58,6 +60,7 @@ public struct Damage: Equatable, Sendable {
         case .corrupt: "\(segment): \(bytes) bytes at offset \(offset) are corrupt\(lost)"
         case .gap: "\(segment): something is missing before it\(lost)"
         case .header: "\(segment): it has no correct header, nothing in it can be read"
+        case .table: "\(segment): the seek table of its compressed form is corrupt"
         }
     }
 }

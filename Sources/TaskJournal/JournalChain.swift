@@ -99,7 +99,9 @@ final class JournalChain {
         let torn = try cursor.tornBytes()
         if torn > 0, cursor.supersededFrom.map({ cursor.sequence + 1 < $0 }) ?? true {
             damages.append(
-                Damage(.torn, cursor.name, offset: cursor.offset, bytes: torn))
+                Damage(
+                    cursor.isCompressed ? .corrupt : .torn, cursor.name, offset: cursor.offset,
+                    bytes: torn))
         }
         last = (cursor.name, cursor.sequence)
         self.cursor = nil
@@ -111,6 +113,7 @@ final class JournalChain {
         do {
             guard let opened = try SegmentCursor(name, at: directory) else { return true }
             check(opened)
+            if !opened.isTableWhole { damages.append(Damage(.table, name)) }
             try limit(opened)
             cursor = opened
         } catch JournalError.format {

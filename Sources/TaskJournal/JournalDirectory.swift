@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The segments that stand in `journal/`.
 public struct JournalDirectory: Sendable {
-    /// One segment's name and whether it has its final form.
+    /// One segment's name and whether it is complete: sealed, or compressed since.
     public struct Entry: Equatable, Sendable {
         public var name: SegmentName
         public var isSealed: Bool
@@ -18,7 +18,9 @@ public struct JournalDirectory: Sendable {
         var found: [SegmentName: Bool] = [:]
         let names = try Self.names(in: directory)
         for name in names {
-            if let segment = SegmentName(file: name, suffix: "sealed") {
+            if let segment = SegmentName(file: name, suffix: "sealed")
+                ?? SegmentName(file: name, suffix: "zst")
+            {
                 found[segment] = true
             } else if let segment = SegmentName(file: name, suffix: "open") {
                 found[segment] = found[segment] ?? false

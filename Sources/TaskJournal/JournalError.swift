@@ -11,6 +11,8 @@ public enum JournalError: Error, Equatable, Sendable {
     case tooLong(Int)
     /// fdatasync failed three times in a row on three segments: nothing can be made durable.
     case notDurable(errno: Errno)
+    /// A compressed segment does not read as the one that it was made of.
+    case unlike(name: String)
     /// A segment of a newer, or no, format.
     case format(name: String)
 
@@ -21,6 +23,7 @@ public enum JournalError: Error, Equatable, Sendable {
         case .full(let errno): "write the journal: \(errno), and its reserve is used up"
         case .tooLong(let count): "append a line of \(count) bytes: at most 16384 are allowed"
         case .notDurable(let errno): "make the journal durable: \(errno), three times in a row"
+        case .unlike(let name): "compress \(name): what was written reads otherwise"
         case .format(let name): "read \(name): its format is not version 1"
         }
     }

@@ -177,14 +177,13 @@ extension SegmentDigest {
     init(of name: SegmentName, bytes: Int64, at directory: Int32) throws(JournalError) {
         var checksum: UInt32 = 0
         var at: Int64 = 0
-        guard let descriptor = try SegmentCursor.open(name, at: directory) else {
+        guard let source = try SegmentCursor.open(name, at: directory) else {
             throw .io(verb: "open", name: name.stem, errno: .noSuchFileOrDirectory)
         }
-        let number = descriptor.number
         while at < bytes {
             var part = [UInt8](repeating: 0, count: Int(min(256 << 10, bytes - at)))
             let count = try JournalError.io("read", name.stem) { () throws(Errno) in
-                try File.read(number, into: &part, at: at)
+                try source.read(into: &part, at: at)
             }
             if count == 0 { break }
             checksum = Checksum.crc32c(part[..<count], continuing: checksum)

@@ -12,6 +12,8 @@ public struct JournalVerifier {
     public private(set) var segments = 0
     /// Bytes of log segments that belong to no valid record.
     public private(set) var badLogs: [(segment: SegmentName, bytes: Int64)] = []
+    /// Compressed log segments whose seek table is bad.
+    public private(set) var badTables: [SegmentName] = []
     /// Log segments, and their pieces of output.
     public private(set) var logSegments = 0
     public private(set) var logRecords = 0
@@ -58,6 +60,7 @@ public struct JournalVerifier {
                 if reader.badBytes + torn > 0 || !reader.hasOwnHeader {
                     badLogs.append((name, reader.badBytes + torn))
                 }
+                if !reader.isTableWhole { badTables.append(name) }
             } catch JournalError.format {
                 badLogs.append((name, 0))
             }
@@ -74,5 +77,5 @@ public struct JournalVerifier {
         }
     }
 
-    public var isClean: Bool { damages.isEmpty && badLogs.isEmpty }
+    public var isClean: Bool { damages.isEmpty && badLogs.isEmpty && badTables.isEmpty }
 }

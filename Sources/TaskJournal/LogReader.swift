@@ -7,7 +7,7 @@ public import TaskModel
 /// and counted.
 public final class LogReader {
     private let name: SegmentName
-    private let descriptor: Descriptor
+    private let source: SegmentSource
     private var buffer: [UInt8] = []
     private var base: Int64
     private var at = 0
@@ -17,6 +17,9 @@ public final class LogReader {
 
     /// The first line is that of this segment. Reading goes on without it; `verify` says so.
     public private(set) var hasOwnHeader = true
+
+    /// The seek table of a compressed segment is as it was written; all others have none.
+    public var isTableWhole: Bool { source.isTableWhole }
 
     /// Where the next record begins.
     public var offset: Int64 { base + Int64(at) }
@@ -32,16 +35,23 @@ public final class LogReader {
         _ name: SegmentName, at directory: Int32, offset: Int64 = 0, length: Int64? = nil
     ) throws(JournalError) {
         self.name = name
-        do {
-            descriptor = try File.open(name.stem + ".log", at: directory, flags: .noFollow)
-        } catch Errno.noSuchFileOrDirectory {
+        guard let source = try SegmentSource.open(name, [".log"], at: directory, in: "log/") else {
             return nil
-        } catch {
-            throw .io(verb: "open", name: "log/\(name).log", errno: error)
         }
+        self.source = source
         base = offset
         limit = length.map { offset + $0 } ?? .max
         if offset == 0 { try skipHeader() }
+    }
+
+    /// Opens a segment behind all that it has.
+    public convenience init?(endOf name: SegmentName, at directory: Int32) throws(JournalError) {
+        try self.init(name, at: directory, offset: 1)  // no look at the first line
+        let source = source
+        base = try JournalError.io("read", "log/\(name).log") { () throws(Errno) in
+            try source.size()
+        }
+        (at, buffer) = (0, [])
     }
 
     private func skipHeader() throws(JournalError) {
@@ -120,11 +130,11 @@ public final class LogReader {
         let had = buffer.count - at
         var fresh = [UInt8](repeating: 0, count: max(256 << 10, 2 * had))
         let from = offset
-        let number = descriptor.number
+        let source = source
         var count = 0
         while count < fresh.count {
             let got = try JournalError.io("read", "log/\(name).log") { () throws(Errno) in
-                try Self.read(number, into: &fresh, filled: count, at: from + Int64(count))
+                try Self.read(source, into: &fresh, filled: count, at: from + Int64(count))
             }
             if got == 0 { break }
             count += got
@@ -137,11 +147,11 @@ public final class LogReader {
     }
 
     private static func read(
-        _ number: Int32, into bytes: inout [UInt8], filled: Int, at position: Int64
+        _ source: SegmentSource, into bytes: inout [UInt8], filled: Int, at position: Int64
     ) throws(Errno) -> Int {
-        if filled == 0 { return try File.read(number, into: &bytes, at: position) }
+        if filled == 0 { return try source.read(into: &bytes, at: position) }
         var rest = [UInt8](repeating: 0, count: bytes.count - filled)
-        let got = try File.read(number, into: &rest, at: position)
+        let got = try source.read(into: &rest, at: position)
         bytes.replaceSubrange(filled..<(filled + got), with: rest[..<got])
         return got
     }

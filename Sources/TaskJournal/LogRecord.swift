@@ -101,21 +101,21 @@ extension LogRecord {
     ) throws(JournalError) -> LogRecord? {
         let longest = Int64(largestPayload + longestHead)
         guard place.length <= longest else { return nil }
+        guard
+            let source = try SegmentSource.open(
+                place.segment, [".log"], at: directory, in: "log/")
+        else { return nil }
         var bytes = [UInt8](repeating: 0, count: Int(place.length))
-        do throws(Errno) {
-            let file = try File.open(place.segment.stem + ".log", at: directory, flags: .noFollow)
-            var count = 0
-            while count < bytes.count {
-                var rest = [UInt8](repeating: 0, count: bytes.count - count)
-                let got = try File.read(file.number, into: &rest, at: place.offset + Int64(count))
-                if got == 0 { return nil }
-                bytes.replaceSubrange(count..<(count + got), with: rest[..<got])
-                count += got
+        var count = 0
+        while count < bytes.count {
+            var rest = [UInt8](repeating: 0, count: bytes.count - count)
+            let position = place.offset + Int64(count)
+            let got = try JournalError.io("read", "log/\(place.segment).log") { () throws(Errno) in
+                try source.read(into: &rest, at: position)
             }
-        } catch .noSuchFileOrDirectory {
-            return nil
-        } catch {
-            throw .io(verb: "read", name: "log/\(place.segment).log", errno: error)
+            if got == 0 { return nil }
+            bytes.replaceSubrange(count..<(count + got), with: rest[..<got])
+            count += got
         }
         guard case .record(let record, let end) = parse(bytes, at: 0), end == bytes.count else {
             return nil

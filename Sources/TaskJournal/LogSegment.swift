@@ -33,10 +33,22 @@ public enum LogSegment {
         }
     }
 
-    /// The names of the segments in `log/`, sorted by epoch, writer and number.
+    /// The names of the segments in `log/`, plain or compressed, sorted by epoch, writer and number.
     public static func names(in directory: Int32) throws(JournalError) -> [SegmentName] {
-        try JournalDirectory.names(in: directory)
-            .compactMap { SegmentName(file: $0, suffix: "log") }.sorted()
+        let names = try JournalDirectory.names(in: directory).compactMap {
+            SegmentName(file: $0, suffix: "log") ?? SegmentName(file: $0, suffix: "zst")
+        }
+        return Set(names).sorted()
+    }
+
+    /// When something was last appended to a segment, in microseconds since 1970; nil when it is gone.
+    public static func modified(_ name: SegmentName, at directory: Int32) -> Int64? {
+        for suffix in [".log", SegmentSource.compressed] {
+            if let status = try? File.status(name.stem + suffix, at: directory) {
+                return status.modified
+            }
+        }
+        return nil
     }
 }
 

@@ -43,14 +43,14 @@ public final class SegmentCursor {
     /// Whoever reads holds the segment's lock: nobody else writes it.
     var isOwn = false
 
-    private let descriptor: Descriptor
+    private let source: SegmentSource
     private let seed: UInt32
     private var buffer: [UInt8] = []
     /// The file offset of the buffer's first byte.
     private var base: Int64 = 0
     private static let chunk = 256 << 10
 
-    /// Opens a segment by its name in `journal/`, whether it is sealed or not.
+    /// Opens a segment by its name in `journal/`: open, sealed or compressed.
     ///
     /// - Parameters:
     ///   - offset: where a record begins, 0 for the first one.
@@ -60,18 +60,17 @@ public final class SegmentCursor {
     public init?(
         _ name: SegmentName, at directory: Int32, offset: Int64 = 0, sequence: UInt64 = 0
     ) throws(JournalError) {
-        guard let descriptor = try Self.open(name, at: directory) else { return nil }
+        guard let source = try Self.open(name, at: directory) else { return nil }
         var bytes = [UInt8](repeating: 0, count: SegmentHeader.longest)
-        let number = descriptor.number
         let count = try JournalError.io("read", name.stem) { () throws(Errno) in
-            try File.read(number, into: &bytes, at: 0)
+            try source.read(into: &bytes, at: 0)
         }
         guard let (header, length) = SegmentHeader.parse(bytes[..<count]) else {
             throw .format(name: name.stem)
         }
         self.name = name
         self.header = header
-        self.descriptor = descriptor
+        self.source = source
         seed = RecordFrame.seed(name)
         self.offset = offset == 0 ? Int64(length) : offset
         self.sequence = offset == 0 ? header.firstSequence - 1 : sequence
@@ -90,30 +89,28 @@ public final class SegmentCursor {
         }
     }
 
-    // A seal may come between the two names.
-    static func open(_ name: SegmentName, at directory: Int32) throws(JournalError) -> Descriptor? {
-        for suffix in [".open", ".sealed", ".open", ".sealed"] {
-            do {
-                return try File.open(name.stem + suffix, at: directory, flags: .noFollow)
-            } catch Errno.noSuchFileOrDirectory {
-                continue
-            } catch {
-                throw .io(verb: "open", name: name.stem + suffix, errno: error)
-            }
-        }
-        return nil
+    static func open(
+        _ name: SegmentName, at directory: Int32
+    ) throws(JournalError) -> SegmentSource? {
+        try SegmentSource.open(name, [".open", ".sealed", ".open", ".sealed"], at: directory)
     }
+
+    /// It is compressed: nothing is torn in it, whatever is not right was damaged later.
+    var isCompressed: Bool { source.isCompressed }
+
+    /// The seek table of a compressed segment is as it was written; all others have none.
+    var isTableWhole: Bool { source.isTableWhole }
 
     /// True when no process has the segment open for writing.
     public func isAbandoned() -> Bool {
-        ((try? File.tryLock(descriptor.number, shared: true)) ?? false)
-            && (try? File.unlock(descriptor.number)) != nil
+        ((try? File.tryLock(source.number, shared: true)) ?? false)
+            && (try? File.unlock(source.number)) != nil
     }
 
     /// Whether the segment has so many bytes: a shorter one was made anew, or cut after a crash.
     public func reaches(_ offset: Int64) throws(JournalError) -> Bool {
         do {
-            return try File.status(of: descriptor.number).size >= offset
+            return try source.size() >= offset
         } catch {
             throw .io(verb: "read", name: name.stem, errno: error)
         }
@@ -174,7 +171,7 @@ public final class SegmentCursor {
 
     private func read(into bytes: inout [UInt8], at offset: Int64) throws(JournalError) -> Int {
         do {
-            return try File.read(descriptor.number, into: &bytes, at: offset)
+            return try source.read(into: &bytes, at: offset)
         } catch {
             throw .io(verb: "read", name: name.stem, errno: error)
         }

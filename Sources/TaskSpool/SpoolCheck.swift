@@ -73,8 +73,10 @@ public struct SpoolCheck {
         case .ready, .active, .deferred, .hold, .failed: checkState(entry)
         case .rejected: checkRejected(entry)
         case .journal:
-            checkName(entry, [".open", ".sealed", ".torn", ".copy"], ["index.sqlite", ".reserve"])
-        case .log: checkName(entry, [".log"], [])
+            checkName(
+                entry, [".open", ".sealed", ".zst", ".zst.new", ".torn", ".copy"],
+                ["index.sqlite", ".reserve"])
+        case .log: checkName(entry, [".log", ".zst", ".zst.new"], [])
         case .units:
             if entry.mode & 0o022 != 0, entry.isRegular {
                 add(

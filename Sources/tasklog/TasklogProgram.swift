@@ -17,7 +17,7 @@ struct TasklogProgram: ParsableCommand {
         subcommands: [
             AppendCommand.self, LogsCommand.self, AuditCommand.self, StatusCommand.self,
             ListCommand.self, QueryCommand.self, ExportCommand.self, MetricsCommand.self,
-            VerifyCommand.self,
+            VerifyCommand.self, CompressCommand.self,
         ])
 
     static func main() { ToolMain.run(Self.self) }

@@ -34,6 +34,9 @@ struct VerifyCommand: ParsableCommand {
         for (segment, bytes) in verifier.badLogs {
             reporter.error("log/\(segment).log: \(bytes) bytes belong to no valid piece of output")
         }
+        for segment in verifier.badTables {
+            reporter.error("log/\(segment).zst: its seek table is corrupt")
+        }
         if !quiet { try Self.summary(verifier) }
         if !verifier.isClean { throw ExitCode(ExitStatus.no) }
     }

@@ -26,8 +26,10 @@ let package = Package(
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "TaskUnit", dependencies: ["CYaml", "TaskModel"], swiftSettings: watched),
         .target(name: "TaskPlan", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: watched),
+        .systemLibrary(
+            name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(
-            name: "TaskJournal", dependencies: ["Linux", "TaskModel", system],
+            name: "TaskJournal", dependencies: ["CZstd", "Linux", "TaskModel", system],
             swiftSettings: watched + testable),
         .target(
             name: "TaskSpool",

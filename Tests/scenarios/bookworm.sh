@@ -12,7 +12,7 @@ make_image() {
     # shellcheck disable=SC2016
     timeout -s KILL 240 mmdebstrap --variant=essential \
         --include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,passwd,libstdc++6 \
-        --include=libseccomp2,libsqlite3-0,libyaml-0-2,procps,python3 \
+        --include=libseccomp2,libsqlite3-0,libyaml-0-2,libzstd1,procps,python3 \
         --customize-hook='chroot "$1" useradd -m -s /bin/bash alice' \
         bookworm "$part" >"$TMP/image" 2>&1 </dev/null && mv -T "$part" "$IMAGE" && return
     rm -rf --one-file-system "$part"

@@ -170,6 +170,53 @@ if [ $traced ]; then
     "$TMP/inject" -n $((turn + 1)) -k "$BIN/tasklog" append <"$TMP/lines" || true
     exits "FAULT 44: and verify is content" 0 tasklog verify
     rm "$TMP/lines"
+
+    # A compression that is killed at each of its calls: whatever it leaves reads as before, and the next one ends it.
+    fresh 44c
+    python3 - <<'PYTHON' | tasklog append
+run = "01hf7yat0000000000000000a1"
+print(f"1700000000000000 accept {run} name=site.task unit=site tasks=1")
+print(f"1700000000000001 start {run}.0 a=1 name=site")
+for n in range(30):
+    print(1700000000000002 + n, f"note {run}.0 a=1 what=output step=0 fd=1 data=" + f"{n:09}%0A" * 600)
+    print(1700000000000002 + n, f"note - what=test text={n:09}" * 1 + "y" * 9000)
+print(f"1700000000000100 end {run}.0 a=1 state=success exit=0 final=yes name=site")
+print(f"1700000000000101 end {run} state=success final=yes")
+PYTHON
+    cp -a "$SPOOL" "$TMP/plain44"
+    told=$(tasklog logs site | sha256sum && tasklog export events | sha256sum)
+    "$TMP/inject" -l "$TMP/calls" "$BIN/tasklog" compress -q
+    total=$(wc -l <"$TMP/calls")
+    is "FAULT 44: a compression leaves the compressed form alone" "$(find "$SPOOL/journal" "$SPOOL/log" -name '0*' -printf '%f\n' | sed 's/.*[.]//' | sort | uniq -c | tr -s ' ')" " 2 zst"
+    is "FAULT 44: which reads as before" "$(rm "$SPOOL"/journal/index* && tasklog logs site | sha256sum && tasklog export events | sha256sum)" "$told"
+    first=$(grep -n '^flock' "$TMP/calls" | head -n 1 | cut -d : -f 1) # before that it has done nothing
+    ok "FAULT 44: it makes its calls" test "$total" -gt $((first + 20))
+    bad=
+    for n in $(seq "$first" "$total"); do
+        rm -rf "$SPOOL" && cp -a "$TMP/plain44" "$SPOOL"
+        "$TMP/inject" -n "$n" -k "$BIN/tasklog" compress -q && bad+=" $n:survived"
+        for place in journal:sealed log:log; do
+            both=$(find "$SPOOL/${place%:*}" -name '*.zst' -o -name "*.${place#*:}")
+            [ -n "$both" ] || bad+=" $n:$place:lost"
+        done
+        tasklog verify -q 2>/dev/null || bad+=" $n:verify"
+        [ "$(tasklog logs site | sha256sum && tasklog export events | sha256sum)" = "$told" ] || bad+=" $n:told"
+        task fsck -q >/dev/null 2>&1 || bad+=" $n:fsck"
+        tasklog compress -q || bad+=" $n:again"
+        [ "$(find "$SPOOL/journal" "$SPOOL/log" -name '0*' | sed 's/.*[.]//' | sort -u)" = zst ] || bad+=" $n:left"
+        tasklog verify -q 2>/dev/null || bad+=" $n:verify"
+    done
+    is "FAULT 44: killed at each of its calls from $first to $total: nothing is lost, the next one ends it" "$bad" ""
+    bad=
+    for deed in pwrite64:ENOSPC fsync:EIO renameat:EIO unlinkat:EIO; do
+        rm -rf "$SPOOL" && cp -a "$TMP/plain44" "$SPOOL"
+        "$TMP/inject" -c "${deed%:*}" -n 1 -e "${deed#*:}" "$BIN/tasklog" compress -q 2>"$TMP/err" && bad+=" $deed:silent"
+        grep -q '^tasklog: error: unable to .*, it stays as it is$' "$TMP/err" || bad+=" $deed:untold"
+        tasklog verify -q || bad+=" $deed:verify"
+        find "$SPOOL" -name '*.new' | grep -q . && bad+=" $deed:left"
+        tasklog compress -q || bad+=" $deed:again"
+    done
+    is "FAULT 44: calls that fail are told, and leave what was there" "$bad" ""
 else
     for n in 4 13 14 44 45; do skip "FAULT $n: a call fails, or is the last" "nothing can be traced here (ptrace)"; done
 fi

@@ -30,8 +30,10 @@ let package = Package(
             name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "TaskUnit", dependencies: ["CYaml", "TaskModel"], swiftSettings: strict),
         .target(name: "TaskPlan", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: strict),
+        .systemLibrary(
+            name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(
-            name: "TaskJournal", dependencies: ["Linux", "TaskModel", system],
+            name: "TaskJournal", dependencies: ["CZstd", "Linux", "TaskModel", system],
             swiftSettings: strict),
         .target(
             name: "TaskEngine",
