@@ -72,6 +72,8 @@ static void child(void *argument) {
     place(shared, r->stderr_fd, 2);
     if (r->keep_fd >= 0) place(shared, r->keep_fd, 3);
     if (r->nice && setpriority(PRIO_PROCESS, 0, r->nice) < 0) fail(shared, 'r');
+    // IOPRIO_WHO_PROCESS, IOPRIO_CLASS_IDLE: a hint, which a kernel may not know.
+    if (r->idle_io) (void)syscall(SYS_ioprio_set, 1, 0, 3 << 13);
     limit(shared, RLIMIT_DATA, r->memory_limit, 0);
     limit(shared, RLIMIT_CPU, r->cpu_limit, 5);  // SIGXCPU, and 5 seconds later SIGKILL
     execve(r->path, r->argv, r->envp);

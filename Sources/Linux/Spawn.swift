@@ -116,6 +116,8 @@ public struct SpawnOptions: Sendable {
     /// SIGKILL when the starting process dies.
     public var diesWithParent = false
     public var nice: Int32 = 0
+    /// Its I/O waits for that of all others (ioprio_set(2)).
+    public var isIdleIO = false
     /// RLIMIT_DATA in bytes, 0 for none.
     public var memoryLimit: UInt64 = 0
     /// RLIMIT_CPU in seconds, 0 for none; SIGKILL comes 5 seconds after SIGXCPU.
@@ -140,6 +142,7 @@ public struct SpawnOptions: Sendable {
         request.new_group = newGroup ? 1 : 0
         request.death_signal = diesWithParent ? SIGKILL : 0
         request.nice = nice
+        request.idle_io = isIdleIO ? 1 : 0
         request.memory_limit = memoryLimit
         request.cpu_limit = cpuLimit
         request.cgroup = cgroup

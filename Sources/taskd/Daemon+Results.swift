@@ -29,6 +29,8 @@ extension Daemon {
                 let file = try File.open(
                     segment.stem + ".log", at: spool.number(.log), flags: .noFollow)
                 try File.syncData(file.number)
+            } catch .noSuchFileOrDirectory where isCompressed(segment) {
+                continue  // it is durable since before its plain form went
             } catch {
                 report.error(
                     "unable to sync log/\(segment).log: \(error), results in it may be lost at a "
@@ -36,6 +38,10 @@ extension Daemon {
             }
         }
         resultSegments = []
+    }
+
+    private func isCompressed(_ segment: SegmentName) -> Bool {
+        LogSegment.modified(segment, at: spool.number(.log)) != nil
     }
 
     /// What is to be had of the results that an attempt is given.

@@ -90,6 +90,7 @@ final class Daemon {
     var random = RandomSource()
     var checkpoint = CheckpointState()
     var firing = FiringState()
+    var compression = CompressionState()
     let wallTimer: WallTimer
     /// The most runs at once since there were none.
     var mostRuns = 0
@@ -169,6 +170,7 @@ final class Daemon {
         tryUnreadable()  // of those whose start had to be durable first
         flushPool()
         maybeCheckpoint()
+        maybeCompress()
         if isBloated { Memory.trim() }
         isBloated = false
     }
@@ -185,6 +187,7 @@ final class Daemon {
         next = min(next, firingDeadline(at: boot))
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
+        if let due = compressionDue { next = min(next, due) }
         if !vanished.isEmpty { next = min(next, lookAgain) }
         if !strangers.isEmpty { next = min(next, admitAgain) }
         if !unreadable.isEmpty { next = min(next, readAgain) }

@@ -8,6 +8,8 @@ struct Options {
     var slots = 0
     /// The program that runs tasks: beside taskd, unless `--taskrun=`.
     var taskrun = ""
+    /// The program that compresses segments: beside taskd, unless `--tasklog=`; empty or `none`: never.
+    var tasklog = ""
     /// The socket of the root service.
     var pool = "/run/task/run"
     /// systemd's journal; another socket for tests.
@@ -18,13 +20,16 @@ struct Options {
     var mostRuns = 100_000
 
     static let help = """
-        usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE] [--pool=SOCKET]
+        usage: taskd [--spool=DIR] [--slots=N] [--taskrun=FILE] [--tasklog=FILE]
+                     [--pool=SOCKET]
         Watches a spool, accepts what is dropped into DIR/incoming and has it run.
 
           --spool=DIR     the spool; made if it is not there [$TASK_SPOOL, else
                           /var/spool/task/$USER, else $XDG_STATE_HOME/task/spool]
           --slots=N       tasks that run at once [4 a CPU]
           --taskrun=FILE  the program that runs tasks [the one beside taskd]
+          --tasklog=FILE  the program that compresses what is sealed; none: never
+                          [the one beside taskd]
           --pool=SOCKET   the service that runs tasks where it listens; none: never
                           [/run/task/run]
           --journald=FILE socket of systemd's journal [/run/systemd/journal/socket]
@@ -50,7 +55,8 @@ struct Options {
             if argument == "--version" || argument == "-V" { return .version }
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
             let name = parts.first ?? ""
-            guard ["--spool", "--slots", "--taskrun", "--journald", "--pool"].contains(name)
+            let names = ["--spool", "--slots", "--taskrun", "--tasklog", "--journald", "--pool"]
+            guard names.contains(name)
             else {
                 return .wrong("unknown argument \(argument): see taskd --help")
             }
@@ -60,6 +66,7 @@ struct Options {
             switch name {
             case "--spool": options.spool = value
             case "--taskrun": options.taskrun = value
+            case "--tasklog": options.tasklog = value
             case "--journald": options.journald = value
             case "--pool": options.pool = value
             default:

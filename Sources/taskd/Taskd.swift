@@ -23,6 +23,7 @@ struct Taskd {
         var options = given
         if options.spool.isEmpty { options.spool = SpoolPath.choose(option: nil).path }
         if options.taskrun.isEmpty { options.taskrun = Sibling.path(of: "taskrun") ?? "taskrun" }
+        if options.tasklog.isEmpty { options.tasklog = Sibling.path(of: "tasklog") ?? "tasklog" }
         return options
     }
 }

@@ -19,6 +19,7 @@ struct cl_spawn {
     int new_group;              // setpgid; without a new session a child stays in the caller's
     int death_signal;           // sent to the child when the caller dies (PR_SET_PDEATHSIG), 0: none
     int nice;
+    int idle_io;                // its I/O waits for that of all others (ioprio_set(2), idle class)
     uint64_t memory_limit;      // RLIMIT_DATA bytes, 0: none
     uint64_t cpu_limit;         // RLIMIT_CPU seconds (5 more: SIGKILL), 0: none
     int cgroup;                 // v2 directory to be born in, -1: the caller's

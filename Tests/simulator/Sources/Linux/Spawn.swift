@@ -18,6 +18,9 @@ public struct SpawnOptions: Sendable {
     public var standardOutput: Int32 = 1
     public var standardError: Int32 = 2
     public var newSession = false
+    public var diesWithParent = false
+    public var nice: Int32 = 0
+    public var isIdleIO = false
     public init() {}
 }
 
@@ -44,6 +47,8 @@ public struct Child: ~Copyable {
             throw SpawnError(errno: error)
         }
     }
+
+    public static func killUnreaped(_ pid: Int32) {}
 
     public func ended() throws(Errno) -> ProcessEnd? {
         try Machine.current.enter(.wait)
