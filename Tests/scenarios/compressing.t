@@ -34,7 +34,7 @@ new_log() { # a new pool gets a new log segment
 fresh compress
 unit parked "sleep 1000"
 for turn in 1 2 3 4; do
-    start_taskd "$SPOOL" --tasklog=none
+    start_taskd "$SPOOL"
     if [ $turn = 1 ]; then
         parked=$(submit "$TMP/parked.task")
         ok "one runs" wait_until 20 has_event " start $parked.0"
@@ -96,7 +96,7 @@ ok "the accept is in a compressed segment" sh -c "zstd -dcq '$SPOOL'/journal/*.z
 rm "$SPOOL/checkpoint" "$SPOOL"/journal/index*
 plan=$(find "$SPOOL/hold" -name "$parked*")
 sed -i 's/1000/1001/' "$plan"
-start_taskd "$SPOOL" --tasklog=none
+start_taskd "$SPOOL"
 written_again() { grep -q 1000 "$plan"; }
 ok "a damaged plan is written again from its accept there" wait_until 10 written_again
 task cancel "$parked" >/dev/null

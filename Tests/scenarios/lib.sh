@@ -131,12 +131,13 @@ as_user() { (cd "$TMP/user" && "${AS_USER[@]}" "$@"); } # as_user COMMAND…
 # ---- daemons
 
 # start_taskd SPOOL [OPTION…]: returns once it holds the spool. Its pid: $TASKD; its messages:
-# $TMP/taskd.err. With RUN_AS=user it runs as that user.
+# $TMP/taskd.err. With RUN_AS=user it runs as that user. It compresses nothing unless it is given a
+# --tasklog=: tests read segments by grep.
 start_taskd() {
     local spool=$1 as=()
     shift
     [ "${RUN_AS-}" != user ] || as=("${AS_USER[@]}")
-    "${as[@]}" "$BIN/taskd" --spool="$spool" "$@" </dev/null >>"$TMP/taskd.out" 2>>"$TMP/taskd.err" &
+    "${as[@]}" "$BIN/taskd" --spool="$spool" --tasklog=none "$@" </dev/null >>"$TMP/taskd.out" 2>>"$TMP/taskd.err" &
     TASKD=$!
     disown "$TASKD" # its death is part of some tests and no news
     TEST_PIDS+=("$TASKD")

@@ -11,6 +11,16 @@ import units
 from daemons import LIVE, is_alive, read
 
 
+def plain(path):
+    """The bytes of a segment; none of a compressed one that still stands beside its plain form."""
+    if not path.endswith(".zst"):
+        with open(path, "rb") as file:
+            return file.read()
+    if os.path.exists(path[:-len(".zst")] + ".sealed"):
+        return b""
+    return subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True).stdout
+
+
 class Journal:
     """Every event of taskd, read without any program of ours."""
 
@@ -20,11 +30,10 @@ class Journal:
         self.run_ends, self.task_ends = {}, {}  # (id, generation) -> states
         self.lost = self.records = 0
         for path in sorted(glob.glob(spool + "/journal/*-taskd-*")):
-            if path.endswith((".open", ".sealed")):
-                with open(path, "rb") as file:
-                    for line in file.read().rstrip(b"\0").split(b"\n")[1:]:
-                        if line:
-                            self.add(line.decode())
+            if path.endswith((".open", ".sealed", ".zst")):
+                for line in plain(path).rstrip(b"\0").split(b"\n")[1:]:
+                    if line:
+                        self.add(line.decode())
 
     def add(self, line):
         words = line.split(" ")
