@@ -32,6 +32,10 @@ public struct SegmentCompression: ~Copyable {
     static let kept = 2
     private static let unfinished = ".zst.new"
 
+    private static func isUnfinished(_ file: String) -> Bool {
+        SegmentName(file: file, suffix: String(unfinished.dropFirst())) != nil
+    }
+
     private let place: Place
     private let lock: Descriptor
     private let compressor: FrameCompressor
@@ -54,7 +58,7 @@ public struct SegmentCompression: ~Copyable {
             try File.tryLock(number)
         }
         if !isFree { return nil }
-        for file in try JournalDirectory.names(in: number) where file.hasSuffix(Self.unfinished) {
+        for file in try JournalDirectory.names(in: number) where Self.isUnfinished(file) {
             try JournalError.io("remove", "\(name)/\(file)") { () throws(Errno) in
                 try File.unlink(file, at: number)
             }

@@ -280,11 +280,13 @@ private final class CompressionFixture {
         // Both forms, the compressed one no good, and one that was being written.
         try fixture.replace(name.stem + ".zst", with: [1, 2, 3])
         try fixture.replace(name.stem + ".zst.new", with: [1, 2, 3])
+        try fixture.replace("mine.zst.new", with: [1, 2, 3])
         #expect(try fixture.numbers().numbers == before.numbers, "the plain one is read")
         try fixture.compress()
         #expect(
             try fixture.names(fixture.journal).filter { $0.hasPrefix(name.stem) }
                 == [name.stem + ".zst"])
+        #expect(try fixture.names(fixture.journal).contains("mine.zst.new"), "it is no segment's")
         let after = try fixture.numbers()
         #expect(after.numbers == before.numbers && after.damages.isEmpty)
     }

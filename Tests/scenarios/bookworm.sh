@@ -3,7 +3,7 @@
 # A Debian 12 with systemd for scenarios that boot one. IMAGE: made once, never written to again.
 needs mmdebstrap
 
-IMAGE=$ROOT/.build/bookworm.2 # another number where something else is in it
+IMAGE=$ROOT/.build/bookworm.3 # another number where something else is in it
 make_image() {
     local part
     mkdir -p "$ROOT/.build"

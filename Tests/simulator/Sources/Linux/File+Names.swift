@@ -76,6 +76,8 @@ extension File {
         open.inode?.locks.removeAll { $0.holder == ObjectIdentifier(open) }
     }
 
+    public static func releaseLease(_ descriptor: Int32) throws(Errno) {}
+
     public static func tryReadLease(_ descriptor: Int32) throws(Errno) -> Bool {
         try machine.enter(.lease)
         guard let inode = try machine.open(descriptor).inode else { throw .badFileDescriptor }
