@@ -50,7 +50,7 @@ struct LiveRun {
     let id: TaskID
     let generation: Int
     /// Whose subtask it is.
-    let kin: Kin?
+    var kin: Kin?
     var tasks: [LiveTask]
     /// The items of those that are arrays, by place.
     var arrays: [Int: LiveItems] = [:]

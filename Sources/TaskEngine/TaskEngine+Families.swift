@@ -46,6 +46,10 @@ extension TaskEngine {
         guard let (slot, _) = openTask(parent) else { return }
         slots[slot].run?.hasFamilies = true
         families[parent, default: Family()].set(child)
+        // One that ran again without it: its end is the parent's from now on.
+        if child.isOpen, let own = index[child.id], slots[own].run?.kin == nil {
+            slots[own].run?.kin = Kin(parent: parent, depth: child.depth)
+        }
     }
 
     /// One whose parent has ended, or is being ended, does not start.

@@ -16,7 +16,11 @@ extension JournalFold {
         switch line.verb {
         case .accept, .adopt:
             child.isRefused = false
-            if line.verb == .accept { (child.state, child.reason) = (nil, nil) }
+            let generation = line.number("g") ?? child.generation
+            if line.verb == .accept || generation > child.generation {
+                (child.state, child.reason) = (nil, nil)
+            }
+            child.generation = generation
             runs[id]?.kin = Kin(parent: parent, depth: child.depth)
         case .retry:
             child.isRefused = false

@@ -79,12 +79,13 @@ extension Daemon {
         checkpoint.writtenAt = boot
     }
 
-    /// Steps that failed are tried again; true when none is left.
+    /// Steps that failed are tried again; true when none is left, and none has led to a record whose own step
+    /// is still to be done: a subtask that enters late may end at once, with all above it.
     private func tryUndone() -> Bool {
         let steps = checkpoint.undone
         checkpoint.undone = []
         for step in steps { perform(step) }
-        return checkpoint.undone.isEmpty
+        return checkpoint.undone.isEmpty && afterSync.isEmpty && !journal.needsSync
     }
 
     /// At a clean stop, where that is quickly done: the next start replays nothing.

@@ -170,12 +170,27 @@ extension Daemon {
         tellEnd(child, to: drop.parent)
     }
 
+    /// It failed, and runs again by its owner's hand, or since the last taskd had moved it: it is the parent's.
+    private func takeUp(_ drop: SubtaskDrop, _ known: Subtask, _ run: RunRecord) {
+        var child = known
+        (child.attempt, child.isRefused) = (drop.child.attempt, false)
+        (child.generation, child.state, child.reason) = (run.file.generation, nil, nil)
+        runs[child.id]?.kin = Kin(parent: drop.parent, depth: drop.child.depth)
+        record(
+            .adopt, child.id.description,
+            [.init("g", String(child.generation)), .init("name", child.name)] + fields(of: drop))
+        tell(child, to: drop.parent)
+    }
+
     /// It failed: what did not succeed of it runs as its next generation.
     private func runAgain(_ drop: SubtaskDrop, _ known: Subtask) {
         var child = known
         let id = child.id
         if runs[id] != nil { settleJournal(force: true, now: true) }
-        if runs[id] != nil { return stallPool("the end of \(id) is not on disk") }
+        if let run = runs[id] {
+            guard run.isEnded else { return takeUp(drop, known, run) }
+            return stallPool("the end of \(id) is not on disk")
+        }
         let file = RunFileName(run: id, generation: known.generation + 1)
         guard let (plan, _) = readPlan(file, .failed) else {
             return refuse(drop, "its plan is no longer failed/\(file): it cannot run again")

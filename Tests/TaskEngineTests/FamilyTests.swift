@@ -51,9 +51,12 @@ private struct Grove {
     }
 
     /// The parent's attempt drops the name of an earlier one.
-    mutating func adopt(_ number: UInt64, from parent: UInt64, attempt: Int) {
+    mutating func adopt(
+        _ number: UInt64, from parent: UInt64, attempt: Int, reopened: Bool = false
+    ) {
         guard var child = engine.child(id(number), of: ref(parent)) else { return }
         child.attempt = attempt
+        if reopened { (child.state, child.reason, child.generation) = (nil, nil, 1) }
         tell(.dropped(child, parent: ref(parent)))
     }
 
@@ -178,6 +181,21 @@ private let failed = Outcome.failure(.exit, exit: 1)
         grove.end(1, 1, failed)
         grove.tell(.capacity(slots: 2, memory: 0))
         grove.adopt(2, from: 1, attempt: 2)
+        #expect(grove.end(1, 2).first == .attemptEnded(ref(1), attempt: 2, .waits(.success)))
+        #expect(grove.end(2).last == .runEnded(id(1), .success, nil, because: nil))
+    }
+
+    @Test func whatRanAgainWithoutItIsTheParents() {
+        var grove = Grove(slots: 2)
+        grove.root(retries: 1)
+        grove.drop(2, from: 1)
+        grove.end(2, 1, failed)
+        grove.end(1)
+        grove.tell(.capacity(slots: 2, memory: 0))
+        var again = Grove.input(2, under: 1)
+        again.kin = nil  // its owner retried it
+        grove.tell(.accepted(again))
+        grove.adopt(2, from: 1, attempt: 2, reopened: true)
         #expect(grove.end(1, 2).first == .attemptEnded(ref(1), attempt: 2, .waits(.success)))
         #expect(grove.end(2).last == .runEnded(id(1), .success, nil, because: nil))
     }

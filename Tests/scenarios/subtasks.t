@@ -38,6 +38,7 @@ root() { # root NAME [LINE…]: submits a unit of that name, its job has come wh
 }
 journal() { cat "$SPOOL"/journal/*.open "$SPOOL"/journal/*.sealed 2>/dev/null || true; }
 is_state() { tasklog status "$1" -o jsonl 2>/dev/null | grep -q "\"state\":\"$2\""; }
+failed_one() { tasklog status "$1" -o jsonl 2>/dev/null | grep -q '"state":"failure"' && [ -n "$(ls "$SPOOL/failed")" ]; }
 held() { [ -n "$(ls "$SPOOL/hold")" ]; }
 
 start_taskd "$SPOOL"
@@ -113,6 +114,27 @@ pool drop other e.task "$(unit false)"
 pool expect 30 "^child $other.0 a=2 e.task.reason .*other%20content"
 pool end other success exit=0
 exits "a name stands for one subtask" 1 timeout 30 task wait "$other"
+
+# While its parent lives its owner has a failed subtask run again; then the parent drops it, too.
+root hand '[Service]' 'Restart=1' 'RestartSec=10ms'
+hand=$(cat "$TMP/id")
+pool drop hand h.task "$(unit true)"
+pool job 30 h
+pool end h failure reason=exit exit=1
+ok "a failed subtask is at rest" wait_until 30 failed_one h
+pool end hand success exit=0
+pool job 30 hand
+task retry h
+pool job 30 h
+pool drop hand h.task "$(unit true)"
+pool acked 30
+pass "what its owner retried is taken for the parent's own"
+pool end hand success exit=0
+ok "which waits for it" wait_until 30 is_state "$hand" waiting
+pool end h success exit=0
+exits "and ends with it" 0 timeout 30 task wait "$hand"
+is "it ran once a generation" "$(journal | grep -ac " start [^ ]* a=1 name=h$")" 2
+like "the journal has the adoption" "$(journal | grep -aE ' adopt .*name=h.task')" ' g=1 .*parent='
 
 root five
 five=$(cat "$TMP/id")
