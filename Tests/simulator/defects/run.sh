@@ -65,7 +65,7 @@ patched() {
 
 break_copy
 [ "$defects" != all ] || patched
-for defect in journal-sync journal-name file-sync directory-sync; do
+for defect in journal-sync journal-name file-sync directory-sync end-first sleepers-untold; do
     judge "$defect" "$PROGRAM" "--defect=$defect"
 done
 echo "$caught defects caught, $missed missed"

@@ -7,7 +7,12 @@ public enum Defect {
     /// - journal-name: fsync of journal/, after a segment is made
     /// - file-sync: fsync of other files: reduced plans, large plans, the checkpoint
     /// - directory-sync: fsync of the spool's directories
-    public static let ofModel = ["journal-sync", "journal-name", "file-sync", "directory-sync"]
+    /// - end-first: the pool tells the ends that it has kept before the subtasks
+    /// - sleepers-untold: the pool does not tell a new taskd who sleeps
+    public static let ofModel = [
+        "journal-sync", "journal-name", "file-sync", "directory-sync", "end-first",
+        "sleepers-untold",
+    ]
 
     /// Set before the first history; one thread.
     nonisolated(unsafe) public static var current = ""

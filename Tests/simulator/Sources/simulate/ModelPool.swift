@@ -15,14 +15,37 @@ final class ModelPool: Listener {
         var kind: String
         var count: Int
         var span: Int64
-        /// When it ends; nil: it waits for a slot.
+        var family = FamilyRecipe()
+        /// When it does its next step; nil: it waits for a slot, or sleeps.
         var ends: Int64?
         var isKilled = false
+        /// Subtasks that it has dropped, and files that taskd has put beside them.
+        var dropped: [String] = []
+        var files: [String: String] = [:]
+        var sleep: Sleep?
+        /// Once it has slept.
+        var hasSlept = false
+    }
+    /// It waits for subtasks (`.wait`), without a slot.
+    private struct Sleep {
+        var line: [UInt8]
+        var names: [String]
+        /// taskd has said that it may go on, or why it cannot sleep.
+        var isWoken = false
+        var isRefused = false
     }
     private struct Kept {
+        enum About: Equatable {
+            case end(Key), submit(Key, name: String), wait(Key), other
+        }
         var sequence: Int
         var line: [UInt8]
-        var end: Key?
+        var about: About
+
+        var isEnd: Bool {
+            if case .end = about { return true }
+            return false
+        }
     }
 
     let process: ModelProcess
@@ -52,7 +75,7 @@ final class ModelPool: Listener {
     var nextTime: Int64? {
         if !isListening { return max(listensAt, stalledUntil) }
         let due = attempts.compactMap(\.ends).min()
-        let waits = attempts.contains { $0.ends == nil && !$0.isKilled } && freeSlots > 0
+        let waits = attempts.contains { wantsSlot($0) } && freeSlots > 0
         let hasMail = !arriving.isEmpty || !(client?.toPeer.isEmpty ?? true)
         let next = hasMail || waits ? Clock.boot() : due
         return next.map { max($0, stalledUntil) }
@@ -62,8 +85,14 @@ final class ModelPool: Listener {
 
     func hangUp() {
         client?.isClosedThere = true
+        disconnect()
+    }
+
+    /// Ends, subtasks and who sleeps are kept for the next client.
+    private func disconnect() {
         client = nil
-        kept.removeAll { $0.end == nil }
+        kept.removeAll { $0.about == .other }
+        for index in kept.indices { kept[index].sequence = 0 }
     }
 
     func die() {
@@ -105,10 +134,7 @@ final class ModelPool: Listener {
             read(client.toPeer.removeFirst(), &outgoing)
             if isDead { return true }
         }
-        if client.isClosedHere {
-            self.client = nil
-            kept.removeAll { $0.end == nil }
-        }
+        if client.isClosedHere { disconnect() }
         return hasRead
     }
 
@@ -124,6 +150,12 @@ final class ModelPool: Listener {
         for attempt in attempts {
             PoolMessage.running(attempt.key.ref, attempt: attempt.key.attempt).append(to: &outgoing)
         }
+        for attempt in attempts where !Defect.has("sleepers-untold") {
+            guard let sleep = attempt.sleep else { continue }
+            if kept.contains(where: { $0.about == .wait(attempt.key) }) { continue }
+            kept.append(Kept(sequence: 0, line: sleep.line, about: .wait(attempt.key)))
+        }
+        if Defect.has("end-first") { kept = kept.filter(\.isEnd) + kept.filter { !$0.isEnd } }
         sequence = 0
         for index in kept.indices {
             sequence += 1
@@ -141,11 +173,13 @@ final class ModelPool: Listener {
                 switch message {
                 case .run(let job): take(job)
                 case .kill(let ref, let attempt, _): kill(Key(ref: ref, attempt: attempt))
-                case .ack(let number):
-                    for event in kept where event.sequence <= number && event.sequence > 0 {
-                        if let key = event.end { truth.acknowledged(key) }
+                case .ack(let number): acknowledge(number)
+                case .child(let ref, let attempt, let file, let text):
+                    if let index = place(of: Key(ref: ref, attempt: attempt)) {
+                        attempts[index].files[file] = text
                     }
-                    kept.removeAll { $0.sequence <= number && $0.sequence > 0 }
+                case .wake(let ref, let attempt, let reason):
+                    wake(Key(ref: ref, attempt: attempt), isRefused: reason != nil)
                 case .sealed:
                     if let passed = packet.passed, case let bytes? = passed.sealedBytes {
                         read((bytes, nil), &outgoing)
@@ -160,9 +194,7 @@ final class ModelPool: Listener {
 
     private func take(_ job: PoolJob) {
         let key = Key(ref: job.ref, attempt: job.attempt)
-        if attempts.contains(where: { $0.key == key }) || kept.contains(where: { $0.end == key }) {
-            return
-        }
+        if place(of: key) != nil || kept.contains(where: { $0.about == .end(key) }) { return }
         truth.handedOver(key, others: attempts.map(\.key))
         let words = job.fields.split(separator: UInt8(ascii: " ")).compactMap { word in
             let text = String(decoding: word, as: UTF8.self)
@@ -172,27 +204,58 @@ final class ModelPool: Listener {
             Attempt(
                 key: key, name: job.name, kind: words.first ?? "ok",
                 count: words.count > 1 ? Int(words[1]) ?? 0 : 0,
-                span: words.count > 2 ? (Int64(words[2]) ?? 0) * 1000 : 0))
+                span: words.count > 2 ? (Int64(words[2]) ?? 0) * 1000 : 0,
+                family: FamilyRecipe(words.dropFirst(3))))
+    }
+
+    private func place(of key: Key) -> Int? { attempts.firstIndex { $0.key == key } }
+
+    private func acknowledge(_ number: Int) {
+        for event in kept where event.sequence <= number && event.sequence > 0 {
+            switch event.about {
+            case .end(let key): truth.acknowledged(key)
+            case .submit(let key, let name): truth.acknowledged(name, of: key)
+            case .wait, .other: break
+            }
+        }
+        kept.removeAll { $0.sequence <= number && $0.sequence > 0 }
     }
 
     private func kill(_ key: Key) {
-        guard let index = attempts.firstIndex(where: { $0.key == key }) else { return }
+        guard let index = place(of: key) else { return }
         attempts[index].isKilled = true
         attempts[index].ends = Clock.boot()
     }
 
+    private func wake(_ key: Key, isRefused: Bool) {
+        guard let index = place(of: key), attempts[index].sleep?.isWoken == false else { return }
+        attempts[index].sleep?.isWoken = true
+        attempts[index].sleep?.isRefused = isRefused
+        kept.removeAll { $0.about == .wait(key) }
+    }
+
     // MARK: Tasks
 
-    private var freeSlots: Int { slots - attempts.count { $0.ends != nil } }
+    private var freeSlots: Int { slots - attempts.count { $0.ends != nil && $0.sleep == nil } }
+
+    /// It was not begun, or goes on after it has slept.
+    private func wantsSlot(_ attempt: Attempt) -> Bool {
+        attempt.ends == nil && attempt.sleep?.isWoken ?? true
+    }
 
     private func runTasks(_ outgoing: inout [UInt8]) -> Bool {
         var hasActed = false
-        for attempt in attempts where attempt.ends.map({ $0 <= Clock.boot() }) ?? false {
-            attempts.removeAll { $0.key == attempt.key }
-            end(attempt, &outgoing)
+        for key in attempts.filter({ $0.ends.map { $0 <= Clock.boot() } ?? false }).map(\.key) {
+            step(key, &outgoing)
             hasActed = true
         }
-        for index in attempts.indices where attempts[index].ends == nil && freeSlots > 0 {
+        // What goes on comes before what begins.
+        for index in attempts.indices where attempts[index].sleep != nil && freeSlots > 0 {
+            guard wantsSlot(attempts[index]) else { continue }
+            goOn(index)
+            hasActed = true
+        }
+        for index in attempts.indices where wantsSlot(attempts[index]) && freeSlots > 0 {
             start(index, &outgoing)
             if isDead { return true }
             hasActed = true
@@ -207,7 +270,58 @@ final class ModelPool: Listener {
         if attempt.kind == "poison", truth.starts(of: attempt.key.ref) <= attempt.count {
             return die()
         }
-        tell(attempt, .start, [], &outgoing, isEnd: false)
+        tell(attempt, .start, [], .other, &outgoing)
+    }
+
+    /// It drops its next subtask, falls asleep, or ends.
+    private func step(_ key: Key, _ outgoing: inout [UInt8]) {
+        guard let index = place(of: key) else { return }
+        let attempt = attempts[index]
+        if !attempt.isKilled, attempt.dropped.count < attempt.family.breadth {
+            drop(index, &outgoing)
+        } else if !attempt.isKilled, attempt.family.sleeps, !attempt.hasSlept {
+            fallAsleep(index, &outgoing)
+        } else {
+            attempts.remove(at: index)
+            kept.removeAll { $0.about == .wait(key) }
+            end(attempt, &outgoing)
+        }
+    }
+
+    private func drop(_ index: Int, _ outgoing: inout [UInt8]) {
+        let attempt = attempts[index]
+        let number = attempt.dropped.count
+        let name = "c\(number).task"
+        let text = attempt.family.child(number, attempt: attempt.key.attempt)
+        attempts[index].dropped.append(name)
+        attempts[index].ends = Clock.boot() + attempt.span / 2
+        truth.dropped(name, of: attempt.key)
+        tell(
+            attempt, .note, [.init("what", "submit"), .init("name", name), .init("unit", text)],
+            .submit(attempt.key, name: name), &outgoing)
+    }
+
+    private func fallAsleep(_ index: Int, _ outgoing: inout [UInt8]) {
+        let attempt = attempts[index]
+        let isForOne = attempt.family.sleepsForOne
+        let names = isForOne ? Array(attempt.dropped.prefix(1)) : attempt.dropped
+        let fields = isForOne ? [EventLine.Field("for", names.joined(separator: ","))] : []
+        attempts[index].hasSlept = true
+        attempts[index].ends = nil
+        let line = tell(attempt, .wait, fields, .wait(attempt.key), &outgoing)
+        attempts[index].sleep = Sleep(line: line, names: names)
+    }
+
+    private func goOn(_ index: Int) {
+        let attempt = attempts[index]
+        if let sleep = attempt.sleep, !sleep.isRefused {
+            for name in sleep.names
+            where attempt.files[name + ".end"] == nil && attempt.files[name + ".reason"] == nil {
+                truth.fail("P5", "\(attempt.key.ref) is woken, and of \(name) it knows no end")
+            }
+        }
+        attempts[index].sleep = nil
+        attempts[index].ends = Clock.boot() + attempt.span
     }
 
     private func end(_ attempt: Attempt, _ outgoing: inout [UInt8]) {
@@ -218,6 +332,8 @@ final class ModelPool: Listener {
             switch attempt.kind {
             case "fail" where attempt.key.attempt <= attempt.count:
                 fields = Self.failure("exit", exit: 1)
+            case "heal" where truth.starts(of: attempt.key.ref) <= attempt.count:
+                fields = Self.failure("exit", exit: 1)
             case "exit": fields = Self.failure("exit", exit: attempt.count)
             case "check": fields = Self.failure("check", exit: 1)
             case "timeout": fields = Self.failure("timeout", exit: nil)
@@ -226,7 +342,7 @@ final class ModelPool: Listener {
             }
         }
         truth.ended(attempt.key, fields[0].value)
-        tell(attempt, .end, fields, &outgoing, isEnd: true)
+        tell(attempt, .end, fields, .end(attempt.key), &outgoing)
     }
 
     private static func failure(_ reason: String, exit: Int?) -> [EventLine.Field] {
@@ -234,20 +350,20 @@ final class ModelPool: Listener {
             + (exit.map { [.init("exit", String($0))] } ?? [])
     }
 
+    @discardableResult
     private func tell(
         _ attempt: Attempt, _ verb: EventLine.Verb, _ fields: [EventLine.Field],
-        _ outgoing: inout [UInt8], isEnd: Bool
-    ) {
+        _ about: Kept.About, _ outgoing: inout [UInt8]
+    ) -> [UInt8] {
+        let own: [EventLine.Field] = [.init("a", String(attempt.key.attempt))]
+        // Of a drop `name=` is the drop's.
+        let name: [EventLine.Field] = verb == .note ? [] : [.init("name", attempt.name)]
         let line = EventLine(
-            Clock.real(), verb, attempt.key.ref.description,
-            [.init("a", String(attempt.key.attempt))] + fields + [.init("name", attempt.name)])
+            Clock.real(), verb, attempt.key.ref.description, own + fields + name
+        ).bytes
         if client != nil { sequence += 1 }
-        kept.append(
-            Kept(
-                sequence: client == nil ? 0 : sequence, line: line.bytes,
-                end: isEnd ? attempt.key : nil))
-        if client != nil {
-            PoolMessage.event(sequence, line: line.bytes[...]).append(to: &outgoing)
-        }
+        kept.append(Kept(sequence: client == nil ? 0 : sequence, line: line, about: about))
+        if client != nil { PoolMessage.event(sequence, line: line[...]).append(to: &outgoing) }
+        return line
     }
 }

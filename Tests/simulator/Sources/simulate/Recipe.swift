@@ -12,7 +12,7 @@ struct Recipe {
 
     init(number: Int, _ dice: inout Dice) {
         let base = "d\(number)"
-        switch dice.below(20) {
+        switch dice.below(24) {
         case 0..<5: (name, text) = ("\(base).task", Self.unit("ok", 0, &dice))
         case 5..<7:
             let restart = "[Service]\nRestart=3\nRestartSec=\(dice.pick(["2s", "50ms"]))\n"
@@ -58,6 +58,7 @@ struct Recipe {
                 ])
             )
             isBad = true
+        case 19..<23: (name, text) = ("\(base).task", Self.parent(&dice))
         default:
             (name, text) = ("\(base) \(number)", "[Command]\ncommand=\"/bin/x\"\n")
             isBad = true
@@ -67,6 +68,17 @@ struct Recipe {
     private static func unit(_ kind: String, _ count: Int, _ dice: inout Dice) -> String {
         let milliseconds = dice.pick([0, 1, 30, 2000])
         return "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"\(kind) \(count) \(milliseconds)\"\n"
+    }
+
+    /// A task that drops subtasks, to three levels.
+    private static func parent(_ dice: inout Dice) -> String {
+        let words = FamilyRecipe.words(
+            breadth: 1 + dice.below(3), depth: 1 + dice.below(3), seed: dice.below(65536))
+        let restart = dice.oneIn(2) ? "[Service]\nRestart=2\nRestartSec=50ms\n" : ""
+        let what = dice.pick(["ok 0", "ok 0", "heal 1", "exit 9"])
+        let milliseconds = dice.pick([0, 4, 60])
+        return restart
+            + "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"\(what) \(milliseconds)\(words)\"\n"
     }
 
     /// What units/ has from the beginning.

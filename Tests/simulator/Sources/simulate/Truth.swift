@@ -46,12 +46,14 @@ final class Truth {
     /// Runs that their owner moved, removed or cancelled.
     var touched: Set<TaskID> = []
     private var successes: Set<TaskRef> = []
+    private var durableSuccesses: Set<TaskRef> = []
     private var startsOf: [TaskRef: Int] = [:]
     private var executed: Set<ModelPool.Key> = []
     /// The attempts that run, by task.
     private var running: [TaskRef: Int] = [:]
     private(set) var attempts = 0
     let disk: Disk
+    var family = FamilyTruth()
 
     init(_ disk: Disk) { self.disk = disk }
 
@@ -68,6 +70,7 @@ final class Truth {
             switch event.verb {
             case .accept, .reject, .arm:
                 durableRuns.insert(event.id)
+                if event.verb == .reject { family.refused(event) }
                 if let name = event["name"] { drops[name]?.isAcknowledged = true }
             case .end where event["final"] == "yes":
                 noteAttempt(event)
@@ -76,6 +79,7 @@ final class Truth {
                     let ref = event.ref
                 {
                     successes.insert(ref)
+                    durableSuccesses.insert(ref)
                 }
             case .end: noteAttempt(event)
             case .lost:
@@ -120,6 +124,7 @@ final class Truth {
     // MARK: What the pool did
 
     func poolDied() {
+        family.poolDied()
         executed = []
         running = [:]
     }
@@ -131,12 +136,13 @@ final class Truth {
             fail("P2", "\(ref) a=\(key.attempt) was handed over while a=\(other.attempt) is alive")
         }
         guard let file = place(of: ref.run) else { return }
-        if durableEnds.contains("\(ref)+\(file.generation)"), !isTainted {
+        if durableEnds.contains("\(ref)+\(file.generation)"), !isTainted, !isForgotten(ref.run) {
             fail(
                 "P2",
                 "\(ref) a=\(key.attempt) g=\(file.generation) is started after its durable end")
         }
-        if !executed.insert(key).inserted, !isTainted, file.generation == 0 {
+        checkFamily(key)
+        if !executed.insert(key).inserted, !isTainted, file.generation == 0, !isForgotten(ref.run) {
             fail("P2", "\(ref) a=\(key.attempt) is executed a second time by the same pool")
         }
     }
@@ -155,6 +161,49 @@ final class Truth {
     func ended(_ key: ModelPool.Key, _ state: String) {
         running[key.ref] = nil
         if state == "success" { successes.insert(key.ref) }
+        family.ended(key, isCancelled: state == "cancelled")
+    }
+
+    // MARK: Subtasks
+
+    /// An attempt dropped it; of a parent whose plan is where the pool's job came from.
+    func dropped(_ name: String, of key: ModelPool.Key) {
+        guard let file = place(of: key.ref.run) else { return }
+        family.dropped(name, of: key, generation: file.generation)
+    }
+
+    /// The pool need not keep it any more.
+    func acknowledged(_ name: String, of key: ModelPool.Key) {
+        family.acknowledged(name, of: key)
+    }
+
+    private func checkFamily(_ key: ModelPool.Key) {
+        // A hand may run a subtask again that failed: as anybody's, by itself.
+        guard let kin = family.kin[key.ref.run], !isTainted, !isForgotten(key.ref.run),
+            !isTouched(key.ref.run)
+        else { return }
+        if durableEnds.contains("\(kin.parent)+\(kin.generation)") {
+            fail("P2", "\(key.ref) starts after the durable end of \(kin.parent), which dropped it")
+        }
+        if durableSuccesses.contains(key.ref) {
+            fail("P2", "\(key.ref) has succeeded, on disk, and is executed again for its parent")
+        }
+    }
+
+    /// Whether its owner moved, removed or cancelled it, or one that it descends from.
+    func isTouched(_ id: TaskID) -> Bool { isBelow(touched, id) }
+
+    /// Whether its failed plan was gone as its parent dropped it again, or that of one above it: what is
+    /// dropped after that is accepted as if it had never run. To be asked once that is mended.
+    func isForgotten(_ id: TaskID) -> Bool { isBelow(family.forgotten, id) }
+
+    private func isBelow(_ ids: Set<TaskID>, _ id: TaskID) -> Bool {
+        var next: TaskID? = id
+        while let one = next {
+            if ids.contains(one) { return true }
+            next = family.kin[one]?.parent.run
+        }
+        return false
     }
 
     private func checkRequirements(_ ref: TaskRef) {
