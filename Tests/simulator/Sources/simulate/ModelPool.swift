@@ -16,6 +16,8 @@ final class ModelPool: Listener {
         var count: Int
         var span: Int64
         var family = FamilyRecipe()
+        /// Items of its array that may run at once.
+        var most: Int?
         /// When it does its next step; nil: it waits for a slot, or sleeps.
         var ends: Int64?
         var isKilled = false
@@ -205,7 +207,8 @@ final class ModelPool: Listener {
                 key: key, name: job.name, kind: words.first ?? "ok",
                 count: words.count > 1 ? Int(words[1]) ?? 0 : 0,
                 span: words.count > 2 ? (Int64(words[2]) ?? 0) * 1000 : 0,
-                family: FamilyRecipe(words.dropFirst(3))))
+                family: FamilyRecipe(words.dropFirst(3)),
+                most: words.count == 4 ? Int(words[3]) : nil))
     }
 
     private func place(of key: Key) -> Int? { attempts.firstIndex { $0.key == key } }
@@ -266,7 +269,7 @@ final class ModelPool: Listener {
     private func start(_ index: Int, _ outgoing: inout [UInt8]) {
         let attempt = attempts[index]
         attempts[index].ends = Clock.boot() + attempt.span
-        truth.started(attempt.key)
+        truth.started(attempt.key, mostItems: attempt.most)
         if attempt.kind == "poison", truth.starts(of: attempt.key.ref) <= attempt.count {
             return die()
         }
@@ -314,7 +317,7 @@ final class ModelPool: Listener {
 
     private func goOn(_ index: Int) {
         let attempt = attempts[index]
-        if let sleep = attempt.sleep, !sleep.isRefused {
+        if let sleep = attempt.sleep, !sleep.isRefused, !truth.isTainted {
             for name in sleep.names
             where attempt.files[name + ".end"] == nil && attempt.files[name + ".reason"] == nil {
                 truth.fail("P5", "\(attempt.key.ref) is woken, and of \(name) it knows no end")
@@ -333,6 +336,9 @@ final class ModelPool: Listener {
             case "fail" where attempt.key.attempt <= attempt.count:
                 fields = Self.failure("exit", exit: 1)
             case "heal" where truth.starts(of: attempt.key.ref) <= attempt.count:
+                fields = Self.failure("exit", exit: 1)
+            // One item in so many fails, whatever is tried.
+            case "third" where (attempt.key.ref.item ?? 0) % max(1, attempt.count) == 1:
                 fields = Self.failure("exit", exit: 1)
             case "exit": fields = Self.failure("exit", exit: attempt.count)
             case "check": fields = Self.failure("check", exit: 1)

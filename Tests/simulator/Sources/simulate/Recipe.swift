@@ -12,7 +12,7 @@ struct Recipe {
 
     init(number: Int, _ dice: inout Dice) {
         let base = "d\(number)"
-        switch dice.below(24) {
+        switch dice.below(26) {
         case 0..<5: (name, text) = ("\(base).task", Self.unit("ok", 0, &dice))
         case 5..<7:
             let restart = "[Service]\nRestart=3\nRestartSec=\(dice.pick(["2s", "50ms"]))\n"
@@ -58,6 +58,7 @@ struct Recipe {
                 ])
             )
             isBad = true
+        case 23..<25: (name, text) = ("\(base).task", Self.array(&dice))
         case 19..<23: (name, text) = ("\(base).task", Self.parent(&dice))
         default:
             (name, text) = ("\(base) \(number)", "[Command]\ncommand=\"/bin/x\"\n")
@@ -79,6 +80,16 @@ struct Recipe {
         let milliseconds = dice.pick([0, 4, 60])
         return restart
             + "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"\(what) \(milliseconds)\(words)\"\n"
+    }
+
+    /// A task with items; how many may run at once is its last argument, too.
+    private static func array(_ dice: inout Dice) -> String {
+        let most = 1 + dice.below(2)
+        let restart = dice.oneIn(2) ? "[Service]\nRestart=2\nRestartSec=50ms\n" : ""
+        let what = dice.pick(["ok 0", "ok 0", "heal 1", "third 3", "third 2"])
+        return restart
+            + "[Array]\nCount=\(1 + dice.below(9))\nMaxParallel=\(most)\n"
+            + "[Command]\ncommand=\"/bin/x\"\n[Args]\nargs=\"\(what) \(dice.pick([0, 3, 40])) \(most)\"\n"
     }
 
     /// What units/ has from the beginning.

@@ -147,13 +147,18 @@ final class Truth {
         }
     }
 
-    func started(_ key: ModelPool.Key) {
+    func started(_ key: ModelPool.Key, mostItems: Int? = nil) {
         attempts += 1
         startsOf[key.ref, default: 0] += 1
         if running.updateValue(key.attempt, forKey: key.ref) != nil {
             fail("P2", "two attempts of \(key.ref) run at once")
         }
         checkRequirements(key.ref)
+        guard let mostItems, key.ref.item != nil else { return }
+        let beside = running.keys.count { $0.run == key.ref.run && $0.task == key.ref.task }
+        if beside > mostItems {
+            fail("array", "\(beside) items run with \(key.ref), and \(mostItems) may at once")
+        }
     }
 
     func starts(of ref: TaskRef) -> Int { startsOf[ref] ?? 0 }
