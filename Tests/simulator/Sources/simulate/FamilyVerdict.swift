@@ -51,7 +51,7 @@ struct FamilyVerdict {
             if line.verb == .accept || line.verb == .retry {
                 (child.isOpen, child.hasFailed) = (true, false)
             }
-            if line.verb == .adopt, child.hasFailed {
+            if line.verb == .adopt, child.hasFailed, !truth.isTouched(id) {
                 truth.fail("P2", "\(id) has failed and is adopted by \(parent)")
             }
             if line.verb == .reject { child.hasFailed = true }
