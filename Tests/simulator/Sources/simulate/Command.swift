@@ -30,6 +30,7 @@ struct Command {
             case "--one": command.isOne = true
             case "--list": command.isListed = true
             case "--holes": History.hasHoles = true
+            case "--families": Recipe.hasFamilies = true
             case "--trace": (command.isTraced, command.isOne) = (true, true)
             case "--keep": (command.keep, command.isOne) = (Self.numbers(value), true)
             case "--defect":

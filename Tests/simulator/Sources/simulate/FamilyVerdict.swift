@@ -48,7 +48,8 @@ struct FamilyVerdict {
             var child = children[id] ?? Child(parent: parent, attempt: 0, isOpen: false)
             child.attempt = line.number("a") ?? child.attempt
             if line.verb == .accept, line["recovered"] != "yes" { accepts[id, default: 0] += 1 }
-            if line.verb == .accept || line.verb == .retry {
+            // One that ran again without its parent is adopted as it runs.
+            if line.verb == .accept || line.verb == .retry || line["g"] != nil {
                 (child.isOpen, child.hasFailed) = (true, false)
             }
             if line.verb == .adopt, child.hasFailed, !truth.isTouched(id) {

@@ -10,9 +10,12 @@ struct Recipe {
     /// It is to be rejected.
     var isBad = false
 
+    /// Some tasks drop subtasks, some plans have arrays.
+    nonisolated(unsafe) static var hasFamilies = false  // one thread, set before the first history
+
     init(number: Int, _ dice: inout Dice) {
         let base = "d\(number)"
-        switch dice.below(26) {
+        switch dice.below(Self.hasFamilies ? 26 : 20) {
         case 0..<5: (name, text) = ("\(base).task", Self.unit("ok", 0, &dice))
         case 5..<7:
             let restart = "[Service]\nRestart=3\nRestartSec=\(dice.pick(["2s", "50ms"]))\n"
@@ -59,7 +62,7 @@ struct Recipe {
             )
             isBad = true
         case 23..<25: (name, text) = ("\(base).task", Self.array(&dice))
-        case 19..<23: (name, text) = ("\(base).task", Self.parent(&dice))
+        case 19..<23 where Self.hasFamilies: (name, text) = ("\(base).task", Self.parent(&dice))
         default:
             (name, text) = ("\(base) \(number)", "[Command]\ncommand=\"/bin/x\"\n")
             isBad = true

@@ -127,13 +127,6 @@ extension Simulation {
         guard from != to, let (directory, name) = pick([from], &dice),
             let target = self.directory(to), target.entries[name] == nil
         else { return }
-        // A subtask that its owner retries while its parent drops it again stalls the pool for ever: to be
-        // done once that is mended.
-        if from == "failed", let file = RunFileName(bytes: Array(name.utf8)[...]),
-            truth.family.kin[file.run] != nil
-        {
-            return
-        }
         touch(name)
         try? disk.rename(name, in: directory, to: name, in: target)
     }
