@@ -48,7 +48,7 @@ public struct JournalFold {
         switch line.verb {
         case .accept:
             if !isThisBoot { remember(line, ref.run, line["name"]) }
-            runs[ref.run, default: RunPast()].accept = line
+            runs[ref.run, default: RunPast()].accept = Self.withoutIdentity(line)
             runs[ref.run]?.isOfEarlierBoot = !isThisBoot
         case .reject:
             if !isThisBoot, remember(line, ref.run, line["name"]) {
@@ -101,6 +101,19 @@ public struct JournalFold {
         } else {
             update(ref) { $0.isCancelled = true }
         }
+    }
+
+    /// A run is live again: of its accept nothing is asked any more but that there is one.
+    public mutating func release(_ id: TaskID) {
+        guard runs[id]?.accept != nil else { return }
+        runs[id]?.accept = EventLine(0, .accept, "")
+    }
+
+    /// `knownBefore` has it where it is asked for; a run would keep it for nothing.
+    private static func withoutIdentity(_ accept: EventLine) -> EventLine {
+        var line = accept
+        line.fields.removeAll { ["inode", "mtime", "ctime"].contains($0.key) }
+        return line
     }
 
     @discardableResult

@@ -3,14 +3,23 @@ public import TaskModel
 
 /// What the journal says of one run.
 public struct RunPast: Equatable, Sendable {
-    /// The accept record: `name=`, `digest=`, `plan=` and the drop's identity.
-    public var accept: EventLine?
+    /// The accept record, less the drop's identity: `name=`, `digest=`, `plan=` and others.
+    public var accept: EventLine? {
+        get { accepts.first }
+        set { accepts = newValue.map { [$0] } ?? [] }
+    }
     /// The accept was journaled before this boot.
     public var isOfEarlierBoot = false
     /// The drop is bad: the record that says so.
-    public var rejection: EventLine?
+    public var rejection: EventLine? {
+        get { own.rejection }
+        set { own.rejection = newValue }
+    }
     /// The drop is a definition: the name under which it is installed.
-    public var definition: String?
+    public var definition: String? {
+        get { own.definition }
+        set { own.definition = newValue }
+    }
     /// The latest generation that an operator asked for.
     public var generation = 0
     /// Final ends, by generation.
@@ -24,14 +33,44 @@ public struct RunPast: Equatable, Sendable {
     /// The items of its arrays, by task.
     public var items: [Int: ItemsPast] = [:]
     /// Whose subtask it is.
-    public var kin: Kin?
+    public var kin: Kin? {
+        get { own.kin }
+        set { own.kin = newValue }
+    }
     /// The subtasks of its tasks, by task: the ended ones, too.
     public var children: [Int: [TaskID: Subtask]] = [:]
     /// What its tasks left, by task, of all generations.
     public var left: [Int: ResultPlace] = [:]
     /// Results of earlier generations: what succeeded is not in the plan of a later one.
-    public var earlier: [Int: TaskState] = [:]
-    public var earlierItems: [Int: ItemStates] = [:]
+    public var earlier: [Int: TaskState] {
+        get { own.earlier }
+        set { own.earlier = newValue }
+    }
+    public var earlierItems: [Int: ItemStates] {
+        get { own.earlierItems }
+        set { own.earlierItems = newValue }
+    }
+
+    // A start behind many runs has a table of these, which grows by doubling, half of it empty: the accept is
+    // one word of them, and so is what few runs have.
+    private var accepts: [EventLine] = []
+    private var rare: [Rare] = []
+
+    private struct Rare: Equatable, Sendable {
+        var rejection: EventLine?
+        var definition: String?
+        var kin: Kin?
+        var earlier: [Int: TaskState] = [:]
+        var earlierItems: [Int: ItemStates] = [:]
+    }
+
+    private var own: Rare {
+        get { rare.first ?? Rare() }
+        set {
+            if rare.isEmpty, newValue == Rare() { return }
+            rare = [newValue]
+        }
+    }
 
     /// One task's past.
     public struct TaskPast: Equatable, Sendable {

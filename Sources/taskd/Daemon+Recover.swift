@@ -44,6 +44,7 @@ extension Daemon {
             let past = fold.runs[id] ?? RunPast()
             guard let place = try choose(id, places, past) else { continue }
             try recoverPlan(id, place, past, inventory.taken[id])
+            if !inventory.full.contains(id) { fold.release(id) }
         }
         for id in inventory.full {
             try recoverFull(id, fold.runs[id] ?? RunPast(), inventory.plans[id] ?? [])
