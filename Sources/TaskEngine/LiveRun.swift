@@ -50,7 +50,11 @@ struct LiveRun {
     let id: TaskID
     let generation: Int
     /// Whose subtask it is.
-    var kin: Kin?
+    var kin: Kin? {
+        get { kins.first }
+        set { kins = newValue.map { [$0] } ?? [] }
+    }
+    private var kins: [Kin]  // one word where there is none, as of most
     var tasks: [LiveTask]
     /// The items of those that are arrays, by place.
     var arrays: [Int: LiveItems] = [:]
@@ -80,7 +84,7 @@ struct LiveRun {
     init(_ input: RunInput) {
         id = input.id
         generation = input.generation
-        kin = input.kin
+        kins = input.kin.map { [$0] } ?? []
         tasks = input.tasks.map { LiveTask(input: $0) }
         for place in tasks.indices {
             if let items = tasks[place].input.items { arrays[place] = LiveItems(items) }

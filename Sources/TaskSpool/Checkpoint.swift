@@ -41,44 +41,52 @@ public struct Checkpoint: Equatable, Sendable {
     /// The longest checkpoint that is read, in bytes.
     public static let longest = 64 << 20
 
-    public func encode() -> [UInt8] {
+    public func encode() -> [UInt8] { encode(runs.keys) { runs[$0] ?? RunPast() } }
+
+    /// The same of runs that are asked for one after another: a table of the pasts of many would be larger
+    /// than the checkpoint.
+    public func encode(
+        _ ids: some Sequence<TaskID>, _ past: (TaskID) -> RunPast
+    ) -> [UInt8] {
         var bytes = Array("taskcheckpoint 1 \(epoch)\npos \(segment) \(sequence)\n".utf8)
         if cautiousUntil > 0 { bytes.append(contentsOf: "cautious \(cautiousUntil)\n".utf8) }
         if isStop { bytes.append(contentsOf: "stop\n".utf8) }
-        for (id, past) in runs.sorted(by: { $0.key < $1.key }) {
-            bytes.append(contentsOf: "run \(id) g=\(past.generation)".utf8)
-            for key in ["name", "unit", "digest"] {
-                guard let value = past.accept?[key] else { continue }
-                bytes.append(contentsOf: " \(key)=\(PercentCoding.encode(value))".utf8)
-            }
-            if past.isHeld { bytes.append(contentsOf: " held=yes".utf8) }
-            if past.isCancelled { bytes.append(contentsOf: " cancel=yes".utf8) }
-            if let kin = past.kin {
-                bytes.append(contentsOf: " parent=\(kin.parent) depth=\(kin.depth)".utf8)
-            }
-            bytes.append(UInt8(ascii: "\n"))
-            for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
-                attempts.append(TaskRef(run: id, task: task), to: &bytes)
-            }
-            for (task, items) in past.items.sorted(by: { $0.key < $1.key }) {
-                items.append(TaskRef(run: id, task: task), to: &bytes)
-            }
-            for (task, left) in past.left.sorted(by: { $0.key < $1.key }) {
-                let line = "result \(id).\(task) \(left.place) \(left.digest)\n"
-                bytes.append(contentsOf: line.utf8)
-            }
-            for (task, children) in past.children.sorted(by: { $0.key < $1.key }) {
-                for child in children.values.sorted(by: { $0.id < $1.id }) {
-                    child.append(TaskRef(run: id, task: task), to: &bytes)
-                }
-            }
-        }
+        for id in ids.sorted() { Self.append(id, past(id), to: &bytes) }
         for (unit, past) in firings.sorted(by: { $0.key < $1.key }) {
             past.append(unit, to: &bytes)
         }
         let digest = SHA256.hex(bytes)
         bytes.append(contentsOf: "digest \(digest)\n".utf8)
         return bytes
+    }
+
+    private static func append(_ id: TaskID, _ past: RunPast, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: "run \(id) g=\(past.generation)".utf8)
+        for key in ["name", "unit", "digest"] {
+            guard let value = past.accept?[key] else { continue }
+            bytes.append(contentsOf: " \(key)=\(PercentCoding.encode(value))".utf8)
+        }
+        if past.isHeld { bytes.append(contentsOf: " held=yes".utf8) }
+        if past.isCancelled { bytes.append(contentsOf: " cancel=yes".utf8) }
+        if let kin = past.kin {
+            bytes.append(contentsOf: " parent=\(kin.parent) depth=\(kin.depth)".utf8)
+        }
+        bytes.append(UInt8(ascii: "\n"))
+        for (task, attempts) in past.tasks.sorted(by: { $0.key < $1.key }) {
+            attempts.append(TaskRef(run: id, task: task), to: &bytes)
+        }
+        for (task, items) in past.items.sorted(by: { $0.key < $1.key }) {
+            items.append(TaskRef(run: id, task: task), to: &bytes)
+        }
+        for (task, left) in past.left.sorted(by: { $0.key < $1.key }) {
+            let line = "result \(id).\(task) \(left.place) \(left.digest)\n"
+            bytes.append(contentsOf: line.utf8)
+        }
+        for (task, children) in past.children.sorted(by: { $0.key < $1.key }) {
+            for child in children.values.sorted(by: { $0.id < $1.id }) {
+                child.append(TaskRef(run: id, task: task), to: &bytes)
+            }
+        }
     }
 
     /// Parses a checkpoint; nil when it is not whole.

@@ -121,11 +121,14 @@ extension Daemon {
         }
         var content = Checkpoint(
             epoch: owner.record.epoch, segment: journal.segment.stem,
-            sequence: journal.lastSequence, runs: pasts())
+            sequence: journal.lastSequence, runs: [:])
         content.cautiousUntil = cautiousUntilReal ?? 0
         content.isStop = isStop
         content.firings = firingPasts()
-        try spool.publish(content.encode(), as: "checkpoint")
+        // Every live run: one whose file is gone at the next start was removed by its owner.
+        let bytes = content.encode(runs.keys) { id in runs[id].map { past(of: id, $0) } ?? RunPast()
+        }
+        try spool.publish(bytes, as: "checkpoint")
         elsewhere = [:]
         checkpoint.sequence = journal.lastSequence
         checkpoint.segment = journal.segment
@@ -163,47 +166,42 @@ extension Daemon {
         }
     }
 
-    /// Every live run: one whose file is gone at the next start was removed by its owner.
-    private func pasts() -> [TaskID: RunPast] {
-        var pasts: [TaskID: RunPast] = [:]
-        for (id, run) in runs {
-            let progress = engine.progress(of: id)
-            var past = RunPast()
-            past.isHeld = run.directory == .hold
-            past.isCancelled = run.cancelled.contains(TaskRef(run: id))
-            past.generation = run.file.generation
-            past.accept = EventLine(0, .accept, id.description, [.init("name", run.name)])
-            past.kin = run.kin
-            past.left = run.left
-            for (task, children) in engine.children(of: id) {
-                past.children[task] = Dictionary(uniqueKeysWithValues: children.map { ($0.id, $0) })
-            }
-            for task in progress {
-                var own = RunPast.TaskPast()
-                own.attempt = task.attempt
-                own.failures = task.failures
-                own.losses = task.losses
-                own.isCancelled = run.cancelled.contains(TaskRef(run: id, task: task.task))
-                switch task.standing {
-                case .final(let state, let reason): (own.final, own.reason) = (state, reason)
-                case .running: own.isOpen = true
-                case .due(let time): own.due = time
-                case .closing(let state, let reason): (own.closing, own.reason) = (state, reason)
-                case .open: break
-                }
-                past.tasks[task.task] = own
-            }
-            for items in engine.items(of: id) {
-                past.items[items.task] = itemsPast(of: items, run)
-                // An array that is being cancelled: its items that run must not run again.
-                let isOpen = past.tasks[items.task]?.final == nil
-                if isOpen, run.cancelled.contains(TaskRef(run: id, task: items.task)) {
-                    past.tasks[items.task, default: .init()].isCancelled = true
-                }
-            }
-            pasts[id] = past
+    private func past(of id: TaskID, _ run: RunRecord) -> RunPast {
+        let progress = engine.progress(of: id)
+        var past = RunPast()
+        past.isHeld = run.directory == .hold
+        past.isCancelled = run.cancelled.contains(TaskRef(run: id))
+        past.generation = run.file.generation
+        past.accept = EventLine(0, .accept, id.description, [.init("name", run.name)])
+        past.kin = run.kin
+        past.left = run.left
+        for (task, children) in engine.children(of: id) {
+            past.children[task] = Dictionary(uniqueKeysWithValues: children.map { ($0.id, $0) })
         }
-        return pasts
+        for task in progress {
+            var own = RunPast.TaskPast()
+            own.attempt = task.attempt
+            own.failures = task.failures
+            own.losses = task.losses
+            own.isCancelled = run.cancelled.contains(TaskRef(run: id, task: task.task))
+            switch task.standing {
+            case .final(let state, let reason): (own.final, own.reason) = (state, reason)
+            case .running: own.isOpen = true
+            case .due(let time): own.due = time
+            case .closing(let state, let reason): (own.closing, own.reason) = (state, reason)
+            case .open: break
+            }
+            past.tasks[task.task] = own
+        }
+        for items in engine.items(of: id) {
+            past.items[items.task] = itemsPast(of: items, run)
+            // An array that is being cancelled: its items that run must not run again.
+            let isOpen = past.tasks[items.task]?.final == nil
+            if isOpen, run.cancelled.contains(TaskRef(run: id, task: items.task)) {
+                past.tasks[items.task, default: .init()].isCancelled = true
+            }
+        }
+        return past
     }
 
     private func itemsPast(of items: RunInput.ItemsProgress, _ run: RunRecord) -> RunPast.ItemsPast

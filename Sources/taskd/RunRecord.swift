@@ -16,10 +16,11 @@ struct RunRecord {
         var into: [PlanEdge] = []
         var items: [Int: ItemStates] = [:]
         var lists: ItemFile?
+        var kin: Kin?
 
         var isEmpty: Bool {
             plan == nil && hadSubtasks.isEmpty && cancelled.isEmpty && results.isEmpty
-                && left.isEmpty && items.isEmpty && lists == nil
+                && left.isEmpty && items.isEmpty && lists == nil && kin == nil
         }
     }
 
@@ -40,7 +41,10 @@ struct RunRecord {
     /// TASK_NAME of a single one, where that is not the run's name.
     private let taskName: String?
     /// Whose subtask it is.
-    var kin: Kin?
+    var kin: Kin? {
+        get { rare.first?.kin }
+        set { if newValue != nil || !rare.isEmpty { own.kin = newValue } }
+    }
     /// None or one: a word where it is not there, as with 20,000 runs that wait.
     private var rare: [Rare] = []
 
