@@ -15,7 +15,8 @@ struct LiveTask {
         case final(TaskState, FailureReason?)
     }
 
-    var input: TaskInput
+    private let shared: SharedInputs.Shared
+    var input: TaskInput { _read { yield shared.value } }
     var standing = Standing.blocked
     /// The number of the last attempt, 0 before the first.
     var attempt = 0
@@ -35,6 +36,8 @@ struct LiveTask {
         /// These have ended: it goes on once it has a slot.
         case woken
     }
+
+    init(_ input: SharedInputs.Shared) { shared = input }
 
     /// It waits for a slot.
     var mayStart: Bool { standing == .ready || sleep == .woken }
@@ -62,10 +65,10 @@ struct LiveRun {
     /// Between places in `tasks`, not numbers.
     private let edges: [RunInput.Edge]
     /// Tasks without a decided result.
-    var open: Int
-    var running = 0
+    var open: Int32
+    var running: Int32 = 0
     /// How many tasks wait for a time.
-    var waitingForTime = 0
+    var waitingForTime: Int32 = 0
     /// How many tasks wait for their children.
     var closing: Int32 = 0
     /// How many tasks that run are without a slot.
@@ -78,18 +81,18 @@ struct LiveRun {
     var isResting = false
     /// The first failure that counts, as its end must be reported.
     var failure: (task: Int, reason: FailureReason)?
-    var cancelled = 0
-    var succeeded = 0
+    var cancelled: Int32 = 0
+    var succeeded: Int32 = 0
 
-    init(_ input: RunInput) {
+    init(_ input: RunInput, sharing inputs: inout SharedInputs) {
         id = input.id
         generation = input.generation
         kins = input.kin.map { [$0] } ?? []
-        tasks = input.tasks.map { LiveTask(input: $0) }
+        tasks = input.tasks.map { LiveTask(inputs.share($0)) }
         for place in tasks.indices {
             if let items = tasks[place].input.items { arrays[place] = LiveItems(items) }
         }
-        open = tasks.count
+        open = Int32(tasks.count)
         let all = tasks
         edges = input.edges.compactMap { edge in
             guard let from = Self.place(of: edge.from, in: all),
@@ -131,7 +134,7 @@ struct LiveRun {
     func isArray(_ place: Int) -> Bool { !arrays.isEmpty && arrays.keys.contains(place) }
 
     /// All that is open of it waits for subtasks.
-    var rests: Bool { closing + asleep > 0 && Int(closing + asleep) == open }
+    var rests: Bool { closing + asleep > 0 && closing + asleep == open }
 
     /// Something of it waits for nothing but slots.
     var hasStartable: Bool {

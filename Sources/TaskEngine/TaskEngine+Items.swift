@@ -201,7 +201,7 @@ extension TaskEngine {
     mutating func wakeItems(_ entry: DueEntry, at now: Int64) {
         guard var run = slots[entry.slot].run else { return }
         slots[entry.slot].run = nil
-        run.waitingForTime -= run.arrays[entry.task]?.wake(at: now) ?? 0
+        run.waitingForTime -= Int32(run.arrays[entry.task]?.wake(at: now) ?? 0)
         enqueueItems(&run, entry.task, slot: entry.slot)
         settle(run, slot: entry.slot)
     }
@@ -241,7 +241,7 @@ extension TaskEngine {
     }
 
     mutating func hurryItems(_ task: Int, in run: inout LiveRun, slot: Int) {
-        run.waitingForTime -= run.arrays[task]?.wake(at: .max) ?? 0
+        run.waitingForTime -= Int32(run.arrays[task]?.wake(at: .max) ?? 0)
         enqueueItems(&run, task, slot: slot)
     }
 
@@ -274,7 +274,7 @@ extension TaskEngine {
         where run.arrays[task]?.begun[item]?.standing != .running {
             actions.append(.taskEnded(run.ref(task, item: item), .cancelled, nil, because: nil))
         }
-        run.waitingForTime -= run.arrays[task]?.cancelRest() ?? 0
+        run.waitingForTime -= Int32(run.arrays[task]?.cancelRest() ?? 0)
         settleItems(task, in: &run, slot: slot)
     }
 

@@ -9,7 +9,7 @@ extension TaskEngine {
         let slot = free.popLast() ?? slots.count
         if slot == slots.count { slots.append(Slot()) }
         index[input.id] = slot
-        var run = LiveRun(input)
+        var run = LiveRun(input, sharing: &inputs)
         run.isHeld = input.isHeld
         restoreChildren(input, in: &run)
         var settled: [Int] = []
@@ -103,6 +103,7 @@ extension TaskEngine {
         slots = []
         free = []
         index = [:]
+        inputs = SharedInputs()
         ready = Heap()
         due = Heap()
         suspects = []

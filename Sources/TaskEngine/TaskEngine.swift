@@ -20,6 +20,7 @@ public struct TaskEngine {
     var slots: [Slot] = []
     var free: [Int] = []
     var index: [TaskID: Int] = [:]
+    var inputs = SharedInputs()
     var ready = Heap<ReadyEntry>()
     var due = Heap<DueEntry>()
     var semaphores: [String: Semaphore] = [:]
@@ -50,6 +51,12 @@ public struct TaskEngine {
     public init(lookAhead: Int = 0, isGathering: Bool = false) {
         self.lookAhead = lookAhead
         self.isGathering = isGathering
+    }
+
+    /// Makes room for that many runs at once: tables that grow by doubling are there twice meanwhile.
+    public mutating func reserve(_ runs: Int) {
+        slots.reserveCapacity(runs)
+        index.reserveCapacity(runs)
     }
 
     /// Live runs.
