@@ -62,9 +62,12 @@ public struct Checkpoint: Equatable, Sendable {
 
     private static func append(_ id: TaskID, _ past: RunPast, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "run \(id) g=\(past.generation)".utf8)
-        for key in ["name", "unit", "digest"] {
-            guard let value = past.accept?[key] else { continue }
-            bytes.append(contentsOf: " \(key)=\(PercentCoding.encode(value))".utf8)
+        if let accept = past.accept {
+            let fields = [("name", accept.name), ("unit", accept.unit), ("digest", accept.digest)]
+            for (key, value) in fields {
+                guard let value else { continue }
+                bytes.append(contentsOf: " \(key)=\(PercentCoding.encode(value))".utf8)
+            }
         }
         if past.isHeld { bytes.append(contentsOf: " held=yes".utf8) }
         if past.isCancelled { bytes.append(contentsOf: " cancel=yes".utf8) }
@@ -145,11 +148,8 @@ public struct Checkpoint: Equatable, Sendable {
             past.kin = fields["parent"].flatMap { TaskRef($0) }.map {
                 Kin(parent: $0, depth: Self.count(fields["depth"]))
             }
-            past.accept = EventLine(
-                0, .accept, id.description,
-                ["name", "unit", "digest"].compactMap { key in
-                    fields[key].map { EventLine.Field(key, $0) }
-                })
+            past.accept = .init(
+                name: fields["name"] ?? "", unit: fields["unit"], digest: fields["digest"])
             runs[id] = past
         case "cron":
             guard let unit = words.first.flatMap({ PercentCoding.decodeText(Array($0.utf8)[...]) }),

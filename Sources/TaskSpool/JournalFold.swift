@@ -15,6 +15,9 @@ public struct JournalFold {
     /// What is accounted for of units that run by themselves, by the unit's name.
     public private(set) var firings: [String: FiringPast]
 
+    // Equal units make equal plans: runs of one share its digest.
+    private var digests: Set<String> = []
+    private static let sharedDigests = 64
     private let interesting: Set<TaskID>
     private let inodes: Set<UInt64>?
 
@@ -48,7 +51,7 @@ public struct JournalFold {
         switch line.verb {
         case .accept:
             if !isThisBoot { remember(line, ref.run, line["name"]) }
-            runs[ref.run, default: RunPast()].accept = Self.withoutIdentity(line)
+            runs[ref.run, default: RunPast()].accept = accept(line)
             runs[ref.run]?.isOfEarlierBoot = !isThisBoot
         case .reject:
             if !isThisBoot, remember(line, ref.run, line["name"]) {
@@ -106,14 +109,13 @@ public struct JournalFold {
     /// A run is live again: of its accept nothing is asked any more but that there is one.
     public mutating func release(_ id: TaskID) {
         guard runs[id]?.accept != nil else { return }
-        runs[id]?.accept = EventLine(0, .accept, "")
+        runs[id]?.accept = .init(name: "")
     }
 
-    /// `knownBefore` has it where it is asked for; a run would keep it for nothing.
-    private static func withoutIdentity(_ accept: EventLine) -> EventLine {
-        var line = accept
-        line.fields.removeAll { ["inode", "mtime", "ctime"].contains($0.key) }
-        return line
+    private mutating func accept(_ line: EventLine) -> RunPast.Accept {
+        guard let digest = line["digest"] else { return .init(line, digest: nil) }
+        if digests.count >= Self.sharedDigests { digests = [] }
+        return .init(line, digest: digests.insert(digest).memberAfterInsert)
     }
 
     @discardableResult

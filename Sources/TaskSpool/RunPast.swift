@@ -3,8 +3,8 @@ public import TaskModel
 
 /// What the journal says of one run.
 public struct RunPast: Equatable, Sendable {
-    /// The accept record, less the drop's identity: `name=`, `digest=`, `plan=` and others.
-    public var accept: EventLine? {
+    /// It was accepted.
+    public var accept: Accept? {
         get { accepts.first }
         set { accepts = newValue.map { [$0] } ?? [] }
     }
@@ -53,7 +53,7 @@ public struct RunPast: Equatable, Sendable {
 
     // A start behind many runs has a table of these, which grows by doubling, half of it empty: the accept is
     // one word of them, and so is what few runs have.
-    private var accepts: [EventLine] = []
+    private var accepts: [Accept] = []
     private var rare: [Rare] = []
 
     private struct Rare: Equatable, Sendable {

@@ -119,7 +119,7 @@ extension SpoolCheck {
     private mutating func exchanged(
         _ id: TaskID, _ found: Found, _ past: RunPast, _ digest: String, isEnded: Bool
     ) {
-        guard found.place.file.generation == 0, !isEnded, let accepted = past.accept?["digest"],
+        guard found.place.file.generation == 0, !isEnded, let accepted = past.accept?.digest,
             accepted != digest
         else { return }
         let what = "it is not the plan that was accepted"
@@ -132,7 +132,7 @@ extension SpoolCheck {
 
     /// The plan that an accept stands for.
     public func text(of past: RunPast) -> String? {
-        past.accept.flatMap { $0["plan"] ?? $0["digest"].flatMap(planText) }
+        past.accept.flatMap { $0.plan ?? $0.digest.flatMap(planText) }
     }
 
     private func isSingle(_ text: String) -> Bool {
@@ -151,7 +151,7 @@ public enum PlanRank {
         if isLive { rank += isOfGeneration ? 200 : place.directory == .failed ? 150 : 100 }
         if let digest {
             rank += 1000
-            if digest == past.accept?["digest"] { rank += 50 }
+            if digest == past.accept?.digest { rank += 50 }
         }
         let expected: SpoolDirectory =
             past.isHeld

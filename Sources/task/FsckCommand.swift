@@ -115,7 +115,7 @@ struct SpoolLooker {
         try read(journal.number) { line, boot in fold.add(line, isThisBoot: boot) }
         let texts = PlanTexts { body in try read(journal.number) { line, _ in body(line) } }
         return fold.runs[id]?.accept.flatMap { accept in
-            accept["plan"] ?? accept["digest"].flatMap { texts.text($0) }
+            accept.plan ?? accept.digest.flatMap { texts.text($0) }
         }
     }
 

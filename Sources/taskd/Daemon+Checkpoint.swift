@@ -172,7 +172,7 @@ extension Daemon {
         past.isHeld = run.directory == .hold
         past.isCancelled = run.cancelled.contains(TaskRef(run: id))
         past.generation = run.file.generation
-        past.accept = EventLine(0, .accept, id.description, [.init("name", run.name)])
+        past.accept = .init(name: run.name)
         past.kin = run.kin
         past.left = run.left
         for (task, children) in engine.children(of: id) {

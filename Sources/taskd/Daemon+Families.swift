@@ -51,7 +51,7 @@ extension Daemon {
     ) throws(SpoolError) {
         for id in inventory.building where inventory.plans[id] == nil {
             guard let past = fold.runs[id], past.isLive, past.generation == 0,
-                past.accept?["parent"] != nil
+                past.accept?.digest != nil, past.kin != nil
             else { continue }
             try SpoolError.naming("move tmp/\(id) to ready/") { () throws(Errno) in
                 try spool.move(id.description, .tmp, to: id.description, .ready)

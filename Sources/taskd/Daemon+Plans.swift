@@ -11,6 +11,9 @@ extension Daemon {
     /// So many plans are kept in memory, whatever they are.
     private static let keptPlans = 1000
 
+    /// Plans of further runs that wait are not kept.
+    var keepsNoMorePlans: Bool { runs.count >= Self.keptPlans }
+
     /// Forgets the plan of a run that does not run, where there are many.
     func unloadOneOfMany(_ id: TaskID) {
         if runs.count > Self.keptPlans { runs[id]?.unload() }
@@ -107,7 +110,7 @@ extension Daemon {
         wanted = WantedPlans(fold)
         defer { wanted = nil }
         do {
-            return try plan(of: past).map { .plan($0) } ?? .damaged
+            return try plan(of: id, past).map { .plan($0) } ?? .damaged
         } catch {
             return .notNow(error.sentence)
         }

@@ -34,6 +34,7 @@ extension Daemon {
         firing.pasts = fold.firings
         reconcile = Reconciliation()
         runs.reserveCapacity(inventory.plans.count)
+        engine.reserve(inventory.plans.count)
         for (id, taken) in inventory.taken {
             if let rejection = fold.runs[id]?.rejection {
                 rejecting.insert(rejection["as"] ?? taken.name)

@@ -59,10 +59,9 @@ extension Daemon {
     func mend(
         _ place: PlanPlace, _ past: RunPast
     ) throws(SpoolError) -> (plan: Plan, place: PlanPlace)? {
-        guard let plan = try plan(of: past), place.file.generation == 0 || plan.isSingle
-        else {
-            return nil
-        }
+        guard let plan = try plan(of: place.file.run, past),
+            place.file.generation == 0 || plan.isSingle
+        else { return nil }
         let name = place.file.run.description
         var there = place
         do throws(Errno) {
@@ -93,7 +92,7 @@ extension Daemon {
         let place = PlanPlace(past.isHeld ? .hold : .ready, RunFileName(run: id))
         // Only an accept behind the checkpoint: what was accepted before it was on disk then, so that
         // its owner has removed it.
-        guard past.generation == 0, past.accept?["digest"] != nil, let plan = try plan(of: past)
+        guard past.generation == 0, past.accept?.digest != nil, let plan = try plan(of: id, past)
         else { return false }
         try SpoolError.naming("write \(place) from its accept record") { () throws(Errno) in
             try spool.write(plan.encode(), to: id.description, .tmp, durable: true)
@@ -106,16 +105,16 @@ extension Daemon {
     /// The plan that an accept record carries, or that another of the same segment carries for it.
     ///
     /// - Throws: where the journal cannot be read for now.
-    func plan(of past: RunPast) throws(SpoolError) -> Plan? {
+    func plan(of id: TaskID, _ past: RunPast) throws(SpoolError) -> Plan? {
         guard let accept = past.accept else { return nil }
         do {
-            return try (accept["plan"] ?? wanted?.text(accept, in: spool)).map { text in
+            return try (accept.plan ?? wanted?.text(id, accept, in: spool)).map { text in
                 try parsed.plan(parsing: Array(text.utf8))
             }
         } catch JournalError.io(_, let name, let errno) {
-            throw SpoolError("read the plan of \(accept.id) in \(name)", errno)
+            throw SpoolError("read the plan of \(id) in \(name)", errno)
         } catch {
-            report.error("unable to read the plan of \(accept.id) in the journal: \(error)")
+            report.error("unable to read the plan of \(id) in the journal: \(error)")
             return nil
         }
     }
@@ -140,7 +139,7 @@ extension Daemon {
     private func end(
         _ id: TaskID, _ past: RunPast, _ state: TaskState, _ reason: FailureReason?, _ why: String
     ) {
-        let name = past.accept?["unit"] ?? past.accept?["name"] ?? ""
+        let name = past.accept?.unit ?? past.accept?.name ?? ""
         var fields = [EventLine.Field("state", state.word)]
         if let reason { fields.append(.init("reason", reason.rawValue)) }
         fields.append(.init("what", why))
@@ -148,7 +147,7 @@ extension Daemon {
         fields.append(contentsOf: [
             .init("recovered", "yes"), .init("name", name), .init("final", "yes"),
         ])
-        let count = past.generation == 0 ? past.accept?.number("tasks") ?? 0 : 0
+        let count = past.generation == 0 ? past.accept?.tasks ?? 0 : 0
         for task in Set(0..<count).union(past.tasks.keys).sorted()
         where past.tasks[task]?.final == nil {
             record(.end, "\(id).\(task)", fields)

@@ -45,7 +45,7 @@ extension Daemon {
         _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ plan: Plan, _ state: TaskState
     ) {
         let latest = max(past.generation, place.file.generation)
-        let name = past.accept?["unit"] ?? plan.name ?? id.description
+        let name = past.accept?.unit ?? plan.name ?? id.description
         var run = RunRecord(plan: plan, name: name, directory: place.directory, file: place.file)
         run.isEnded = true
         (run.results, run.items) = (past.results, past.itemResults)

@@ -49,6 +49,9 @@ extension Daemon {
             if let taken { after(journal.lastSequence, .removeTaken(taken)) }
             return
         }
+        if let plan = acceptedPlan(place, past) {
+            return recoverLive(id, place, past, taken, plan, [])
+        }
         switch readState(place) {
         case .valid(let plan, let encoded): recoverLive(id, place, past, taken, plan, encoded)
         case .unreadable(let error):
@@ -58,6 +61,18 @@ extension Daemon {
         case .torn(let why): try recoverTorn(id, place, past, taken, why)
         case .gone: try recoverMoved(id, past, taken)
         }
+    }
+
+    /// What a waiting run's file holds, as its accept says. Where many wait and nothing was lost since, it is
+    /// read and verified before the run starts, not now. Nil: it is to be read.
+    private func acceptedPlan(_ place: PlanPlace, _ past: RunPast) -> Plan? {
+        guard isCleanBoot, keepsNoMorePlans, place.directory == .ready, place.file.generation == 0,
+            let accept = past.accept, let digest = accept.digest
+        else { return nil }
+        let plan =
+            parsed.plan(digest: digest)
+            ?? accept.plan.flatMap { try? parsed.plan(parsing: Array($0.utf8)) }
+        return plan.flatMap { $0.isSingle ? $0 : nil }
     }
 
     /// Its owner moved or removed it while the directories were read.
@@ -83,7 +98,7 @@ extension Daemon {
         _ id: TaskID, _ place: PlanPlace, _ past: RunPast, _ taken: TakenName?, _ plan: Plan,
         _ encoded: [UInt8]
     ) {
-        let dropName = taken?.name ?? past.accept?["name"] ?? plan.name ?? ""
+        let dropName = taken?.name ?? past.accept?.name ?? plan.name ?? ""
         var sequence = journal.lastSequence
         if past.accept == nil, place.file.generation == 0 || taken != nil {
             makeDurable(place.file, place.directory, encoded)
@@ -91,10 +106,10 @@ extension Daemon {
         }
         if let taken { after(sequence, .removeTaken(taken)) }
         // One that a checkpoint has a line for was synced before that.
-        if past.accept.map({ $0["digest"] != nil }) ?? true { noteUnsynced(id) }
+        if past.accept.map({ $0.digest != nil }) ?? true { noteUnsynced(id) }
         var suspect = Reconciliation.Suspect(
             id: id, plan: plan.withoutItemLists,
-            name: past.accept?["unit"] ?? UnitName.of(dropName),
+            name: past.accept?.unit ?? UnitName.of(dropName),
             place: place, past: past)
         recordMove(&suspect)
         if reconcile == nil, isSuspect(suspect) || pool.sent.keys.contains(where: { $0.run == id })

@@ -101,7 +101,7 @@ extension Daemon {
                 return try spool.remove("\(id).full", .tmp)
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
-            if let plan = try bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: past) {
+            if let plan = try bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: id, past) {
                 reduced = try park(id, plan, past, as: file)
             } else {
                 setAside(

@@ -17,10 +17,13 @@ struct RunRecord {
         var items: [Int: ItemStates] = [:]
         var lists: ItemFile?
         var kin: Kin?
+        /// TASK_NAME of a single one, where that is not the run's name.
+        var taskName: String?
 
         var isEmpty: Bool {
             plan == nil && hadSubtasks.isEmpty && cancelled.isEmpty && results.isEmpty
                 && left.isEmpty && items.isEmpty && lists == nil && kin == nil
+                && taskName == nil
         }
     }
 
@@ -36,10 +39,9 @@ struct RunRecord {
     var isSyncLost = false
     /// A run of one task carries its attempt in its file name.
     let isSingle: Bool
+    private let firstNumber: Int32
     /// The number of its first task.
-    let first: Int
-    /// TASK_NAME of a single one, where that is not the run's name.
-    private let taskName: String?
+    var first: Int { Int(firstNumber) }
     /// Whose subtask it is.
     var kin: Kin? {
         get { rare.first?.kin }
@@ -102,10 +104,9 @@ struct RunRecord {
         self.directory = directory
         self.file = file
         isSingle = plan.isSingle
-        first = plan.tasks.first?.number ?? 0
-        let own = plan.tasks.first?.spec.name
-        taskName = own == name ? nil : own
+        firstNumber = Int32(plan.tasks.first?.number ?? 0)
         self.plan = plan.withoutItemLists
+        if isSingle, let own = plan.tasks.first?.spec.name, own != name { self.own.taskName = own }
     }
 
     /// Forgets the plan of a run of one task.
@@ -119,7 +120,7 @@ struct RunRecord {
 
     /// The task's name; nil where there is none of that number.
     func name(of number: Int) -> String? {
-        if isSingle { return number == first ? taskName ?? name : nil }
+        if isSingle { return number == first ? rare.first?.taskName ?? name : nil }
         return task(number)?.spec.name
     }
 

@@ -87,6 +87,7 @@ enum Start {
         }
         seen(daemon)
         for damage in recovery.damages { daemon.append(damage.note(at: Clock.real())) }
+        Memory.forgetStart()  // what only linking needed: recovery may be larger than the daemon
         try daemon.recover()
         do {
             return try daemon.run()

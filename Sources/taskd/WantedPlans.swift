@@ -9,32 +9,35 @@ import TaskSpool
 struct WantedPlans {
     private var digests: Set<String> = []
     /// Runs whose digest only their accept before the checkpoint names.
-    private var ids: Set<String> = []
-    private var digestOf: [String: String] = [:]
+    private var ids: Set<TaskID> = []
+    private var digestOf: [TaskID: String] = [:]
     private var texts: [String: String]?
 
     init(_ fold: JournalFold) {
         for (id, past) in fold.runs {
-            guard let accept = past.accept, accept["plan"] == nil else { continue }
-            if let digest = accept["digest"] {
+            guard let accept = past.accept, accept.plan == nil else { continue }
+            if let digest = accept.digest {
                 digests.insert(digest)
             } else {
-                ids.insert(id.description)
+                ids.insert(id)
             }
         }
     }
 
-    /// The text of the plan that the accept stands for; nil when no record carries it.
-    mutating func text(_ accept: EventLine, in spool: Spool) throws(JournalError) -> String? {
+    /// The text of the plan that a run's accept stands for; nil when no record carries it.
+    mutating func text(
+        _ id: TaskID, _ accept: RunPast.Accept, in spool: Spool
+    ) throws(JournalError) -> String? {
         if texts == nil { try find(in: spool) }
-        return (accept["digest"] ?? digestOf[accept.id]).flatMap { texts?[$0] }
+        return (accept.digest ?? digestOf[id]).flatMap { texts?[$0] }
     }
 
     private mutating func find(in spool: Spool) throws(JournalError) {
         if !ids.isEmpty {
             try Self.accepts(in: spool) { accept in
-                guard ids.contains(accept.id), let digest = accept["digest"] else { return }
-                digestOf[accept.id] = digest
+                guard let id = accept.ref?.run, ids.contains(id), let digest = accept["digest"]
+                else { return }
+                digestOf[id] = digest
                 digests.insert(digest)
             }
         }

@@ -9,9 +9,7 @@ import Testing
         let id = try #require(TaskID("01hzy3v7k8m2n4p6q8r0s2t4v6"))
         var past = RunPast()
         past.generation = 2
-        past.accept = EventLine(
-            0, .accept, id.description,
-            [.init("name", "a b.task"), .init("unit", "a b"), .init("digest", "00")])
+        past.accept = .init(name: "a b.task", unit: "a b", digest: "00")
         var first = RunPast.TaskPast()
         first.attempt = 3
         first.failures = 2
@@ -33,16 +31,15 @@ import Testing
     @Test func whatIsParkedOrCancelledRoundTrips() throws {
         var checkpoint = try sample()
         var past = RunPast()
-        past.accept = EventLine(0, .accept, "-", [.init("name", "a")])
+        past.accept = .init(name: "a")
         past.isHeld = true
         past.tasks[0] = RunPast.TaskPast()
         past.tasks[0]?.isCancelled = true
         let held = try #require(TaskID("01hzy3v7k8m2n4p6q8r0s2t4v7"))
-        past.accept?.id = held.description
         var cancelled = RunPast()
         cancelled.isCancelled = true
         let other = try #require(TaskID("01hzy3v7k8m2n4p6q8r0s2t4v8"))
-        cancelled.accept = EventLine(0, .accept, other.description, [])
+        cancelled.accept = .init(name: "")
         checkpoint.runs = [held: past, other: cancelled]
         checkpoint.isStop = true
         checkpoint.cautiousUntil = 1_795_612_470_000_000

@@ -53,7 +53,7 @@ import Testing
             "2 start RUN.4.7 a=3", "3 end RUN.4.1 a=1 state=failure reason=exit final=yes",
             "3 end RUN.4.5 a=1 state=cancelled final=yes",
         ])
-        past.accept = EventLine(0, .accept, run, [.init("name", "a")])
+        past.accept = .init(name: "a")
         let id = try #require(TaskID(run))
         let checkpoint = Checkpoint(
             epoch: 1, segment: "00000004-taskd-000001", sequence: 9, runs: [id: past])
