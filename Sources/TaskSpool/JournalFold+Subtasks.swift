@@ -18,7 +18,8 @@ extension JournalFold {
             child.isRefused = false
             let generation = line.number("g") ?? child.generation
             if line.verb == .accept || generation > child.generation {
-                (child.state, child.reason) = (nil, nil)
+                child.state = line["state"].flatMap { TaskState(word: $0) }
+                child.reason = nil
             }
             child.generation = generation
             runs[id]?.kin = Kin(parent: parent, depth: child.depth)
@@ -29,7 +30,7 @@ extension JournalFold {
             runs[id]?.kin = Kin(parent: parent, depth: child.depth)
         case .reject:
             child.isRefused = true
-            if known == nil { child.state = .failure }
+            if known == nil { child.state = .rejected }
         case .end:
             child.state = line["state"].flatMap { TaskState(word: $0) } ?? .failure
             child.reason = line.reason

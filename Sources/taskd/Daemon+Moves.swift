@@ -151,7 +151,7 @@ extension Daemon {
         }
     }
 
-    private func pasts(of ids: Set<TaskID>) throws(JournalError) -> [TaskID: RunPast] {
+    func pasts(of ids: Set<TaskID>) throws(JournalError) -> [TaskID: RunPast] {
         var fold = JournalFold(interesting: ids, inodes: [])
         try journal.flush()
         let reader = try JournalReader(at: spool.number(.journal))

@@ -37,7 +37,7 @@ extension Daemon {
             return tellEnd(known, to: parent)
         }
         if known.digest != child.digest { return refuseChanged(drop, known) }
-        if known.isRefused, known.state == .failure { return accept(drop) }
+        if known.state == .rejected { return accept(drop) }
         if known.isOpen || !known.hasFailed { return adopt(drop, known) }
         runAgain(drop, known)
     }
@@ -75,25 +75,39 @@ extension Daemon {
                 "\(Self.mostOpenChildren) subtasks of \(name(of: parent)) have not ended: "
                     + "no more are allowed at once")
         }
-        if Spool.isPlan(drop.bytes) {
-            return refuse(drop, "it is a plan: a subtask is a unit, a script or a pipeline")
-        }
-        compiler.lookAgain()
-        switch compiler.compile(subtask: drop.child.name, drop.bytes) {
-        case .bad(let text): refuse(drop, text)
-        case .definition: refuse(drop, "it has [RunIf]: a subtask runs once, and now")
-        case .later(let error): stallPool("a definition can't be read: \(error)")
-        case .plan(let plan, _): bound(drop, plan)
+        guard let plan = compile(drop) else { return }
+        do {
+            try publish(drop, plan, plan.encode())
+        } catch {
+            stallPool("\(drop.child.name) can't be written: \(error)")
         }
     }
 
+    /// Its plan; nil where it is refused, as is said of the child as it is known, or can't be had for now.
+    private func compile(_ drop: SubtaskDrop, _ known: Subtask? = nil) -> Plan? {
+        if Spool.isPlan(drop.bytes) {
+            refuse(drop, "it is a plan: a subtask is a unit, a script or a pipeline", known)
+            return nil
+        }
+        compiler.lookAgain()
+        switch compiler.compile(subtask: drop.child.name, drop.bytes) {
+        case .bad(let text): refuse(drop, text, known)
+        case .definition: refuse(drop, "it has [RunIf]: a subtask runs once, and now", known)
+        case .later(let error): stallPool("a definition can't be read: \(error)")
+        case .plan(let plan, _): return bound(drop, plan, known)
+        }
+        return nil
+    }
+
     /// What the parent's task may not do the child may not either.
-    private func bound(_ drop: SubtaskDrop, _ compiled: Plan) {
+    private func bound(_ drop: SubtaskDrop, _ compiled: Plan, _ known: Subtask?) -> Plan? {
         if case .notNow(let why) = plan(of: drop.parent.run) {
-            return stallPool("the plan of \(drop.parent.run) can't be read: \(why)")
+            stallPool("the plan of \(drop.parent.run) can't be read: \(why)")
+            return nil
         }
         guard let own = drop.parent.task.flatMap({ runs[drop.parent.run]?.task($0) }) else {
-            return refuse(drop, "the plan of its parent is gone: it has no rights to take from")
+            refuse(drop, "the plan of its parent is gone: it has no rights to take from", known)
+            return nil
         }
         var plan = compiled
         var rights = own.spec
@@ -105,13 +119,10 @@ extension Daemon {
                 plan.tasks[place].spec = try Inheritance.apply(rights, to: plan.tasks[place].spec)
             }
         } catch {
-            return refuse(drop, "\(drop.child.name): \(error.sentence)")
+            refuse(drop, "\(drop.child.name): \(error.sentence)", known)
+            return nil
         }
-        do {
-            try publish(drop, plan, plan.encode())
-        } catch {
-            stallPool("\(drop.child.name) can't be written: \(error)")
-        }
+        return plan
     }
 
     /// Its accept comes before its place in ready/: what a crash leaves there without one would be a
@@ -165,7 +176,11 @@ extension Daemon {
     private func adopt(_ drop: SubtaskDrop, _ known: Subtask) {
         var child = known
         (child.attempt, child.isRefused) = (drop.child.attempt, false)
-        record(.adopt, child.id.description, [.init("name", child.name)] + fields(of: drop))
+        var own: [EventLine.Field] = [.init("name", child.name)]
+        if let state = child.state, child.generation > 0 {
+            own += [.init("g", String(child.generation)), .init("state", state.word)]
+        }
+        record(.adopt, child.id.description, own + fields(of: drop))
         tell(child, to: drop.parent)
         tellEnd(child, to: drop.parent)
     }
@@ -184,34 +199,74 @@ extension Daemon {
 
     /// It failed: what did not succeed of it runs as its next generation.
     private func runAgain(_ drop: SubtaskDrop, _ known: Subtask) {
-        var child = known
-        let id = child.id
+        let id = known.id
         if runs[id] != nil { settleJournal(force: true, now: true) }
         if let run = runs[id] {
             guard run.isEnded else { return takeUp(drop, known, run) }
             return stallPool("the end of \(id) is not on disk")
         }
-        let file = RunFileName(run: id, generation: known.generation + 1)
-        guard let (plan, _) = readPlan(file, .failed) else {
-            return refuse(drop, "its plan is no longer failed/\(file): it cannot run again")
-        }
         do {
-            try spool.move(file.description, .failed, to: file.description, .ready)
+            if unread[id] != nil { return stallPool("the plan of \(id) can't be read") }
+            guard let (last, plan) = try lastFailure(drop, known) else { return }
+            try runAgain(drop, last, plan)
         } catch {
-            return stallPool("failed/\(file) can't be moved: \(error)")
+            stallPool("\(id) can't run again: \(error)")
         }
+    }
+
+    private func runAgain(_ drop: SubtaskDrop, _ last: Subtask, _ plan: Plan) throws(Errno) {
+        let file = RunFileName(run: last.id, generation: last.generation + 1)
+        try spool.move(file.description, .failed, to: file.description, .ready)
+        var child = last
         (child.attempt, child.isRefused) = (drop.child.attempt, false)
         (child.generation, child.state, child.reason) = (file.generation, nil, nil)
         record(
-            .retry, id.description,
+            .retry, child.id.description,
             [
                 .init("g", String(file.generation)), .init("by", "parent"),
                 .init("name", child.name),
             ] + fields(of: drop) + Self.rest(of: plan))
-        noteUnsynced(id)
+        noteUnsynced(child.id)
         tell(child, to: drop.parent)
         let name = UnitName.of(child.name)
         enter(RunRecord(plan: plan, name: name, directory: .ready, file: file), plan, drop)
+    }
+
+    /// What did not succeed of a subtask lies in failed/. Where it is not there the journal is asked: its
+    /// owner has run it again since, by itself; or it is gone (a power failure took it, or its owner), and
+    /// made once more of what was dropped, which is the same.
+    ///
+    /// - Returns: nil where there is nothing to run: it succeeded, is refused, or waits.
+    private func lastFailure(
+        _ drop: SubtaskDrop, _ known: Subtask
+    ) throws -> (Subtask, Plan)? {
+        if case .valid(let plan, _) = try readFailed(known) { return (known, plan) }
+        let past = try pasts(of: [known.id])[known.id] ?? RunPast()
+        var last = known
+        if past.generation > known.generation, let state = past.ends[past.generation] {
+            (last.generation, last.state, last.isRefused) = (past.generation, state, false)
+            guard last.hasFailed else {
+                adopt(drop, last)
+                return nil
+            }
+            if case .valid(let plan, _) = try readFailed(last) { return (last, plan) }
+        }
+        guard let whole = compile(drop, known) else { return nil }
+        let isSame = past.accept?.digest == Plan.digest(ofEncoded: whole.encode())
+        let plan =
+            whole.isSingle || !isSame
+            ? whole : Reduction.reduce(whole, past.results, past.itemResults, past.left)
+        let file = RunFileName(run: last.id, generation: last.generation + 1)
+        try spool.write(plan.encode(), to: last.id.description, .tmp, durable: true)
+        try spool.move(last.id.description, .tmp, to: file.description, .failed)
+        return (last, plan)
+    }
+
+    private func readFailed(_ child: Subtask) throws(Errno) -> StateFile {
+        let file = RunFileName(run: child.id, generation: child.generation + 1)
+        let state = readState(PlanPlace(.failed, file))
+        if case .unreadable(let error) = state { throw error }
+        return state
     }
 
     // MARK: Refused
@@ -220,15 +275,18 @@ extension Daemon {
         refuse(
             drop,
             "an earlier attempt dropped \(known.name) with other content: a name stands for one "
-                + "subtask", known)
+                + "subtask", known, .changed)
     }
 
-    /// The parent fails of it, and finds out why.
-    private func refuse(_ drop: SubtaskDrop, _ why: String, _ known: Subtask? = nil) {
+    /// The parent fails of it, and finds out why. `rejected` is one that never ran; what has been accepted
+    /// keeps its state.
+    private func refuse(
+        _ drop: SubtaskDrop, _ why: String, _ known: Subtask? = nil, _ reason: FailureReason? = nil
+    ) {
         var child = known ?? drop.child
         child.attempt = drop.child.attempt
         child.isRefused = true
-        if known == nil { child.state = .failure }
+        if known == nil { child.state = .rejected }
         let first = why.split(separator: "\n").first.map(String.init) ?? why
         var own = fields(of: drop)
         // What it stands for is what was accepted.
@@ -237,7 +295,7 @@ extension Daemon {
             .init("name", child.name), .init("state", TaskState.rejected.word),
             .init("what", String(first.prefix(1000))),
         ]
-        if known != nil { fields.append(.init("reason", FailureReason.changed.rawValue)) }
+        if let reason { fields.append(.init("reason", reason.rawValue)) }
         record(.reject, child.id.description, fields + own)
         tell(child, to: drop.parent)
         sendFile(of: child, ".reason", why.hasSuffix("\n") ? why : why + "\n", to: drop.parent)

@@ -59,6 +59,13 @@ import Testing
                 ], "fetch a=2 g=1 open"
             ),
             (
+                [
+                    "4 end KID state=failure parent=RUN.0", "5 retry KID g=1 by=0",
+                    "6 end KID g=1 state=success final=yes",
+                    "7 adopt KID name=fetch g=1 state=success parent=RUN.0 a=2",
+                ], "fetch a=2 g=1 success"
+            ),
+            (
                 ["4 reject KID name=fetch reason=changed parent=RUN.0 a=2"],
                 "fetch a=2 g=0 open refused"
             ),
@@ -74,12 +81,12 @@ import Testing
         #expect(again.runs.mapValues(\.kin) == fold.runs.mapValues(\.kin))
     }
 
-    @Test func aBadDropIsAChildThatFailed() throws {
+    @Test func aBadDropIsAChildThatNeverRan() throws {
         let fold = try fold([
             "1 accept RUN name=a", "2 start RUN.0 a=1",
             "3 reject KID name=fetch state=rejected parent=RUN.0 a=1 depth=1 drop=ab",
         ])
-        #expect(try told(fold) == "fetch a=1 g=0 failure refused")
+        #expect(try told(fold) == "fetch a=1 g=0 rejected refused")
         #expect(try past(fold, child) == nil)
     }
 

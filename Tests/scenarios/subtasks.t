@@ -115,6 +115,52 @@ pool expect 30 "^child $other.0 a=2 e.task.reason .*other%20content"
 pool end other success exit=0
 exits "a name stands for one subtask" 1 timeout 30 task wait "$other"
 
+# What a failed subtask left in failed/ is gone, as after a power failure; once it ran with what had failed
+# of two alone. It ends once a generation.
+root gone '[Service]' 'Restart=3' 'RestartSec=10ms'
+gone=$(cat "$TMP/id")
+two_of='- name: l\n  command: x\n- name: m\n  command: y\n'
+pool drop gone two.yaml "$two_of"
+pool job 30 l
+kid=$(journal | awk '$5 == "accept" && / name=two.yaml / { print $6 }')
+pool end l success exit=0
+pool job 30 m
+for generation in 1 2; do
+    pool end m failure reason=exit exit=1
+    ok "its plan is in failed/" wait_until 30 test -e "$SPOOL/failed/$kid+$generation"
+    rm "$SPOOL/failed/$kid+$generation"
+    pool end gone success exit=0
+    pool job 30 gone
+    pool drop gone two.yaml "$two_of"
+    pool job 30 m
+    pass "it runs again, and what had succeeded does not"
+done
+pool end m success exit=0
+pool end gone success exit=0
+exits "as its next generation" 0 timeout 30 task wait "$gone"
+is "each has one end" "$(journal | awk -v kid="$kid" '$5 == "end" && $6 == kid' | grep -aoE ' (state|g)=[a-z0-9]+' | tr -d '\n')" \
+    ' state=failure state=failure g=1 state=success g=2'
+
+# Once refused for other bytes it is still what it was.
+root back '[Service]' 'Restart=2' 'RestartSec=10ms'
+back=$(cat "$TMP/id")
+pool drop back p.task "$(unit true)"
+pool job 30 p
+pool end p failure reason=exit exit=1
+pool end back success exit=0
+pool job 30 back
+pool drop back p.task "$(unit false)"
+pool expect 30 "^child $back.0 a=2 p.task.reason .*other%20content"
+pool end back success exit=0
+pool job 30 back
+pool drop back p.task "$(unit true)"
+pool job 30 p
+pool end p success exit=0
+pool end back success exit=0
+exits "with the bytes of before it runs again" 0 timeout 30 task wait "$back"
+is "and was accepted once" "$(journal | grep -ac ' accept .*name=p.task')" 1
+is "to run as its next generation" "$(journal | grep -ac ' retry .* g=1 by=parent name=p.task')" 1
+
 # While its parent lives its owner has a failed subtask run again; then the parent drops it, too.
 root hand '[Service]' 'Restart=1' 'RestartSec=10ms'
 hand=$(cat "$TMP/id")
@@ -135,6 +181,30 @@ pool end h success exit=0
 exits "and ends with it" 0 timeout 30 task wait "$hand"
 is "it ran once a generation" "$(journal | grep -ac " start [^ ]* a=1 name=h$")" 2
 like "the journal has the adoption" "$(journal | grep -aE ' adopt .*name=h.task')" ' g=1 .*parent='
+
+# It may have ended again before the parent drops it.
+root fast '[Service]' 'Restart=1' 'RestartSec=10ms'
+fast=$(cat "$TMP/id")
+pool drop fast q.task "$(unit true)"
+pool job 30 q
+pool end q failure reason=exit exit=1
+ok "a failed subtask is at rest again" wait_until 30 failed_one q
+task retry q
+pool job 30 q
+pool end q success exit=0
+ok "its owner's retry has succeeded" wait_until 30 is_state q success
+pool end fast success exit=0
+pool job 30 fast
+pool drop fast q.task "$(unit true)"
+pool expect 30 "^child $fast.0 a=2 q.task.end state%3Dsuccess"
+pass "a success by its owner's hand is the parent's"
+stop_taskd KILL
+pool close
+start_taskd "$SPOOL"
+pool serve 2
+pool end fast success exit=0
+exits "also after a restart" 0 timeout 30 task wait "$fast"
+is "which ran once a generation" "$(journal | grep -ac " start [^ ]* a=1 name=q$")" 2
 
 root five
 five=$(cat "$TMP/id")

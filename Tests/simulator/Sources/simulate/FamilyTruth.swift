@@ -17,17 +17,6 @@ struct FamilyTruth {
     /// By attempts that came to their own end: each has its accept, or says why not.
     private(set) var promised: Set<Drop> = []
 
-    /// Subtasks that could not run again, since their failed plan was gone.
-    private(set) var forgotten: Set<TaskID> = []
-
-    mutating func refused(_ line: EventLine) {
-        guard let run = line.ref?.run, line["what"]?.hasSuffix("it cannot run again") ?? false
-        else {
-            return
-        }
-        forgotten.insert(run)
-    }
-
     mutating func dropped(_ name: String, of key: ModelPool.Key, generation: Int) {
         let id = Subtask.id(of: name, parent: key.ref, generation: generation)
         kin[id] = (key.ref, generation)

@@ -50,7 +50,7 @@ struct FamilyVerdict {
             if line.verb == .accept, line["recovered"] != "yes" { accepts[id, default: 0] += 1 }
             // One that ran again without its parent is adopted as it runs.
             if line.verb == .accept || line.verb == .retry || line["g"] != nil {
-                (child.isOpen, child.hasFailed) = (true, false)
+                (child.isOpen, child.hasFailed) = (line["state"] == nil, false)
             }
             if line.verb == .adopt, child.hasFailed, !truth.isTouched(id) {
                 truth.fail("P2", "\(id) has failed and is adopted by \(parent)")
@@ -74,7 +74,7 @@ struct FamilyVerdict {
         // Whose plan was removed while taskd was down ends at once.
         if state == .cancelled, line["recovered"] == "yes" { return }
         for id in byParent[ref] ?? [] {
-            guard let child = children[id], !isRewritten, !truth.isForgotten(id),
+            guard let child = children[id], !isRewritten,
                 truth.family.kin[id]?.generation == line.number("g") ?? 0
             else { continue }
             if child.isOpen { truth.fail("family", "\(ref) ended before \(id), which it dropped") }
@@ -86,7 +86,7 @@ struct FamilyVerdict {
 
     /// All is read.
     func close() {
-        for (id, count) in accepts where count > 1 && !isRewritten && !truth.isForgotten(id) {
+        for (id, count) in accepts where count > 1 && !isRewritten {
             truth.fail("P2", "the subtask \(id) has \(count) accepts")
         }
         for drop in truth.family.promised
@@ -100,7 +100,7 @@ struct FamilyVerdict {
 
     /// A subtask may be cancelled by its parent's end, and by whoever touched one above it.
     func mayBeCancelled(_ id: TaskID) -> Bool {
-        if truth.isTouched(id) || truth.isForgotten(id) || takenBack.contains(id) { return true }
+        if truth.isTouched(id) || takenBack.contains(id) { return true }
         guard let kin = truth.family.kin[id] else { return false }
         return ends["\(kin.parent)+\(kin.generation)"].map { $0 != .success && $0 != .skipped }
             ?? cancelled.contains(kin.parent.run)

@@ -70,7 +70,6 @@ final class Truth {
             switch event.verb {
             case .accept, .reject, .arm:
                 durableRuns.insert(event.id)
-                if event.verb == .reject { family.refused(event) }
                 if let name = event["name"] { drops[name]?.isAcknowledged = true }
             case .end where event["final"] == "yes":
                 noteAttempt(event)
@@ -136,13 +135,13 @@ final class Truth {
             fail("P2", "\(ref) a=\(key.attempt) was handed over while a=\(other.attempt) is alive")
         }
         guard let file = place(of: ref.run) else { return }
-        if durableEnds.contains("\(ref)+\(file.generation)"), !isTainted, !isForgotten(ref.run) {
+        if durableEnds.contains("\(ref)+\(file.generation)"), !isTainted {
             fail(
                 "P2",
                 "\(ref) a=\(key.attempt) g=\(file.generation) is started after its durable end")
         }
         checkFamily(key)
-        if !executed.insert(key).inserted, !isTainted, file.generation == 0, !isForgotten(ref.run) {
+        if !executed.insert(key).inserted, !isTainted, file.generation == 0 {
             fail("P2", "\(ref) a=\(key.attempt) is executed a second time by the same pool")
         }
     }
@@ -184,8 +183,7 @@ final class Truth {
 
     private func checkFamily(_ key: ModelPool.Key) {
         // A hand may run a subtask again that failed: as anybody's, by itself.
-        guard let kin = family.kin[key.ref.run], !isTainted, !isForgotten(key.ref.run),
-            !isTouched(key.ref.run)
+        guard let kin = family.kin[key.ref.run], !isTainted, !isTouched(key.ref.run)
         else { return }
         if durableEnds.contains("\(kin.parent)+\(kin.generation)") {
             fail("P2", "\(key.ref) starts after the durable end of \(kin.parent), which dropped it")
@@ -196,16 +194,10 @@ final class Truth {
     }
 
     /// Whether its owner moved, removed or cancelled it, or one that it descends from.
-    func isTouched(_ id: TaskID) -> Bool { isBelow(touched, id) }
-
-    /// Whether its failed plan was gone as its parent dropped it again, or that of one above it: what is
-    /// dropped after that is accepted as if it had never run. To be asked once that is mended.
-    func isForgotten(_ id: TaskID) -> Bool { isBelow(family.forgotten, id) }
-
-    private func isBelow(_ ids: Set<TaskID>, _ id: TaskID) -> Bool {
+    func isTouched(_ id: TaskID) -> Bool {
         var next: TaskID? = id
         while let one = next {
-            if ids.contains(one) { return true }
+            if touched.contains(one) { return true }
             next = family.kin[one]?.parent.run
         }
         return false

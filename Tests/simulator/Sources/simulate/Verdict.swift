@@ -114,8 +114,6 @@ struct Verdict {
             family.close()
             family.checkCancelled()
             for (id, states) in ends where (isRewritten ? Set(states).count : states.count) > 1 {
-                let run = TaskRef(String(id.prefix { $0 != "+" }))?.run
-                if let run, truth.isForgotten(run) { continue }
                 truth.fail("P2", "\(id) has \(states.count) ends")
             }
             for (name, drop) in truth.drops { check(name, drop, accepts, ended) }
@@ -129,8 +127,6 @@ struct Verdict {
         }
         let check = SpoolCheck(survey, root: root.number, pasts: fold.runs) { _ in nil }
         for finding in check.findings where !truth.isTainted {
-            let name = finding.place.split(separator: "/").last.map { Array($0.utf8) } ?? []
-            if let file = RunFileName(bytes: name[...]), truth.isForgotten(file.run) { continue }
             truth.fail("fsck", "\(finding.place): \(finding.meaning)")
         }
         _ = damages
