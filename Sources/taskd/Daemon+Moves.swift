@@ -100,6 +100,7 @@ extension Daemon {
         }
         guard let (plan, _) = readPlan(file, directory) else { return }
         let name = plan.name ?? ""
+        isRetryUnsynced = true
         record(
             .retry, file.run.description,
             [
@@ -153,7 +154,7 @@ extension Daemon {
 
     func pasts(of ids: Set<TaskID>) throws(JournalError) -> [TaskID: RunPast] {
         var fold = JournalFold(interesting: ids, inodes: [])
-        try journal.flush()
+        try writeJournal()
         let reader = try JournalReader(at: spool.number(.journal))
         while let event = try reader.nextEvent() {
             guard event.at.segment.writer == "taskd", let run = event.line.ref?.run,

@@ -97,7 +97,7 @@ extension Daemon {
     private func recordedPlan(of id: TaskID) -> Found {
         var fold = JournalFold(interesting: [id], inodes: [])
         do {
-            try journal.flush()
+            try writeJournal()
             let reader = try JournalReader(at: spool.number(.journal))
             while let event = try reader.nextEvent() {
                 guard event.line.ref?.run == id else { continue }

@@ -151,7 +151,10 @@ extension Daemon {
         if let until = cautiousUntilReal { fields.append(.init("due", String(until))) }
         record(.note, "-", fields)
         // Durable before anything else: a boot that lost all its records must not look like none.
-        if isCleanBoot { try journal.sync() }
+        if isCleanBoot {
+            try writeJournal()
+            try journal.sync()
+        }
         isCleanBoot = true
     }
 

@@ -132,6 +132,7 @@ extension Daemon {
             .init("name", suspect.name),
         ]
         if file.generation > suspect.past.generation {
+            isRetryUnsynced = true
             record(
                 .retry, id,
                 [.init("g", String(file.generation))] + owner + Self.rest(of: suspect.plan))

@@ -102,6 +102,7 @@ extension Daemon {
                 .init("what", "set aside: \(text)"), .init("as", "rejected/\(name)"),
             ])
         do {
+            try writeJournal()
             try journal.sync()
             try spool.moveNew(file, directory, to: name, .rejected)
             rejecting.remove(name)

@@ -217,6 +217,7 @@ extension Daemon {
     private func runAgain(_ drop: SubtaskDrop, _ last: Subtask, _ plan: Plan) throws(Errno) {
         let file = RunFileName(run: last.id, generation: last.generation + 1)
         try spool.move(file.description, .failed, to: file.description, .ready)
+        isRetryUnsynced = true
         var child = last
         (child.attempt, child.isRefused) = (drop.child.attempt, false)
         (child.generation, child.state, child.reason) = (file.generation, nil, nil)

@@ -24,6 +24,8 @@ final class Daemon {
     var incoming: IncomingQueue
     var afterSync = Deque<(sequence: UInt64, action: AfterSync)>()
     var pool = Pool()
+    /// A plan left failed/ to run again, and its record is not written yet.
+    var isRetryUnsynced = false
     /// Subtasks in tmp/ whose accept is not durable yet.
     var built: [TaskID: (plan: Plan, drop: SubtaskDrop)] = [:]
     /// Whether it was said that subtasks can't be taken.
@@ -209,7 +211,7 @@ final class Daemon {
     /// - Parameter now: sync, whether it is time or not.
     func settleJournal(force: Bool, now: Bool = false) {
         do {
-            try journal.flush()
+            try writeJournal()
             let boot = Clock.boot()
             let idle = isStopping || force && isIdle
             if now && journal.needsSync
@@ -227,6 +229,20 @@ final class Daemon {
             afterSync.removeFirst()
             perform(next.action)
         }
+    }
+
+    /// Writes what was appended. That a plan left failed/ is durable before the record of its retry: else
+    /// a power failure could leave that record and the plan in failed/, which is a cancel (rule 9).
+    func writeJournal() throws(JournalError) {
+        if isRetryUnsynced {
+            do {
+                try spool.sync(.failed)
+            } catch {
+                throw .io(verb: "sync", name: "failed/", errno: error)
+            }
+            isRetryUnsynced = false
+        }
+        try journal.flush()
     }
 
     private func journalFailed(_ error: JournalError) {

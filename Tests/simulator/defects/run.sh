@@ -30,7 +30,7 @@ judge() {
     local name=$1 program=$2
     shift 2
     rm -f "$WORK"/out.*
-    case $name in adopt | ends-untold | end-first | sleepers-untold) set -- "$@" --families ;; esac
+    case $name in adopt | ends-untold | end-first | parent-first | retry-unsynced | sleepers-untold) set -- "$@" --families ;; esac
     if hunt "$program" "--crashes=$defect_crashes" "$@"; then
         caught=$((caught + 1))
         echo "ok $name: $(sed -n 's/^not ok: //p' "$WORK"/out.* | head -n 1)"

@@ -18,7 +18,6 @@ struct FamilyVerdict {
     private var accepts: [TaskID: Int] = [:]
     /// Runs that ended as cancelled, or a task of theirs.
     private var cancelled: Set<TaskID> = []
-    private var takenBack: Set<TaskID> = []
     /// Where fdatasync failed, records are written again.
     let isRewritten: Bool
     let truth: Truth
@@ -38,8 +37,6 @@ struct FamilyVerdict {
     }
 
     private mutating func addRun(_ line: EventLine, _ id: TaskID) {
-        // A power failure took back the rename of a run again: what lies in failed/ is taken for cancelled.
-        if line.verb == .cancel, line["recovered"] == "yes" { takenBack.insert(id) }
         let parent = line["parent"].flatMap { TaskRef($0) }
         switch line.verb {
         case .accept, .adopt, .retry, .reject:
@@ -100,7 +97,7 @@ struct FamilyVerdict {
 
     /// A subtask may be cancelled by its parent's end, and by whoever touched one above it.
     func mayBeCancelled(_ id: TaskID) -> Bool {
-        if truth.isTouched(id) || takenBack.contains(id) { return true }
+        if truth.isTouched(id) { return true }
         guard let kin = truth.family.kin[id] else { return false }
         return ends["\(kin.parent)+\(kin.generation)"].map { $0 != .success && $0 != .skipped }
             ?? cancelled.contains(kin.parent.run)
