@@ -13,7 +13,7 @@ struct Reconciliation {
         var name: String
         var place: PlanPlace
         var past: RunPast
-        /// Its owner removed the file since.
+        /// Its owner removed the file; the plan is a stand-in where that was before the start.
         var isRemoved = false
     }
 
@@ -58,6 +58,7 @@ extension Daemon {
     /// What its owner did with the file since it was seen.
     private func lookAgain(_ old: Reconciliation.Suspect) -> Reconciliation.Suspect {
         var suspect = old
+        if old.isRemoved { return suspect }
         let place: (SpoolDirectory, RunFileName)?
         do {
             if try spool.has(old.place.file.description, old.place.directory) { return suspect }
@@ -190,7 +191,7 @@ extension Daemon {
     /// Attempts in the pool of runs that have ended or were cancelled while taskd was away.
     private func endStrangers(_ resumed: [TaskID: Reconciliation.Suspect]) {
         for (ref, attempt) in pool.sent
-        where resumed[ref.run] == nil && unread[ref.run] == nil
+        where resumed[ref.run]?.isRemoved ?? true && unread[ref.run] == nil
             && !engine.isRunning(ref, attempt: attempt)
         {
             endStranger(ref, attempt)

@@ -131,8 +131,38 @@ extension Daemon {
         endRemoved(id, past, "its plan is gone, and no accept record holds it")
     }
 
+    /// With subtasks that have not ended it is live until they have (rule 14), as one whose plan is
+    /// removed while taskd runs; nothing of it starts.
     func endRemoved(_ id: TaskID, _ past: RunPast, _ why: String) {
-        end(id, past, .cancelled, nil, why)
+        let open = past.children.filter { $0.value.values.contains(where: \.isOpen) }
+        if open.isEmpty { return end(id, past, .cancelled, nil, why) }
+        let name = past.accept?.unit ?? past.accept?.name ?? ""
+        let tasks = tasks(of: past).union(open.keys).sorted()
+        let plan = Plan(
+            tasks: tasks.map { PlanTask(number: $0, spec: TaskSpec(name: name)) }, edges: [])
+        let place = PlanPlace(.hold, RunFileName(run: id, generation: past.generation))
+        var suspect = Reconciliation.Suspect(
+            id: id, plan: plan, name: name, place: place, past: past, isRemoved: true)
+        if !past.isCancelled {
+            record(
+                .cancel, id.description,
+                [
+                    .init("by", String(spool.owner)), .init("what", why),
+                    .init("recovered", "yes"),
+                ])
+            suspect.past.isCancelled = true
+        }
+        if reconcile == nil {
+            resumeUnread(suspect)
+        } else {
+            reconcile?.suspects[id] = suspect
+        }
+    }
+
+    /// Those that the journal knows.
+    private func tasks(of past: RunPast) -> Set<Int> {
+        let count = past.generation == 0 ? past.accept?.tasks ?? 0 : 0
+        return Set(0..<count).union(past.tasks.keys)
     }
 
     /// Ends a run that cannot be made live, and its tasks.
@@ -147,9 +177,7 @@ extension Daemon {
         fields.append(contentsOf: [
             .init("recovered", "yes"), .init("name", name), .init("final", "yes"),
         ])
-        let count = past.generation == 0 ? past.accept?.tasks ?? 0 : 0
-        for task in Set(0..<count).union(past.tasks.keys).sorted()
-        where past.tasks[task]?.final == nil {
+        for task in tasks(of: past).sorted() where past.tasks[task]?.final == nil {
             record(.end, "\(id).\(task)", fields)
         }
         record(.end, id.description, fields)

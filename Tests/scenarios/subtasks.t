@@ -265,6 +265,27 @@ exits "and ends behind them" 130 timeout 30 task wait "$seven"
 like "its end is the last" "$(journal | grep -aE " end ($seven|[^ .]*) .*(name=seven|name=i parent=$seven)")" \
     $'name=i parent=.*\n.* end '"$seven .*name=seven"
 
+# Its plan is removed while no taskd lives.
+root down
+down=$(cat "$TMP/id")
+pool drop down r.task "$(unit true)"
+pool job 30 r
+pool acked 30
+stop_taskd KILL
+pool close
+rm "$SPOOL/active/$down"
+start_taskd "$SPOOL"
+pool serve 2
+pool expect 30 "^kill $down.0 "
+pool expect 30 '^kill '
+pool end down cancelled
+pool acked 30
+ok "a parent that was removed meanwhile waits for its subtasks" wait_until 30 is_state "$down" waiting
+pool end r cancelled
+exits "and ends behind them" 130 timeout 30 task wait "$down"
+like "its end is the last" "$(journal | grep -aE " end ($down|[^ .]*) .*(name=down|name=r parent=$down)")" \
+    $'name=r parent=.*\n.* end '"$down .*name=down"
+
 root eight
 eight=$(cat "$TMP/id")
 pool drop eight j.task "$(unit true)"

@@ -68,8 +68,6 @@ struct FamilyVerdict {
         let state = line["state"].flatMap { TaskState(word: $0) } ?? .failure
         ends["\(ref)+\(line["g"] ?? "0")"] = state
         if state == .cancelled { cancelled.insert(ref.run) }
-        // Whose plan was removed while taskd was down ends at once.
-        if state == .cancelled, line["recovered"] == "yes" { return }
         for id in byParent[ref] ?? [] {
             guard let child = children[id], !isRewritten,
                 truth.family.kin[id]?.generation == line.number("g") ?? 0
