@@ -212,6 +212,18 @@ extension Daemon {
             if !install(taken, name) { checkpoint.undone.append(action) }
         case .enterSubtask(let id): if !enterSubtask(id) { checkpoint.undone.append(action) }
         case .finish(let id, let state): finish(id, state)
+        case .recoverFull(let id, let past, let places):
+            do {
+                try recoverFull(id, past, places)
+            } catch {
+                report.error("\(error.sentence), it is tried again in 60 s")
+                checkpoint.undone.append(action)
+            }
+        case .removeFull(let id):
+            // Of a run that ends again it may be the plan that step 6 has there just now.
+            if runs[id]?.isEnded ?? false || !removeQuietly("\(id).full", .tmp) {
+                checkpoint.undone.append(action)
+            }
         case .startGated(let ref, let attempt): openGate(ref, attempt)
         case .acknowledge(let sequence, let connection):
             acknowledge(sequence, connection: connection)

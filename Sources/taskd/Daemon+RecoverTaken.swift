@@ -98,7 +98,7 @@ extension Daemon {
             // power failure took back what was done since.
             let isDone = past.ends[generation].map { $0 == .success || $0 == .skipped } ?? false
             if isDone || places.contains(where: { $0.file.generation > generation }) {
-                return try spool.remove("\(id).full", .tmp)
+                return perform(.removeFull(id))
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
             if let plan = try bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: id, past) {
@@ -108,7 +108,8 @@ extension Daemon {
                     id, "\(id).full", .tmp, "it is torn, and its accept record does not hold it")
             }
         } catch {
-            report.error("unable to finish tmp/\(id).full: \(error), it is left there")
+            report.error("unable to finish tmp/\(id).full: \(error), it is tried again in 60 s")
+            checkpoint.undone.append(.recoverFull(id, past, places))
         }
         // Asked for again: that rename was lost as well.
         if let reduced, past.isLive, places.isEmpty {
@@ -125,7 +126,7 @@ extension Daemon {
             ? plan : Reduction.reduce(plan, past.results, past.itemResults, past.left)
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
-        try spool.remove("\(id).full", .tmp)
+        perform(.removeFull(id))
         return reduced
     }
 }

@@ -161,6 +161,9 @@ enum AfterSync {
     case enterSubtask(TaskID)
     /// Step 6 of task-spool(7): the run's end is in the journal.
     case finish(TaskID, TaskState)
+    /// The same after a restart, from where it was interrupted; and its last call.
+    case recoverFull(TaskID, RunPast, [PlanPlace])
+    case removeFull(TaskID)
     /// The pool may forget its events up to this number, if it is still the same connection.
     case acknowledge(Int, connection: Int)
     /// Attempts that may take the machine down start only when that is on record.
