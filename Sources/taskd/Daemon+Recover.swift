@@ -189,7 +189,7 @@ extension Daemon {
         let identity = fold.knownBefore.isEmpty ? nil : try spool.identity(of: text)
         let known = identity.flatMap { fold.knownBefore[KnownDrop(name: text, identity: $0)] }
         if let id = id ?? known, let rejection = fold.runs[id]?.rejection {
-            rejectAgain(text, id, rejection)
+            try rejectAgain(text, id, rejection)
         } else if known != nil || id.map({ isPast($0, fold) }) ?? false {
             try removeReturned(text)
         }
@@ -198,8 +198,8 @@ extension Daemon {
     /// One that cannot be removed for now is not taken for a new one: it is tried again as others are that
     /// cannot be taken.
     private func removeReturned(_ name: String) throws(Errno) {
-        let identity = try spool.identity(of: name)
-        if !removeQuietly(name, .incoming) { returned[name] = identity }
+        guard let identity = try spool.identity(of: name) else { return }
+        if !removeQuietly(name, .incoming) { returned[name] = ReturnedDrop(identity: identity) }
     }
 
     /// The run ended, or an earlier boot accepted it.

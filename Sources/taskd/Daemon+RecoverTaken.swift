@@ -61,15 +61,19 @@ extension Daemon {
         }
     }
 
-    /// Its reject is on record, its rename to tmp/ was lost.
-    func rejectAgain(_ drop: String, _ id: TaskID, _ rejection: EventLine) {
-        guard case .unit(let name, _) = DropName(Array(drop.utf8)) else { return }
+    /// Its reject is on record, its rename to tmp/ was lost. One that cannot be moved for now is tried again
+    /// as others are that cannot be taken.
+    func rejectAgain(_ drop: String, _ id: TaskID, _ rejection: EventLine) throws(Errno) {
+        guard case .unit(let name, _) = DropName(Array(drop.utf8)),
+            let identity = try spool.identity(of: drop)
+        else { return }
         let taken = TakenName(id: id, name: name)
         do {
             try spool.move(drop, .incoming, to: taken.text, .tmp)
             recoverRejected(taken, rejection)
         } catch {
-            report.error("unable to take incoming/\(drop): \(error), it stays there")
+            returned[drop] = ReturnedDrop(identity: identity, rejection: (id, rejection))
+            sayStays(drop, error)
         }
     }
 

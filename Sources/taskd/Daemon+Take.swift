@@ -6,6 +6,13 @@ import TaskJournal
 import TaskModel
 import TaskSpool
 
+/// A drop that a power failure brought back, and that is on record.
+struct ReturnedDrop {
+    var identity: DropIdentity
+    /// It was rejected, under this id.
+    var rejection: (TaskID, EventLine)?
+}
+
 /// Taking a drop: step 1 of task-spool(7).
 extension Daemon {
     private static let mostPerTurn = 16
@@ -73,6 +80,7 @@ extension Daemon {
         case .cancel(let ref): takeCancel(ref, String(decoding: bytes, as: UTF8.self))
         case .unit(let unit, let id):
             let name = String(decoding: bytes, as: UTF8.self)
+            if let back = returned[name], rejectReturned(name, back) { return }
             takeLooked(spool.look(at: name), name, unit: unit, id: id)
         }
     }
@@ -112,7 +120,7 @@ extension Daemon {
     }
 
     private func accept(_ drop: Drop, _ given: TaskID?) {
-        if returned.removeValue(forKey: drop.name) == drop.identity {
+        if returned.removeValue(forKey: drop.name)?.identity == drop.identity {
             return removeAgain(drop)
         }
         incoming.unreadable.remove(drop.name)
@@ -146,13 +154,29 @@ extension Daemon {
         return plan
     }
 
+    /// Whether it is still the one that has its reject.
+    private func rejectReturned(_ name: String, _ back: ReturnedDrop) -> Bool {
+        guard let (id, rejection) = back.rejection else { return false }
+        returned[name] = nil
+        do {
+            guard try spool.identity(of: name) == back.identity else { return false }
+            try rejectAgain(name, id, rejection)
+        } catch Errno.noSuchFileOrDirectory {
+            return true
+        } catch {
+            returned[name] = back
+            sayStays(name, error)
+        }
+        return true
+    }
+
     private func removeAgain(_ drop: Drop) {
         do {
             try spool.remove(drop.name, .incoming)
         } catch Errno.noSuchFileOrDirectory {
             return
         } catch {
-            returned[drop.name] = drop.identity
+            returned[drop.name] = ReturnedDrop(identity: drop.identity)
             sayStays(drop.name, error)
         }
     }
@@ -172,7 +196,7 @@ extension Daemon {
     }
 
     /// The disk is full, or failed: once more in a second; said once.
-    private func sayStays(_ name: String, _ error: Errno) {
+    func sayStays(_ name: String, _ error: Errno) {
         incoming.postpone(Array(name.utf8), at: Clock.boot())
         guard incoming.unreadable.insert("take \(name)").inserted else { return }
         report.error(

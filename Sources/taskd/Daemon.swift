@@ -44,8 +44,8 @@ final class Daemon {
     var admitAgain: Int64 = 0
     /// Commands in incoming/ whose record is not durable yet.
     var commands: Set<String> = []
-    /// Drops that a power failure brought back, are on record already and could not be removed.
-    var returned: [String: DropIdentity] = [:]
+    /// Drops that a power failure brought back, are on record already and could not be taken away.
+    var returned: [String: ReturnedDrop] = [:]
     /// Names in rejected/ whose file is still on its way.
     var rejecting: Set<String> = []
     /// Reasons that could not be written beside what is rejected.

@@ -25,8 +25,11 @@ enum Start {
             return status(of: error)
         } catch let error as JournalError {
             report.error("unable to \(error.sentence), taskd does not start")
-            if case .io(_, _, let errno) = error, errno.isShortage { return ExitStatus.tryLater }
-            return ExitStatus.ioError
+            switch error {
+            case .io(_, _, let errno) where isScarcity(errno): return ExitStatus.tryLater
+            case .full: return ExitStatus.tryLater
+            default: return ExitStatus.ioError
+            }
         } catch {
             report.error("unable to start on \(options.spool): \(error), nothing was changed")
             return ExitStatus.ioError
@@ -47,10 +50,12 @@ enum Start {
 
     private static func status(of error: SpoolError) -> Int32 {
         guard let errno = error.errno else { return ExitStatus.noPermission }
-        if errno.isShortage || errno == .noSpace || errno == .diskQuotaExceeded {
-            return ExitStatus.tryLater
-        }
+        if isScarcity(errno) { return ExitStatus.tryLater }
         return errno == .permissionDenied ? ExitStatus.noPermission : ExitStatus.ioError
+    }
+
+    private static func isScarcity(_ errno: Errno) -> Bool {
+        errno.isShortage || errno == .noSpace || errno == .diskQuotaExceeded
     }
 
     private static func absolute(_ path: String) throws(Errno) -> String {

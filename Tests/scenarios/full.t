@@ -58,4 +58,8 @@ exits "and tasks run" 0 task submit --wait "$TMP/quick.task"
 exits "the index is there again" 0 task status
 is "without a warning" "$(cat "$TMP/err")" ""
 stop_taskd
+rm "$SPOOL/owner"
+dd if=/dev/zero of="$DISK/fill" bs=64k 2>/dev/null || true
+exits "a start that the disk has no room for says to try later" 75 \
+    timeout 20 taskd --spool="$SPOOL" --tasklog=none
 done_testing
