@@ -122,7 +122,7 @@ extension Daemon {
                 dropPool("version")
             }
         case .running(let ref, let attempt):
-            pool.table.insert(ref)
+            pool.names(ref, attempt)
             if reconcile == nil, pool.sent[ref] == nil {
                 // Not ours to run (its run was cancelled, or its end is on record): end it.
                 pool.connection?.send(.kill(ref, attempt: attempt, grace: 0))
@@ -148,7 +148,7 @@ extension Daemon {
         }
         let event = PoolEvent(number: number, connection: pool.generation, line: line)
         guard reconcile != nil else { return handle(event) }
-        if let ref = line.ref { pool.table.insert(ref) }
+        if let ref = line.ref { pool.names(ref, line.number("a") ?? 1) }
         pool.acknowledgements.hold(number)
         reconcile?.events.append(event)
     }
@@ -240,7 +240,7 @@ extension Daemon {
                 finishReconciliation()
             } else {
                 for (ref, attempt) in pool.sent
-                where !pool.table.contains(ref) && !pool.gated.contains(ref)
+                where pool.table[ref] != attempt && !pool.gated.contains(ref)
                     && unread[ref.run] == nil
                 {
                     lose(ref, attempt)

@@ -52,7 +52,7 @@ extension Daemon {
         endStrangers(pending.suspects)
         for event in pending.events where pool.connection != nil { handle(event, isHeld: true) }
         for (ref, attempt) in pool.sent
-        where !pool.table.contains(ref) && unread[ref.run] == nil { lose(ref, attempt) }
+        where pool.table[ref] != attempt && unread[ref.run] == nil { lose(ref, attempt) }
     }
 
     /// What its owner did with the file since it was seen.

@@ -88,7 +88,7 @@ extension Daemon {
         resume(suspect, ended, (running[suspect.id] ?? [:], over[suspect.id] ?? [:]))
         for event in events { handle(event) }
         for (ref, attempt) in pool.sent
-        where ref.run == suspect.id && ended[ref] == nil && !pool.table.contains(ref) {
+        where ref.run == suspect.id && ended[ref] != attempt && pool.table[ref] != attempt {
             lose(ref, attempt)
         }
     }

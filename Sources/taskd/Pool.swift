@@ -23,8 +23,8 @@ struct Pool {
     var gated: Set<TaskRef> = []
     /// Those of them that wait for nothing but the pool's table.
     var early: [TaskRef: Int] = [:]
-    /// What the table of a new connection named.
-    var table: Set<TaskRef> = []
+    /// What the table of a new connection named: of each task its last attempt.
+    private(set) var table: [TaskRef: Int] = [:]
     var jobSequence = 0
     /// Which of the connection's events may be acknowledged.
     var acknowledgements = Acknowledgements()
@@ -49,10 +49,15 @@ struct Pool {
         disowned[ref].map { !acknowledgements.includes($0) } ?? false
     }
 
+    /// The table names it. That an attempt's end is told again says nothing of the one after it.
+    mutating func names(_ ref: TaskRef, _ attempt: Int) {
+        table[ref] = max(table[ref] ?? 0, attempt)
+    }
+
     /// A new connection: it tells again what is not acknowledged, in numbers of its own.
     mutating func restart() {
         acknowledgements = Acknowledgements()
-        table = []
+        table = [:]
         disowned = [:]
         early.merge(unforgotten) { $1 }
         unforgotten = [:]
