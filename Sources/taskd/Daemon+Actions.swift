@@ -219,9 +219,9 @@ extension Daemon {
                 report.error("\(error.sentence), it is tried again in 60 s")
                 checkpoint.undone.append(action)
             }
-        case .removeFull(let id):
+        case .removeLeft(let id, let name, let directory):
             // Of a run that ends again it may be the plan that step 6 has there just now.
-            if runs[id]?.isEnded ?? false || !removeQuietly("\(id).full", .tmp) {
+            if runs[id]?.isEnded ?? false || !removeQuietly(name, directory) {
                 checkpoint.undone.append(action)
             }
         case .startGated(let ref, let attempt): openGate(ref, attempt)

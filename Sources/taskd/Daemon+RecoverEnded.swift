@@ -29,8 +29,7 @@ extension Daemon {
             }
         case .torn(let why):
             if state == .success || state == .skipped {
-                removeQuietly(place.file.description, place.directory)
-                return
+                return perform(.removeLeft(id, place.file.description, place.directory))
             }
             guard let mended = try mend(place, past) else {
                 return setAside(place, "\(why), and its accept record does not hold it")

@@ -102,7 +102,7 @@ extension Daemon {
             // power failure took back what was done since.
             let isDone = past.ends[generation].map { $0 == .success || $0 == .skipped } ?? false
             if isDone || places.contains(where: { $0.file.generation > generation }) {
-                return perform(.removeFull(id))
+                return perform(.removeLeft(id, "\(id).full", .tmp))
             }
             let bytes = try spool.read("\(id).full", .tmp, limit: Spool.longestPlan)
             if let plan = try bytes.flatMap({ try? Plan(parsing: $0) }) ?? plan(of: id, past) {
@@ -130,7 +130,7 @@ extension Daemon {
             ? plan : Reduction.reduce(plan, past.results, past.itemResults, past.left)
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
-        perform(.removeFull(id))
+        perform(.removeLeft(id, "\(id).full", .tmp))
         return reduced
     }
 }

@@ -161,9 +161,9 @@ enum AfterSync {
     case enterSubtask(TaskID)
     /// Step 6 of task-spool(7): the run's end is in the journal.
     case finish(TaskID, TaskState)
-    /// The same after a restart, from where it was interrupted; and its last call.
+    /// The same after a restart, from where it was interrupted; and what is left of it then.
     case recoverFull(TaskID, RunPast, [PlanPlace])
-    case removeFull(TaskID)
+    case removeLeft(TaskID, String, SpoolDirectory)
     /// The pool may forget its events up to this number, if it is still the same connection.
     case acknowledge(Int, connection: Int)
     /// Attempts that may take the machine down start only when that is on record.
