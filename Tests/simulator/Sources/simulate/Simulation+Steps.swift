@@ -20,6 +20,7 @@ extension Simulation {
             if let (directory, name) = pick(["ready", "active", "deferred", "hold"], &dice) {
                 touch(name)
                 if let plan = directory.entries[name] { truth.removed(plan.data) }
+                noteTaken(name)
                 try? disk.unlink(name, in: directory)
             }
         case .cancel: cancel(&dice)
@@ -133,6 +134,15 @@ extension Simulation {
 
     private func touch(_ name: String) {
         if let file = RunFileName(bytes: Array(name.utf8)[...]) { truth.touched.insert(file.run) }
+    }
+
+    /// A removed plan may be torn: its drop, where that is still in tmp/, says whose it is.
+    private func noteTaken(_ plan: String) {
+        guard let id = RunFileName(bytes: Array(plan.utf8)[...])?.run else { return }
+        for name in self.directory("tmp")?.entries.keys.sorted() ?? [] {
+            guard let taken = TakenName(Array(name.utf8)), taken.id == id else { continue }
+            truth.drops[taken.name]?.isRemoved = true
+        }
     }
 
     private func cancel(_ dice: inout Dice) {
