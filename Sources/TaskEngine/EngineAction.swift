@@ -12,7 +12,7 @@ public enum EngineEvent: Equatable, Sendable {
     /// The pool is there with so many slots and bytes of memory to promise, or gone (0 slots).
     case capacity(slots: Int, memory: Int64)
     /// After a restart: an attempt of a task that was taken for one that waits runs, or its end is known and
-    /// follows. One that is no newer than what the engine knows, and items, are left alone.
+    /// follows. One that is no newer than what the engine knows is left alone.
     case found(TaskRef, attempt: Int)
     case ended(TaskRef, attempt: Int, Outcome)
     /// The attempt's process sleeps until these children have ended; nil: all that are open.

@@ -109,6 +109,22 @@ struct LiveItems {
         return own.attempt
     }
 
+    /// An attempt of an open item runs that it did not know of.
+    ///
+    /// - Returns: what the item did so far; nil where the attempt is none that came after that.
+    mutating func adopt(_ item: Int, _ attempt: Int) -> LiveItem.Standing? {
+        var own = begun[item] ?? LiveItem()
+        guard ranges.contains(item), states[item] == .open, own.standing != .running,
+            attempt > own.attempt
+        else { return nil }
+        let old = own.standing
+        if case .due = old { waiting -= 1 }
+        (own.standing, own.attempt) = (.running, attempt)
+        running += 1
+        begun[item] = own
+        return old
+    }
+
     // MARK: After an attempt
 
     /// The attempt does not run any more.

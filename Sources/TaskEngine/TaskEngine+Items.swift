@@ -81,6 +81,22 @@ extension TaskEngine {
         return (run.ref(entry.task, item: item), run.tasks[entry.task].input, losses)
     }
 
+    /// An attempt of an item that was taken for one that waits, or has not begun, runs.
+    mutating func adoptItem(_ ref: TaskRef, _ attempt: Int) {
+        guard let slot = index[ref.run], var run = slots[slot].run, let item = ref.item,
+            let task = ref.task.flatMap({ run.place(of: $0) }), !run.tasks[task].isFinal,
+            let old = run.arrays[task]?.adopt(item, attempt)
+        else { return }
+        slots[slot].run = nil
+        if case .due = old { run.waitingForTime -= 1 }
+        run.running += 1
+        running += 1
+        promise(run.tasks[task].input)
+        if run.isHeld { actions.append(.kill(ref, attempt: attempt)) }
+        place(&run, slot: slot)
+        slots[slot].run = run
+    }
+
     // MARK: Ends
 
     mutating func endItem(_ ref: TaskRef, _ attempt: Int, _ outcome: Outcome, at now: Int64) {
@@ -153,7 +169,7 @@ extension TaskEngine {
     }
 
     /// The slot, the task's place and the number of an item whose attempt runs.
-    private func runningItem(_ ref: TaskRef, _ attempt: Int) -> (Int, Int, Int)? {
+    func runningItem(_ ref: TaskRef, _ attempt: Int) -> (Int, Int, Int)? {
         guard let number = ref.task, let item = ref.item, let slot = index[ref.run],
             let task = slots[slot].run?.place(of: number),
             let own = slots[slot].run?.arrays[task]?.begun[item],

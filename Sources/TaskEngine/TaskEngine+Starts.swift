@@ -118,7 +118,8 @@ extension TaskEngine {
     }
 
     mutating func adopt(_ ref: TaskRef, _ attempt: Int) {
-        guard let number = ref.task, ref.item == nil, let slot = index[ref.run],
+        if ref.item != nil { return adoptItem(ref, attempt) }
+        guard let number = ref.task, let slot = index[ref.run],
             var run = slots[slot].run, let task = run.place(of: number), !run.isArray(task),
             attempt > run.tasks[task].attempt
         else { return }

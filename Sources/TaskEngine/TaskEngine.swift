@@ -69,8 +69,10 @@ public struct TaskEngine {
     /// Whether a run of that id is live.
     public func contains(_ id: TaskID) -> Bool { index[id] != nil }
 
-    /// Whether that attempt of a task runs.
-    public func isRunning(_ ref: TaskRef, attempt: Int) -> Bool { runningTask(ref, attempt) != nil }
+    /// Whether that attempt of a task, or of an item, runs.
+    public func isRunning(_ ref: TaskRef, attempt: Int) -> Bool {
+        ref.item == nil ? runningTask(ref, attempt) != nil : runningItem(ref, attempt) != nil
+    }
 
     /// The past of a live run's tasks, as `RunInput` takes it; tasks as new as at acceptance are left
     /// out. O(tasks).

@@ -25,7 +25,4 @@ struct Acknowledgements {
         told = through
         return through
     }
-
-    /// Whether the event with this number has been acknowledged.
-    func includes(_ event: Int) -> Bool { event <= told }
 }

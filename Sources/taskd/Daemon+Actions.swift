@@ -62,9 +62,8 @@ extension Daemon {
         }
         pool.sent[ref] = attempt
         let isCautious = attempt > 1 || Clock.boot() < cautiousUntil
-        guard isCautious || pool.keepsEnd(of: ref) else { return sendJob(ref, attempt) }
+        guard isCautious else { return sendJob(ref, attempt) }
         pool.gated.insert(ref)
-        guard isCautious else { return openGate(ref, attempt) }
         let sequence = record(.start, ref.description, named(ref, [.init("a", String(attempt))]))
         pool.announced.insert(ref)
         after(sequence, .startGated(ref, attempt: attempt))
@@ -76,10 +75,6 @@ extension Daemon {
         guard pool.sent[ref] == attempt else { return }
         guard pool.isReady || pool.killed[ref] == attempt else {
             pool.early[ref] = attempt
-            return
-        }
-        if pool.keepsEnd(of: ref) {
-            pool.unforgotten[ref] = attempt
             return
         }
         pool.gated.remove(ref)

@@ -156,19 +156,10 @@ extension Daemon {
     /// Handles an event: its record is among what has been appended when this returns, or waits for its
     /// run to be readable.
     func handle(_ event: PoolEvent, isHeld: Bool = false) {
-        guard let ref = event.line.ref else {
-            handle(event.line)
-            return acknowledgeLater(event)
-        }
-        if unread[ref.run] != nil {
+        if let ref = event.line.ref, unread[ref.run] != nil {
             if !isHeld { pool.acknowledgements.hold(event.number) }
             unread[ref.run]?.events.append(event)
             return
-        }
-        if event.line.verb == .end, pool.sent[ref] != event.line.number("a") ?? 1,
-            runs[ref.run] != nil
-        {
-            pool.disowned[ref] = event.number
         }
         handle(event.line)
         acknowledgeLater(event)
@@ -185,9 +176,6 @@ extension Daemon {
             let through = pool.acknowledgements.settle(event)
         else { return }
         pool.connection?.send(.ack(through))
-        let starts = pool.unforgotten
-        pool.unforgotten = [:]
-        for (ref, attempt) in starts { openGate(ref, attempt) }
     }
 
     /// One event of a task.

@@ -28,11 +28,6 @@ struct Pool {
     var jobSequence = 0
     /// Which of the connection's events may be acknowledged.
     var acknowledgements = Acknowledgements()
-    /// Attempts of live runs whose end nobody waited for, with the number of that event: until it is
-    /// acknowledged the pool keeps it, and takes no job of that name.
-    var disowned: [TaskRef: Int] = [:]
-    /// Attempts that wait for that.
-    var unforgotten: [TaskRef: Int] = [:]
     /// When to connect again, in CLOCK_BOOTTIME; nil: connected.
     var nextAttempt: Int64? = 0
     /// A pool that this process started and that has not ended.
@@ -44,11 +39,6 @@ struct Pool {
     var logSegment: SegmentName?
     var isWritableWatched = false
 
-    /// Whether the pool still keeps an end of this task's that nobody waited for.
-    func keepsEnd(of ref: TaskRef) -> Bool {
-        disowned[ref].map { !acknowledgements.includes($0) } ?? false
-    }
-
     /// The table names it. That an attempt's end is told again says nothing of the one after it.
     mutating func names(_ ref: TaskRef, _ attempt: Int) {
         table[ref] = max(table[ref] ?? 0, attempt)
@@ -58,9 +48,6 @@ struct Pool {
     mutating func restart() {
         acknowledgements = Acknowledgements()
         table = [:]
-        disowned = [:]
-        early.merge(unforgotten) { $1 }
-        unforgotten = [:]
     }
 
     /// An attempt has ended.
@@ -69,7 +56,6 @@ struct Pool {
         killed[ref] = nil
         gated.remove(ref)
         early[ref] = nil
-        unforgotten[ref] = nil
         announced.remove(ref)
     }
 

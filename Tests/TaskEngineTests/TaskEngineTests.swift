@@ -542,6 +542,33 @@ private func run(
             ])
     }
 
+    @Test func anItemsAttemptThatTheRestartDidNotKnowOfIsTakenUp() {
+        var bench = Bench(slots: 0)
+        var task = TaskInput(number: 0, name: "a")
+        task.items = .init(ItemRanges([0..<3]), mostAtOnce: 2)
+        var input = RunInput(id: id(1), tasks: [task], edges: [])
+        input.isHeld = true
+        _ = bench.tell(.accepted(input))
+        func item(_ number: Int) -> TaskRef { TaskRef(run: id(1), task: 0, item: number) }
+        #expect(bench.tell(.found(item(1), attempt: 1)) == [.kill(item(1), attempt: 1)])
+        #expect(bench.engine.isRunning(item(1), attempt: 1))
+        #expect(bench.tell(.found(item(1), attempt: 1)).isEmpty)
+        #expect(bench.tell(.found(item(3), attempt: 1)).isEmpty)
+        #expect(
+            bench.tell(.ended(item(1), attempt: 1, .killed)) == [
+                .attemptEnded(item(1), attempt: 1, .parked)
+            ])
+        _ = bench.tell(.release(id(1)))
+        // Its number is not used again, and with what runs no more do than may at once.
+        #expect(bench.tell(.found(item(2), attempt: 1)) == [.place(id(1), .active)])
+        #expect(
+            bench.tell(.capacity(slots: 4, memory: 1 << 30)) == [.start(item(1), attempt: 2)])
+        #expect(
+            bench.tell(.ended(item(2), attempt: 1, .success)) == [
+                .attemptEnded(item(2), attempt: 1, .final), .start(item(0), attempt: 1),
+            ])
+    }
+
     @Test func anAttemptThatIsFoundOfAParkedRunIsEnded() {
         var bench = Bench()
         var input = RunInput(

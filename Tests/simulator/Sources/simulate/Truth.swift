@@ -98,9 +98,11 @@ final class Truth {
 
     /// The pool forgets the end of an attempt of a live run: that is on record (rule 10).
     func acknowledged(_ key: ModelPool.Key) {
-        if isTainted || key.ref.item != nil || durableAttempts.contains(key) { return }
+        if isTainted || durableAttempts.contains(key) { return }
+        let array = TaskRef(run: key.ref.run, task: key.ref.task ?? 0)
         guard let file = place(of: key.ref.run), file.generation == 0,
-            !durableEnds.contains("\(key.ref.run)+0"), !durableEnds.contains("\(key.ref)+0")
+            !durableEnds.contains("\(key.ref.run)+0"), !durableEnds.contains("\(key.ref)+0"),
+            !durableEnds.contains("\(array)+0")
         else { return }
         fail("P1", "the end of \(key.ref) a=\(key.attempt) is acknowledged and not on record")
     }
