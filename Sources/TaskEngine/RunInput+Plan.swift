@@ -36,6 +36,7 @@ extension TaskInput {
             memory: spec.size(.limitMem).isInfinite ? 0 : spec.size(.limitMem).bytes,
             semaphore: spec.text(.semaphore).flatMap { Semaphore(parsing: $0) })
         isCondition = spec.flag(.condition)
+        isRest = spec.flag(.rest)
         self.items = items
     }
 }

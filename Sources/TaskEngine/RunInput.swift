@@ -22,6 +22,8 @@ public struct TaskInput: Equatable, Sendable {
     public var isGroup: Bool
     /// Exit status 1 is no failure: it is skipped, and so is what follows it.
     public var isCondition = false
+    /// It failed before and does not run this time: it fails where it would start.
+    public var isRest = false
     public var policy: RetryPolicy
     /// Higher starts first.
     public var priority: Int

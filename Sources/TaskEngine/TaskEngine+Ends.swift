@@ -130,7 +130,9 @@ extension TaskEngine {
         switch state {
         case .success: run.succeeded += 1
         case .cancelled: run.cancelled += 1
-        case .failure where run.failure == nil && !run.tasks[task].input.isOptional:
+        case .failure where !run.tasks[task].input.isOptional:
+            // One that ran says more than one that was not asked for.
+            if let first = run.failure, !run.tasks[first.task].input.isRest { return }
             run.failure = (task, reason ?? .exit)
         default: break
         }

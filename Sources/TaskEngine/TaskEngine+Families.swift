@@ -14,6 +14,16 @@ extension TaskEngine {
     /// What a parent knows of a child; nil where it has none of that id.
     public func child(_ id: TaskID, of parent: TaskRef) -> Subtask? { families[parent]?[id] }
 
+    /// The task that a run was dropped by, where that is open and not being cancelled, and what it knows of
+    /// it. O(tasks with children).
+    public func parent(of id: TaskID) -> (TaskRef, Subtask)? {
+        for (parent, family) in families {
+            guard let child = family[id], !child.isRefused, takesChildren(parent) else { continue }
+            return (parent, child)
+        }
+        return nil
+    }
+
     /// How many children of a task have not ended.
     public func openChildren(of parent: TaskRef) -> Int { families[parent]?.open ?? 0 }
 
@@ -52,10 +62,18 @@ extension TaskEngine {
         }
     }
 
-    /// One whose parent has ended, or is being ended, does not start.
+    /// One whose parent has ended, or is being ended, does not start; but where its owner had it run again
+    /// after that, it is nobody's.
     mutating func greet(_ id: TaskID, _ kin: Kin?) {
-        guard let kin, !isGathering else { return }
-        if child(id, of: kin.parent) == nil || !takesChildren(kin.parent) {
+        guard let kin, !isGathering, let slot = index[id] else { return }
+        let generation = slots[slot].run?.generation ?? 0
+        if var child = child(id, of: kin.parent), takesChildren(kin.parent) {
+            if child.isOpen { return }
+            (child.generation, child.state, child.reason) = (generation, nil, nil)
+            families[kin.parent]?.set(child)
+        } else if generation > 0, index[kin.parent.run] == nil {
+            slots[slot].run?.kin = nil
+        } else {
             familySteps.append(.cancel(id))
         }
     }

@@ -4,15 +4,18 @@ import TaskModel
 
 /// Tasks start.
 extension TaskEngine {
-    /// Queues a task. A group has nothing to run: it succeeds here, and the caller settles its edges.
+    /// Queues a task. A group has nothing to run: it succeeds here, what does not run this time fails, and
+    /// the caller settles its edges.
     ///
     /// - Returns: whether the task is final now.
     mutating func makeReady(_ run: inout LiveRun, _ task: Int, slot: Int) -> Bool {
         if run.isArray(task) { return makeItemsReady(&run, task, slot: slot) }
-        if run.tasks[task].input.isGroup {
-            let ref = run.ref(task)
-            actions.append(.taskEnded(ref, .success, nil, because: nil))
-            decide(task, .success, nil, in: &run)
+        let input = run.tasks[task].input
+        if input.isRest || input.isGroup {
+            let result: (TaskState, FailureReason?) =
+                input.isRest ? (.failure, .dependency) : (.success, nil)
+            actions.append(.taskEnded(run.ref(task), result.0, result.1, because: nil))
+            decide(task, result.0, result.1, in: &run)
             return true
         }
         run.tasks[task].standing = .ready

@@ -37,6 +37,7 @@ extension EventIndexer {
     ) throws(HistoryError) -> TaskState? {
         guard let state = event.text("state").flatMap({ TaskState(word: $0) }) else { return nil }
         if let attempt = event.number("a") { try endAttempt(event, attempt, state) }
+        if event.has("rest", "yes") { return try keep(event, state) }
         // Before the last attempt the task goes on: `retry` says when.
         let isFinal = event.has("final", "yes")
         let open: TaskState = event.has("wait", "yes") ? .waiting : .pending
@@ -59,6 +60,15 @@ extension EventIndexer {
         endTask.bind(16, event.item)
         if event.item == nil { items.ended(event.id) }
         try endTask.run()
+        return state
+    }
+
+    private func keep(_ event: RawEvent, _ state: TaskState) throws(HistoryError) -> TaskState {
+        keepTask.bind(1, event.id)
+        keepTask.bind(2, Int64(state.rawValue))
+        keepTask.bind(3, event.time)
+        keepTask.bind(4, event.text("reason"))
+        try keepTask.run()
         return state
     }
 

@@ -23,6 +23,8 @@ final class EventIndexer {
     let renewRest: Statement
     /// The same but for items: only some of those come again, and their starts say which.
     let renewWhole: Statement
+    /// A task that did not run this time stands as it stood.
+    let keepTask: Statement
     private let plans: PlanMemory
     let items: ItemCounter
     /// The host of the segment that is read.
@@ -112,6 +114,13 @@ final class EventIndexer {
             values(?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
             on conflict(id) do update set status = excluded.status, reason = excluded.reason,
                 ended = excluded.ended, message = coalesce(excluded.message, message)
+            """)
+        keepTask = try database.prepare(
+            """
+            update task set status = ?2, ended = ?3, (reason, exit, signal, message) = (
+                select coalesce(max(a.reason), ?4), a.exit, a.signal, a.message from (
+                    select * from attempt where id = ?1 order by generation desc, n desc limit 1
+                ) a) where id = ?1
             """)
         setTask = try database.prepare(
             "update task set status = ?2, due = ?3, ended = ?4 where id = ?1")

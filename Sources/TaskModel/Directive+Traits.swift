@@ -17,7 +17,7 @@ extension Directive {
         case .jail, .privateNetwork, .bindPaths, .bindReadOnlyPaths, .systemCallFilter,
             .systemCallArchitectures, .procSubset:
             jailRow
-        case .check, .env, .arg, .command, .file, .input, .optional, .condition, .isThen:
+        case .check, .env, .arg, .command, .file, .input, .optional, .condition, .isThen, .rest:
             commandRow
         case .cron, .timeZone, .misfire, .overlap, .runIfRequires, .every, .items, .count,
             .maxParallel, .thenCommand, .thenArg:
@@ -127,6 +127,7 @@ extension Directive {
         case .condition:
             one(.plan, .flag, "no", "yes: exit status 1 is no failure, what follows is skipped")
         case .isThen: one(.plan, .flag, "no", "yes: it is NAME.then, what [Then] of NAME says")
+        case .rest: one(.plan, .flag, "no", "yes: it failed before and does not run this time")
         default: one(.command, .text, "the program: a path, or a name found on PATH")
         }
     }

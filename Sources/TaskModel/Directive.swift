@@ -81,6 +81,7 @@ public enum Directive: String, CaseIterable, Sendable {
     case optional = "optional"
     case condition = "condition"
     case isThen = "then"
+    case rest = "rest"
 }
 
 /// The sections of a unit file, in the order in which task.unit(5) describes them.

@@ -49,7 +49,7 @@ public enum Inheritance {
         case .semaphore: .bound
         case .command, .arg, .check, .env: .free("the parent runs what it likes")
         case .restart, .restartSec, .restartMaxDelaySec, .successExitStatus,
-            .restartPreventExitStatus, .optional, .condition, .isThen, .remainAfterExit,
+            .restartPreventExitStatus, .optional, .condition, .isThen, .rest, .remainAfterExit,
             .key:
             .free("it says what an end means, and what follows")
         case .killSignal: .free("SIGKILL follows after TimeoutStopSec=")

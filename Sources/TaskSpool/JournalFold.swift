@@ -142,6 +142,8 @@ public struct JournalFold {
         if ref.task == nil {
             guard let generation = line.number("g") else { return }
             runs[ref.run, default: RunPast()].begin(generation)
+            // By its owner after its parent's end it is nobody's; else the record names that.
+            runs[ref.run]?.kin = nil
         } else {
             update(ref) { past in
                 past.due = line.number("due").map { Int64($0) }

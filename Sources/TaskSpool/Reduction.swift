@@ -16,7 +16,11 @@ public enum Reduction {
     ) -> Plan {
         let again = plan.tasks.filter { results[$0.number] != .success }
         if again.isEmpty { return plan }
-        let whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again, left)
+        var whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again, left)
+        // What was not asked for comes back.
+        for place in whole.tasks.indices where whole.tasks[place].spec.has(.rest) {
+            whole.tasks[place].spec[.rest] = []
+        }
         return whole.items.isEmpty ? whole : reduce(whole, items)
     }
 

@@ -94,26 +94,30 @@ struct RetryCommand: MovesRuns {
         commandName: "retry", abstract: "Runs again what failed, and what hung on it.",
         discussion: """
             Moves the run from failed/ to ready/: its next generation begins, with the tasks that \
-            did not succeed. The same as `mv failed/ID+1 ready/ID+1`. RUN.K.I is one item of an \
-            array: of its arrays nothing else runs again.
+            did not succeed. The same as `mv failed/ID+1 ready/ID+1`. RUN.K is one task of it, and \
+            no other runs; RUN.K.I is one item of an array: of its arrays nothing else runs. What \
+            was not asked for comes back to failed/ when the run has ended.
             """)
     @OptionGroup var operands: RunOperands
 
+    @Flag(help: "Of tasks and items: what waits for them runs, too.")
+    var downstream = false
+
     func run() throws {
         let mover = try Mover(operands.spool.choice)
-        var chosen: [TaskID: Set<TaskRef>] = [:]
+        var choices: [TaskID: RetryChoice] = [:]
         let targets = try mover.resolve(operands.runs, among: .failed)
-        for target in targets where target.item != nil {
-            chosen[target.run, default: []].insert(target)
+        for target in targets {
+            choices[target.run, default: RetryChoice(hasDownstream: downstream)].add(target)
         }
-        for target in targets where target.item == nil { chosen[try mover.wholeRun(target)] = [] }
         for run in targets.map(\.run) {
-            guard let items = chosen.removeValue(forKey: run) else { continue }
-            try mover.choose(items, of: run)
+            guard let choice = choices.removeValue(forKey: run) else { continue }
+            try mover.choose(choice, of: run)
             try mover.move(
                 run, from: [.failed], to: .ready,
                 otherwise: "only what is in failed/ can be retried; a run that succeeded, or ran "
                     + "without a taskd, leaves no file there: submit it again")
+            mover.noteParent(of: run)
         }
         mover.finish()
     }

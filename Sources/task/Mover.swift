@@ -87,7 +87,7 @@ struct Mover {
         if let task = target.task {
             throw ToolError(
                 "unable to move task \(task) of \(target.run): only whole runs are parked and released, "
-                    + "and runs and items (RUN.K.I) retried, nothing was moved",
+                    + "nothing was moved",
                 status: ExitStatus.usage)
         }
         return target.run
@@ -203,6 +203,19 @@ struct Mover {
             throw ToolError(
                 unableTo: "make", "incoming/\(target).cancel", error, "the task goes on as before")
         }
+    }
+
+    /// A retried subtask is its parent's again, unless that has ended: then who retries it is told.
+    func noteParent(of run: TaskID) {
+        guard let history = try? History.open(choice, for: reporter),
+            let parent = (try? history.run(run))?.parent.flatMap({ TaskRef($0) }),
+            let row = try? history.run(parent.run), row.state.isFinal
+        else { return }
+        let name = row.name.map { "\($0) (\(parent.run.short))" } ?? parent.run.short
+        reporter.notice(
+            "\(run.short) is a subtask of \(name), which has ended, \(row.state.word): it runs by itself, "
+                + "and that stays as it is; `task retry \(parent.run)` runs it anew with its subtasks"
+        )
     }
 
     /// Says so when nobody is there to obey.

@@ -143,6 +143,9 @@ extension Daemon {
                 fields.append(.init("what", "\(because), which it requires, failed"))
             }
         }
+        if let task = ref.task, runs[ref.run]?.task(task)?.spec.flag(.rest) ?? false {
+            fields.append(.init("rest", "yes"))
+        }
         fields.append(.init("final", "yes"))
         if let generation = runs[ref.run]?.file.generation, generation > 0 {
             fields.append(.init("g", String(generation)))

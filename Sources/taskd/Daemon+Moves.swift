@@ -99,14 +99,17 @@ extension Daemon {
             return
         }
         guard let (plan, _) = readPlan(file, directory) else { return }
-        let name = plan.name ?? ""
         isRetryUnsynced = true
+        let by = EventLine.Field("by", String(spool.owner))
+        // While its parent is open a subtask is the parent's, whoever had it run again.
+        if let (parent, child) = engine.parent(of: file.run) {
+            let drop = SubtaskDrop(child: child, parent: parent, bytes: [])
+            return runAgain(drop, plan, PlanPlace(directory, file), by)
+        }
+        let name = plan.name ?? ""
         record(
             .retry, file.run.description,
-            [
-                .init("g", String(file.generation)), .init("by", String(spool.owner)),
-                .init("name", name),
-            ] + Self.rest(of: plan))
+            [.init("g", String(file.generation)), by, .init("name", name)] + Self.rest(of: plan))
         noteUnsynced(file.run)
         enter(file.run, plan, name: name, directory, file)
     }

@@ -177,8 +177,9 @@ extension Daemon {
         var child = known
         (child.attempt, child.isRefused) = (drop.child.attempt, false)
         var own: [EventLine.Field] = [.init("name", child.name)]
-        if let state = child.state, child.generation > 0 {
-            own += [.init("g", String(child.generation)), .init("state", state.word)]
+        if child.generation > 0 { own.append(.init("g", String(child.generation))) }
+        if child.generation > 0, let state = child.state {
+            own.append(.init("state", state.word))
         }
         record(.adopt, child.id.description, own + fields(of: drop))
         tell(child, to: drop.parent)
@@ -220,17 +221,27 @@ extension Daemon {
         isRetryUnsynced = true
         var child = last
         (child.attempt, child.isRefused) = (drop.child.attempt, false)
-        (child.generation, child.state, child.reason) = (file.generation, nil, nil)
+        let again = SubtaskDrop(child: child, parent: drop.parent, bytes: drop.bytes)
+        runAgain(again, plan, PlanPlace(.ready, file), .init("by", "parent"))
+    }
+
+    /// The same by its owner's hand, too: its plan is in its place.
+    func runAgain(
+        _ drop: SubtaskDrop, _ plan: Plan, _ place: PlanPlace, _ by: EventLine.Field
+    ) {
+        var child = drop.child
+        let generation = place.file.generation
+        (child.generation, child.state, child.reason) = (generation, nil, nil)
         record(
             .retry, child.id.description,
-            [
-                .init("g", String(file.generation)), .init("by", "parent"),
-                .init("name", child.name),
-            ] + fields(of: drop) + Self.rest(of: plan))
+            [.init("g", String(generation)), by, .init("name", child.name)] + fields(of: drop)
+                + Self.rest(of: plan))
         noteUnsynced(child.id)
         tell(child, to: drop.parent)
         let name = UnitName.of(child.name)
-        enter(RunRecord(plan: plan, name: name, directory: .ready, file: file), plan, drop)
+        enter(
+            RunRecord(plan: plan, name: name, directory: place.directory, file: place.file), plan,
+            drop)
     }
 
     /// What did not succeed of a subtask lies in failed/. Where it is not there the journal is asked: its

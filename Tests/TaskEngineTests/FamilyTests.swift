@@ -71,6 +71,35 @@ private struct Grove {
 private let failed = Outcome.failure(.exit, exit: 1)
 
 @Suite struct FamilyTests {
+    /// Its owner has a subtask run again: accepted without a word of its parent's.
+    private static func retried(_ number: UInt64, under parent: UInt64) -> EngineEvent {
+        var input = Grove.input(number, under: parent)
+        input.generation = 1
+        return .accepted(input)
+    }
+
+    @Test func aSubtaskThatRunsAgainIsItsParents() {
+        var grove = Grove()
+        grove.root()
+        grove.drop(2, from: 1)
+        grove.drop(3, from: 1)
+        grove.end(1)
+        grove.end(2, 1, failed)
+        #expect(grove.engine.parent(of: id(2))?.0 == ref(1))
+        grove.tell(Self.retried(2, under: 1))
+        #expect(grove.engine.openChildren(of: ref(1)) == 2)
+        grove.end(3)
+        #expect(grove.end(2).last == .runEnded(id(1), .success, nil, because: nil))
+        #expect(grove.engine.parent(of: id(2)) == nil)
+    }
+
+    @Test func oneWhoseParentIsGoneRunsByItself() {
+        var grove = Grove(isGathering: true)
+        grove.tell(Self.retried(2, under: 1))
+        #expect(grove.tell(.gathered(built: [])) == [])
+        #expect(grove.end(2).last == .runEnded(id(2), .success, nil, because: nil))
+    }
+
     @Test func theParentEndsAfterItsChild() {
         var grove = Grove()
         grove.root()

@@ -55,6 +55,22 @@ private func run(
         #expect(bench.engine.runs == 0 && bench.engine.running == 0)
     }
 
+    @Test func whatDoesNotRunThisTimeFails() {
+        var bench = Bench()
+        guard case .accepted(var input) = run(1, ["a", "b", "c"], [(0, 2, .ok)]) else { return }
+        input.tasks[0].isRest = true
+        #expect(
+            bench.tell(.accepted(input)) == [
+                .taskEnded(ref(1), .failure, .dependency, because: nil),
+                .taskEnded(ref(1, 2), .failure, .dependency, because: "a"),
+                .place(id(1), .active), .start(ref(1, 1), attempt: 1),
+            ])
+        // One that ran says more than one that did not.
+        #expect(
+            bench.tell(.ended(ref(1, 1), attempt: 1, .failure(.exit, exit: 3))).last
+                == .runEnded(id(1), .failure, .dependency, because: "c"))
+    }
+
     private static func conditional(_ names: [String]) -> EngineEvent {
         var tasks = names.enumerated().map { TaskInput(number: $0, name: $1) }
         tasks[0].isCondition = true

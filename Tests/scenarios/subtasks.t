@@ -181,6 +181,53 @@ pool end h success exit=0
 exits "and ends with it" 0 timeout 30 task wait "$hand"
 is "it ran once a generation" "$(journal | grep -ac " start [^ ]* a=1 name=h$")" 2
 like "the journal has the adoption" "$(journal | grep -aE ' adopt .*name=h.task')" ' g=1 .*parent='
+like "and the retry names the parent" "$(journal | grep -aE ' retry .*name=h.task')" " g=1 by=$(id -u) .*parent=$hand"
+
+# It may have ended well before the parent is tried again.
+root early '[Service]' 'Restart=1' 'RestartSec=10ms'
+early=$(cat "$TMP/id")
+pool drop early l.task "$(unit true)"
+pool drop early m.task "$(unit true)"
+pool job 30 l
+pool job 30 m
+pool end l failure reason=exit exit=1
+ok "one of two failed" wait_until 30 failed_one l
+pool end early success exit=0
+ok "the other is waited for" wait_until 30 is_state "$early" waiting
+exits "the one is retried" 0 task retry l
+is "of which there is nothing to say" "$(cat "$TMP/err")" ""
+pool job 30 l
+pool end m success exit=0
+ok "now it is waited for" is_state "$early" waiting
+stop_taskd KILL
+pool close
+start_taskd "$SPOOL"
+pool serve 2
+ok "also after kill -9" wait_until 30 is_state "$early" waiting
+pool end l success exit=0
+exits "its parent succeeds with it, at the first attempt" 0 timeout 30 task wait "$early"
+is "without another" "$(journal | grep -ac " start $early.0 ")" 1
+
+# When its parent has ended it runs by itself.
+root late
+late=$(cat "$TMP/id")
+pool drop late n.task "$(unit true)"
+pool job 30 n
+pool end n failure reason=exit exit=1
+pool end late success exit=0
+exits "a parent fails" 1 timeout 30 task wait "$late"
+exits "its subtask is retried" 0 task retry n
+like "it says what becomes of the parent" "$(cat "$TMP/err")" \
+    "is a subtask of late .*, which has ended, failure: it runs by itself.*task retry $late"
+pool job 30 n
+stop_taskd KILL
+pool close
+start_taskd "$SPOOL"
+pool serve 2
+pool end n success exit=0
+ok "it succeeds, whatever becomes of taskd" wait_until 30 is_state n success
+ok "and its parent is as before" is_state "$late" failure
+rm "$SPOOL/failed/$late+1"
 
 # It may have ended again before the parent drops it.
 root fast '[Service]' 'Restart=1' 'RestartSec=10ms'
