@@ -53,18 +53,6 @@ struct OrderCommand: PassedOn {
     var arguments: [String] = []
 }
 
-struct GraphCommand: PassedOn {
-    static let program = "taskdep"
-    static let verb = "graph"
-    static var configuration: CommandConfiguration {
-        configuration("Draws a unit's dependencies.")
-    }
-    @Argument(
-        parsing: .captureForPassthrough, help: "Options and operands of taskdep graph.",
-        completion: .file())
-    var arguments: [String] = []
-}
-
 struct CheckCommand: PassedOn {
     static let program = "taskdep"
     static let verb = "check"

@@ -32,23 +32,6 @@ struct OrderCommand: ParsableCommand {
 }
 
 extension Plan {
-    /// The tasks by levels, as indices of `tasks`.
-    var levels: [[Int]] {
-        var indices: [Int: UInt32] = [:]
-        for (index, task) in tasks.enumerated() { indices[task.number] = UInt32(index) }
-        // An edge from a task that a reduced plan no longer has holds nothing back.
-        let kept = edges.compactMap { edge in
-            indices[edge.from].flatMap { from in indices[edge.to].map { (from, $0) } }
-        }
-        let graph = Graph(count: tasks.count, from: kept.map(\.0), to: kept.map(\.1))
-        let levels = graph.levels()
-        var start = 0
-        return levels.ends.map { end in
-            defer { start = end }
-            return levels.order[start..<end].map(Int.init).sorted()
-        }
-    }
-
     /// One level a line, names divided by blanks.
     fileprivate var levelLines: [UInt8] {
         var bytes: [UInt8] = []

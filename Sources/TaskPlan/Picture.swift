@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import TaskModel
+public import TaskModel
 
-/// A plan as SVG: a column a level, time from left to right.
-struct Picture {
+/// A plan as SVG: a column a level, time from left to right. O(n log n).
+public struct Picture {
     private let plan: Plan
     private let title: String
+    private let states: [Int: TaskState]
     /// Width of a box by the longest name of its level, in pixels.
     private var widths: [Int] = []
     private var boxes: [Box] = []
@@ -21,13 +22,15 @@ struct Picture {
     private static let columnGap = 70
     private static let margin = 16
 
-    init(name: String, plan: Plan) {
+    /// - Parameter states: of tasks of a run, by number.
+    public init(name: String, plan: Plan, states: [Int: TaskState] = [:]) {
         title = name
         self.plan = plan
+        self.states = states
         boxes = [Box](repeating: Box(), count: plan.tasks.count)
         var x = Self.margin
         for level in plan.levels {
-            let longest = level.map { plan.tasks[$0].spec.name.count }.max() ?? 0
+            let longest = level.map { Self.width(of: plan.tasks[$0], states) }.max() ?? 0
             let width = longest * 8 + 20
             for (row, index) in level.enumerated() {
                 let y = Self.margin + row * (Self.boxHeight + Self.rowGap)
@@ -39,12 +42,16 @@ struct Picture {
         }
     }
 
+    private static func width(of task: PlanTask, _ states: [Int: TaskState]) -> Int {
+        task.spec.name.count + (states[task.number].map { 1 + $0.word.count } ?? 0)
+    }
+
     private var width: Int {
         widths.reduce(2 * Self.margin, +) + max(widths.count - 1, 0) * Self.columnGap
     }
 
     /// The file's bytes.
-    var svg: [UInt8] {
+    public var svg: [UInt8] {
         var text: [UInt8] = []
         text += "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(width)\"".utf8
         text += " height=\"\(height)\" font-family=\"monospace\" font-size=\"13\">\n".utf8
@@ -57,16 +64,19 @@ struct Picture {
             guard let from = indices[edge.from], let to = indices[edge.to] else { continue }
             text += line(boxes[from], boxes[to], edge.kind).utf8
         }
-        for (box, task) in zip(boxes, plan.tasks) { text += Self.drawn(box, task.spec).utf8 }
+        for (box, task) in zip(boxes, plan.tasks) {
+            text += Self.drawn(box, task.spec, states[task.number]).utf8
+        }
         text += "</svg>\n".utf8
         return text
     }
 
-    private static func drawn(_ box: Box, _ spec: TaskSpec) -> String {
+    private static func drawn(_ box: Box, _ spec: TaskSpec, _ state: TaskState?) -> String {
         let dash = spec.flag(.optional) ? " stroke-dasharray=\"4 3\"" : ""
         return "<rect x=\"\(box.x)\" y=\"\(box.y)\" width=\"\(box.width)\" height=\"\(boxHeight)\""
-            + " rx=\"4\" fill=\"#f4f4f4\" stroke=\"black\"\(dash)/>\n"
-            + "<text x=\"\(box.x + 10)\" y=\"\(box.y + 19)\">\(escaped(spec.name))</text>\n"
+            + " rx=\"4\" fill=\"\(Drawing.colour(state))\" stroke=\"black\"\(dash)/>\n"
+            + "<text x=\"\(box.x + 10)\" y=\"\(box.y + 19)\">\(escaped(spec.name))"
+            + (state.map { " <tspan font-style=\"italic\">\($0.word)</tspan>" } ?? "") + "</text>\n"
     }
 
     /// A curve from the right side of one box to an arrow at the left side of the other.
