@@ -69,7 +69,7 @@ extension TaskEngine {
         let generation = slots[slot].run?.generation ?? 0
         if var child = child(id, of: kin.parent), takesChildren(kin.parent) {
             if child.isOpen { return }
-            (child.generation, child.state, child.reason) = (generation, nil, nil)
+            child.reopen(generation)
             families[kin.parent]?.set(child)
         } else if generation > 0, index[kin.parent.run] == nil {
             slots[slot].run?.kin = nil

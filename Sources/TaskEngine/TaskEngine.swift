@@ -74,6 +74,14 @@ public struct TaskEngine {
         ref.item == nil ? runningTask(ref, attempt) != nil : runningItem(ref, attempt) != nil
     }
 
+    /// The number of a task's last attempt; 0 before the first, and of a run that is not live.
+    public func attempts(of ref: TaskRef) -> Int {
+        guard let slot = index[ref.run], let run = slots[slot].run,
+            let place = ref.task.flatMap({ run.place(of: $0) })
+        else { return 0 }
+        return run.tasks[place].attempt
+    }
+
     /// The past of a live run's tasks, as `RunInput` takes it; tasks as new as at acceptance are left
     /// out. O(tasks).
     public func progress(of id: TaskID) -> [RunInput.Progress] {

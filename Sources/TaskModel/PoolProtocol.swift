@@ -12,6 +12,7 @@
 ///     kill ID a=N grace=MICROSECONDS       slots TOTAL
 ///     ack SEQ
 ///     child ID a=N FILE TEXT
+///     result ID a=N FILE BYTES
 ///     drain
 ///     sealed BYTES         (descriptor)
 public enum PoolMessage: Equatable, Sendable {
@@ -27,6 +28,8 @@ public enum PoolMessage: Equatable, Sendable {
     /// What became of a subtask: a file (`NAME.end`, `NAME.reason`) for the attempt that dropped it,
     /// which replaces one of that name. An unknown attempt is no error; the same one may come again.
     case child(TaskRef, attempt: Int, file: String, text: String)
+    /// The same of what a subtask left (`NAME.result`).
+    case result(TaskRef, attempt: Int, file: String, bytes: [UInt8])
     /// What the attempt sleeps for has ended, and a slot is its own again: it goes on. Or it can't sleep
     /// for that, for a reason. One that does not sleep is no error.
     case wake(TaskRef, attempt: Int, reason: String?)
@@ -47,7 +50,7 @@ public enum PoolMessage: Equatable, Sendable {
     public static let largestPacket = 64 * 1024
     /// The largest sealed message in bytes.
     public static let largestSealed = 16 << 20
-    /// The longest name of a `child`'s file: a drop's 128 bytes and `.reason`.
+    /// The longest name of a `child`'s file: a drop's 128 bytes and `.reason` or `.result`.
     public static let longestChildFile = 128 + 7
     /// Files that one job carries at most.
     public static let mostBlobs = 1024
@@ -127,6 +130,11 @@ extension PoolMessage {
             Self.appendAttempt("child ", ref, attempt, to: &bytes)
             Self.appendWord(file, to: &bytes)
             Self.appendWord(text, to: &bytes)
+        case .result(let ref, let attempt, let file, let content):
+            Self.appendAttempt("result ", ref, attempt, to: &bytes)
+            Self.appendWord(file, to: &bytes)
+            bytes.append(UInt8(ascii: " "))
+            PercentCoding.append(content, to: &bytes)
         case .wake(let ref, let attempt, let reason):
             Self.appendAttempt("wake ", ref, attempt, to: &bytes)
             if let reason { Self.appendWord(reason, to: &bytes) }

@@ -41,7 +41,7 @@ extension PoolMessage {
     }
 
     private enum Verb: String {
-        case run, event, ack, kill, running, slots, hello, log, child, wake, drain, sealed
+        case run, event, ack, kill, running, slots, hello, log, child, result, wake, drain, sealed
         init?(bytes: ArraySlice<UInt8>) {
             if bytes.count > 8 { return nil }
             self.init(rawValue: String(decoding: bytes, as: UTF8.self))
@@ -73,6 +73,12 @@ extension PoolMessage {
                 words.rest.count <= EventLine.longest, let text = words.text()
             else { return nil }
             return words.end(.child(ref, attempt: attempt, file: file, text: text))
+        case .result:
+            guard let (ref, attempt) = words.attempt(), let file = words.fileName(),
+                words.rest.count <= 3 * ResultPlace.largest,
+                let bytes = PercentCoding.decode(words.next() ?? [])
+            else { return nil }
+            return words.end(.result(ref, attempt: attempt, file: file, bytes: bytes))
         case .wake:
             guard let (ref, attempt) = words.attempt() else { return nil }
             if words.rest.isEmpty { return .wake(ref, attempt: attempt, reason: nil) }

@@ -16,6 +16,10 @@ public struct Subtask: Equatable, Sendable {
     /// The last end of its run; nil while it is open.
     public var state: TaskState?
     public var reason: FailureReason?
+    /// Of the task that it was dropped for, where that has ended by itself.
+    public var exit: Int?
+    /// What that left, where it succeeded.
+    public var result: ResultPlace?
     /// The last drop of that name was no subtask: bad, or other content than before.
     public var isRefused = false
 
@@ -32,6 +36,12 @@ public struct Subtask: Equatable, Sendable {
     }
 
     public var isOpen: Bool { state == nil }
+
+    /// It runs again, as this generation.
+    public mutating func reopen(_ generation: Int) {
+        self.generation = generation
+        (state, reason, exit, result) = (nil, nil, nil, nil)
+    }
 
     /// It ended, and the parent that dropped it fails of it.
     public var hasFailed: Bool {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import TaskModel
+public import TaskModel
 
 /// Subtasks (rule 14): what was dropped by a run that has not ended is kept, with its result.
 extension JournalFold {
@@ -18,15 +18,13 @@ extension JournalFold {
             child.isRefused = false
             let generation = line.number("g") ?? child.generation
             if line.verb == .accept || generation > child.generation {
+                child.reopen(generation)
                 child.state = line["state"].flatMap { TaskState(word: $0) }
-                child.reason = nil
             }
-            child.generation = generation
             runs[id]?.kin = Kin(parent: parent, depth: child.depth)
         case .retry:
             child.isRefused = false
-            (child.state, child.reason) = (nil, nil)
-            child.generation = line.number("g") ?? child.generation
+            child.reopen(line.number("g") ?? child.generation)
             runs[id]?.kin = Kin(parent: parent, depth: child.depth)
         case .reject:
             child.isRefused = true
@@ -34,6 +32,7 @@ extension JournalFold {
         case .end:
             child.state = line["state"].flatMap { TaskState(word: $0) } ?? .failure
             child.reason = line.reason
+            (child.exit, child.result) = (line.number("exit"), ResultPlace(line))
         default: return
         }
         // The parent's end comes after its children's: of one that has ended nothing is asked.
@@ -54,6 +53,8 @@ extension Subtask {
         if let state { line += " state=\(state.word)" }
         if let reason { line += " reason=\(reason.rawValue)" }
         if isRefused { line += " refused=yes" }
+        if let exit { line += " exit=\(exit)" }
+        if let result { line += " result=\(result.place) digest=\(result.digest)" }
         bytes.append(contentsOf: "\(line)\n".utf8)
     }
 
@@ -65,5 +66,39 @@ extension Subtask {
         generation = Checkpoint.count(fields["g"])
         reason = fields["reason"].flatMap { FailureReason(rawValue: $0) }
         isRefused = fields["refused"] == "yes"
+        exit = fields["exit"].flatMap { Int($0) }
+        if let place = fields["result"], let digest = fields["digest"] {
+            result = ResultPlace(place: place, digest: digest)
+        }
+    }
+}
+
+extension RunPast {
+    /// What is known of subtasks that counts: all of a task that is open; of one that has succeeded, in
+    /// whichever generation, what its last attempt dropped and that left something.
+    public var subtasks: [Int: [TaskID: Subtask]] {
+        var known = earlierSubtasks.merging(children) { $1 }
+        for (number, children) in children {
+            guard let past = tasks[number], let final = past.final else { continue }
+            known[number] = Subtask.leaving(children, to: final, attempt: past.attempt)
+        }
+        return known.filter { !$0.value.isEmpty }
+    }
+}
+
+extension Subtask {
+    /// Those of a task's subtasks whose results stay when it has ended.
+    public static func leaving(
+        _ children: [TaskID: Subtask], to state: TaskState, attempt: Int
+    ) -> [TaskID: Subtask] {
+        if state != .success { return [:] }
+        return children.filter { $0.value.result != nil && $0.value.attempt == attempt }
+    }
+
+    /// What subtasks left, by the names of their drops.
+    public static func results(of children: [TaskID: Subtask]) -> [NamedResult] {
+        children.values.sorted { $0.id < $1.id }.compactMap { child in
+            child.result.map { NamedResult(name: child.name, result: $0) }
+        }
     }
 }

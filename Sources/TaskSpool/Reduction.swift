@@ -9,14 +9,15 @@ public enum Reduction {
     /// - Parameters:
     ///   - results: final states by task number.
     ///   - left: what tasks left: what remains carries what it is to be given.
+    ///   - subtasks: what is known of those that tasks dropped, by task: a [Then] carries what they left.
     ///   - items: what became of items, by task number: of an array those that did not succeed.
     public static func reduce(
         _ plan: Plan, _ results: [Int: TaskState], _ items: [Int: ItemStates] = [:],
-        _ left: [Int: ResultPlace] = [:]
+        _ left: [Int: ResultPlace] = [:], _ subtasks: [Int: [TaskID: Subtask]] = [:]
     ) -> Plan {
         let again = plan.tasks.filter { results[$0.number] != .success }
         if again.isEmpty { return plan }
-        var whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again, left)
+        var whole = again.count == plan.tasks.count ? plan : reduce(plan, to: again, left, subtasks)
         // What was not asked for comes back.
         for place in whole.tasks.indices where whole.tasks[place].spec.has(.rest) {
             whole.tasks[place].spec[.rest] = []
@@ -25,9 +26,10 @@ public enum Reduction {
     }
 
     private static func reduce(
-        _ plan: Plan, to chosen: [PlanTask], _ left: [Int: ResultPlace]
+        _ plan: Plan, to chosen: [PlanTask], _ left: [Int: ResultPlace],
+        _ subtasks: [Int: [TaskID: Subtask]]
     ) -> Plan {
-        let again = carrying(left, chosen, of: plan)
+        let again = carrying(left, subtasks, chosen, of: plan)
         let kept = Set(again.map(\.number))
         let files = Set(again.flatMap { $0.spec[.file].map { String($0.suffix(64)) } })
         return Plan(
@@ -44,20 +46,28 @@ public enum Reduction {
     }
 
     private static func carrying(
-        _ left: [Int: ResultPlace], _ chosen: [PlanTask], of plan: Plan
+        _ left: [Int: ResultPlace], _ subtasks: [Int: [TaskID: Subtask]], _ chosen: [PlanTask],
+        of plan: Plan
     ) -> [PlanTask] {
-        if left.isEmpty { return chosen }
+        if left.isEmpty, subtasks.isEmpty { return chosen }
         let kept = Set(chosen.map(\.number))
         let names = Dictionary(uniqueKeysWithValues: plan.tasks.map { ($0.number, $0.spec.name) })
+        let units = Dictionary(uniqueKeysWithValues: chosen.map { ($0.number, $0.spec.thenOf) })
         var inputs: [Int: [String]] = [:]
         for edge in plan.edges where edge.kind != .fail && !kept.contains(edge.from) {
-            guard let result = left[edge.from], let name = names[edge.from] else { continue }
-            inputs[edge.to, default: []].append(NamedResult(name: name, result: result).text)
+            guard let name = names[edge.from] else { continue }
+            if let result = left[edge.from] {
+                inputs[edge.to, default: []].append(NamedResult(name: name, result: result).text)
+            }
+            if units[edge.to] == name, let dropped = subtasks[edge.from] {
+                inputs[edge.to, default: []] += Subtask.results(of: dropped).map(\.text)
+            }
         }
         return chosen.map { task in
             var own = task
             own.spec[.input] += inputs[task.number] ?? []
-            return own
+            // Of so many an attempt could not be given all.
+            return own.spec.fitsLine ? own : task
         }
     }
 

@@ -51,6 +51,12 @@ public struct RunPast: Equatable, Sendable {
         set { own.earlierItems = newValue }
     }
 
+    /// Of earlier generations: subtasks whose results a [Then] is given.
+    var earlierSubtasks: [Int: [TaskID: Subtask]] {
+        get { own.earlierSubtasks }
+        set { own.earlierSubtasks = newValue }
+    }
+
     // A start behind many runs has a table of these, which grows by doubling, half of it empty: the accept is
     // one word of them, and so is what few runs have.
     private var accepts: [Accept] = []
@@ -62,6 +68,7 @@ public struct RunPast: Equatable, Sendable {
         var kin: Kin?
         var earlier: [Int: TaskState] = [:]
         var earlierItems: [Int: ItemStates] = [:]
+        var earlierSubtasks: [Int: [TaskID: Subtask]] = [:]
     }
 
     private var own: Rare {
@@ -143,6 +150,7 @@ public struct RunPast: Equatable, Sendable {
         self.generation = generation
         earlier = results
         earlierItems = itemResults
+        earlierSubtasks = subtasks.filter { tasks[$0.key]?.final != nil || children[$0.key] == nil }
         tasks = [:]
         items = [:]
         children = [:]

@@ -166,10 +166,11 @@ extension Daemon {
 
     /// Remembers a task's result for the reduced plan.
     private func note(_ ref: TaskRef, _ state: TaskState) {
-        guard let task = ref.task, ref.item == nil, runs[ref.run]?.isSingle == false else {
-            return
+        guard let task = ref.task, ref.item == nil, let run = runs[ref.run] else { return }
+        if !run.subtasks.isEmpty {
+            runs[ref.run]?.closeSubtasks(of: task, state, attempt: engine.attempts(of: ref))
         }
-        runs[ref.run]?.results[task] = state
+        if !run.isSingle { runs[ref.run]?.results[task] = state }
     }
 
     private func endRun(
@@ -183,15 +184,17 @@ extension Daemon {
         }
         if run.file.generation > 0 { fields.append(.init("g", String(run.file.generation))) }
         fields.append(.init("name", run.name))
-        if let kin = run.kin { fields.append(.init("parent", kin.parent.description)) }
+        if let kin = run.kin {
+            fields.append(.init("parent", kin.parent.description))
+            fields += leavings(of: run, state)
+        }
         fields.append(.init("final", "yes"))
-        let sequence = record(.end, id.description, fields)
+        let end = EventLine(Clock.real(), .end, id.description, fields)
+        let sequence = append(end)
         runs[id]?.isEnded = true
         announceEnd(id, run, state, reason)
         firing.table.ended(run.name)
-        if let kin = run.kin, let child = engine.child(id, of: kin.parent) {
-            tellEnd(child, to: kin.parent)
-        }
+        if let kin = run.kin { noteEnd(of: id, end, kin) }
         after(sequence, .finish(id, state))
     }
 

@@ -178,6 +178,13 @@ extension Daemon {
         for (task, children) in engine.children(of: id) {
             past.children[task] = Dictionary(uniqueKeysWithValues: children.map { ($0.id, $0) })
         }
+        for (task, children) in run.subtasks {
+            past.children[task, default: [:]].merge(children) { known, own in
+                var child = known
+                (child.exit, child.result) = (own.exit, own.result)
+                return child
+            }
+        }
         for task in progress {
             var own = RunPast.TaskPast()
             own.attempt = task.attempt

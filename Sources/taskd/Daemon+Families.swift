@@ -15,14 +15,23 @@ extension Daemon {
             )
         }
         guard let state = child.state else { return }
-        let reason = child.reason.map { " reason=\($0.rawValue)" } ?? ""
-        sendFile(of: child, ".end", "state=\(state.word)\(reason) id=\(child.id)\n", to: parent)
+        let size = tellResult(child, to: parent)
+        var text = "state=\(state.word)"
+        if let reason = child.reason { text += " reason=\(reason.rawValue)" }
+        text += " id=\(child.id)"
+        if let exit = child.exit { text += " exit=\(exit)" }
+        if child.result != nil { text += " result=" + (size.map { String($0) } ?? "no") }
+        sendFile(of: child, ".end", text + "\n", to: parent)
     }
 
     /// A new connection: what its attempts may have missed.
     func tellEnds() {
         for (parent, attempt) in pool.sent where engine.hasChildren(parent) {
-            for child in engine.children(of: parent) where child.attempt == attempt {
+            guard let task = parent.task, let children = runs[parent.run]?.subtasks[task] else {
+                continue
+            }
+            for (_, child) in children.sorted(by: { $0.key < $1.key })
+            where child.attempt == attempt {
                 tellEnd(child, to: parent)
             }
         }

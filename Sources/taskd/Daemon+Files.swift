@@ -130,7 +130,8 @@ extension Daemon {
         let whole = run.plan?.hasItemLists ?? false ? try readFull(full) : run.plan
         let reduced =
             run.isSingle
-            ? nil : whole.map { Reduction.reduce($0, run.results, run.items, run.left) }
+            ? nil
+            : whole.map { Reduction.reduce($0, run.results, run.items, run.left, run.subtasks) }
         if let reduced, reduced != whole {
             try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
             try spool.move("\(id).reduced", .tmp, to: parked, .failed)

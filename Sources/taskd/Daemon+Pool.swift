@@ -132,7 +132,7 @@ extension Daemon {
             }
         case .event(let sequence, let line): take(sequence, line)
         case .slots(let count): completeTable(count)
-        case .log, .run, .kill, .ack, .child, .wake, .drain, .sealed:
+        case .log, .run, .kill, .ack, .child, .result, .wake, .drain, .sealed:
             report.warning("the pool sent a message of the wrong direction: it is ignored")
         }
     }

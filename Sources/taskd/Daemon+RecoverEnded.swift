@@ -48,6 +48,8 @@ extension Daemon {
         var run = RunRecord(plan: plan, name: name, directory: place.directory, file: place.file)
         run.isEnded = true
         (run.results, run.items) = (past.results, past.itemResults)
+        for (task, result) in past.left { run.setLeft(result, by: task) }
+        run.set(past.subtasks)
         if latest > place.file.generation {
             move(id, &run, as: RunFileName(run: id, generation: latest))
         }
@@ -71,7 +73,8 @@ extension Daemon {
     ) throws(SpoolError) {
         let file = RunFileName(run: id, generation: past.generation)
         let there = PlanPlace(past.isHeld ? .hold : .ready, file)
-        let reduced = Reduction.reduce(plan, past.earlier, past.earlierItems, past.left)
+        let reduced = Reduction.reduce(
+            plan, past.earlier, past.earlierItems, past.left, past.subtasks)
         do {
             // Before it has the name of a retry: a crash between would leave one that runs everything.
             if reduced != plan {

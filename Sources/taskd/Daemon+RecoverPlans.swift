@@ -261,6 +261,7 @@ extension Daemon {
         }
         if !run.isSingle { (run.results, run.items) = (past.results, past.itemResults) }
         for (task, result) in past.left { run.setLeft(result, by: task) }
+        run.set(past.subtasks)
         var input = RunInput(
             id: id, generation: place.file.generation, plan: suspect.plan, progress: progress)
         input.items = items

@@ -127,7 +127,8 @@ extension Daemon {
     ) throws(Errno) -> Plan {
         let reduced =
             plan.isSingle
-            ? plan : Reduction.reduce(plan, past.results, past.itemResults, past.left)
+            ? plan
+            : Reduction.reduce(plan, past.results, past.itemResults, past.left, past.subtasks)
         try spool.write(reduced.encode(), to: "\(id).reduced", .tmp, durable: true)
         try spool.move("\(id).reduced", .tmp, to: file.description, .failed)
         perform(.removeLeft(id, "\(id).full", .tmp))

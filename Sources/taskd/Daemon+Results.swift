@@ -10,7 +10,10 @@ import TaskSpool
 extension Daemon {
     /// The last attempt of a task has ended, or its process has: what it left is the task's.
     func noteResult(_ ref: TaskRef, _ end: EventLine) {
-        guard let task = ref.task, ref.item == nil, runs[ref.run]?.isSingle == false else { return }
+        guard let task = ref.task, ref.item == nil, let run = runs[ref.run],
+            !run.isSingle || run.kin != nil
+        else { return }
+        if run.kin != nil, task == run.root { runs[ref.run]?.exit = end.number("exit") }
         let left = end["state"] == TaskState.success.word ? ResultPlace(end) : nil
         runs[ref.run]?.setLeft(left, by: task)
     }
@@ -76,11 +79,18 @@ extension Daemon {
 
     private func namedInputs(of task: PlanTask, in id: TaskID) -> [NamedResult] {
         let carried = task.spec[.input].compactMap { NamedResult($0) }
-        guard let run = runs[id], !run.left.isEmpty else { return carried }
-        let own = run.dependencies(of: task.number).compactMap { number in
+        guard let run = runs[id], !run.left.isEmpty || !run.subtasks.isEmpty else { return carried }
+        let numbers = run.dependencies(of: task.number)
+        let own = numbers.compactMap { number in
             run.left[number].map { NamedResult(name: run.name(of: number) ?? "", result: $0) }
         }
-        return carried.filter { one in !own.contains { $0.name == one.name } } + own
+        // A [Then] has what the subtasks left, too; the names of tasks come first.
+        let unit = task.spec.thenOf
+        let dropped = numbers.filter { unit != nil && run.name(of: $0) == unit }.flatMap {
+            Subtask.results(of: run.subtasks[$0] ?? [:])
+        }
+        var taken = Set(own.map(\.name))
+        return own + (carried + dropped).filter { taken.insert($0.name).inserted }
     }
 
     private func read(_ input: NamedResult) -> FoundInputs {
@@ -101,6 +111,46 @@ extension Daemon {
         } catch {
             return .notNow("unable to \(error.sentence)")
         }
+    }
+
+    // MARK: Subtasks
+
+    /// A subtask's run ends: what its command exited with and left, for the end record.
+    func leavings(of run: RunRecord, _ state: TaskState) -> [EventLine.Field] {
+        var fields = run.exit.map { [EventLine.Field("exit", String($0))] } ?? []
+        if state == .success, let result = run.root.flatMap({ run.left[$0] }) {
+            fields += [.init("result", result.place), .init("digest", result.digest)]
+        }
+        return fields
+    }
+
+    /// The same for its parent.
+    func noteEnd(of id: TaskID, _ end: EventLine, _ kin: Kin) {
+        guard let task = kin.parent.task, var child = runs[kin.parent.run]?.subtasks[task]?[id]
+        else { return }
+        child.state = end["state"].flatMap { TaskState(word: $0) }
+        child.reason = end["reason"].flatMap { FailureReason(rawValue: $0) }
+        (child.exit, child.result) = (end.number("exit"), ResultPlace(end))
+        runs[kin.parent.run]?.set(child, of: task)
+        tellEnd(child, to: kin.parent)
+    }
+
+    /// `NAME.result`, before `NAME.end` says that it is there.
+    ///
+    /// - Returns: its bytes; nil where it has none, it is not to be had, or it is too much.
+    func tellResult(_ child: Subtask, to parent: TaskRef) -> Int? {
+        guard let result = child.result, pool.sent[parent] == child.attempt,
+            let pooled = pool.connection,
+            case .blobs(let found) = read(NamedResult(name: child.name, result: result)),
+            let bytes = found.first?.bytes
+        else { return nil }
+        let told = pool.told[parent, default: 0] + bytes.count
+        if told > ResultPlace.largestInputs { return nil }
+        pool.told[parent] = told
+        pooled.send(
+            .result(
+                parent, attempt: child.attempt, file: child.name + ".result", bytes: Array(bytes)))
+        return bytes.count
     }
 
     /// It cannot have what it depends on.

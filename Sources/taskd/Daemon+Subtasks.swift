@@ -32,7 +32,10 @@ extension Daemon {
             attempt: attempt, depth: depth, digest: SHA256.hex(text.utf8))
         let drop = SubtaskDrop(child: child, parent: parent, bytes: Array(text.utf8))
         defer { if pool.connection != nil { isStalled = false } }
-        guard let known = engine.child(child.id, of: parent) else { return accept(drop) }
+        guard var known = engine.child(child.id, of: parent) else { return accept(drop) }
+        if let own = parent.task.flatMap({ run.subtasks[$0]?[child.id] }) {
+            (known.exit, known.result) = (own.exit, own.result)
+        }
         if known.attempt == attempt, known.digest == child.digest {  // told again
             return tellEnd(known, to: parent)
         }
@@ -60,6 +63,7 @@ extension Daemon {
 
     private func tell(_ child: Subtask, to parent: TaskRef) {
         runs[parent.run]?.hadSubtasks.insert(parent)
+        if let task = parent.task { runs[parent.run]?.set(child, of: task) }
         engine.handle(.dropped(child, parent: parent), at: now())
         perform(engine.takeActions())
     }
@@ -190,7 +194,7 @@ extension Daemon {
     private func takeUp(_ drop: SubtaskDrop, _ known: Subtask, _ run: RunRecord) {
         var child = known
         (child.attempt, child.isRefused) = (drop.child.attempt, false)
-        (child.generation, child.state, child.reason) = (run.file.generation, nil, nil)
+        child.reopen(run.file.generation)
         runs[child.id]?.kin = Kin(parent: drop.parent, depth: drop.child.depth)
         record(
             .adopt, child.id.description,
@@ -231,7 +235,7 @@ extension Daemon {
     ) {
         var child = drop.child
         let generation = place.file.generation
-        (child.generation, child.state, child.reason) = (generation, nil, nil)
+        child.reopen(generation)
         record(
             .retry, child.id.description,
             [.init("g", String(generation)), by, .init("name", child.name)] + fields(of: drop)

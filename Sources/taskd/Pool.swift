@@ -30,6 +30,8 @@ struct Pool {
     var acknowledgements = Acknowledgements()
     /// When to connect again, in CLOCK_BOOTTIME; nil: connected.
     var nextAttempt: Int64? = 0
+    /// Bytes of their subtasks' results that attempts have been told.
+    var told: [TaskRef: Int] = [:]
     /// A pool that this process started and that has not ended.
     var child: ChildHolder?
     var startedAt: Int64 = 0
@@ -48,6 +50,7 @@ struct Pool {
     mutating func restart() {
         acknowledgements = Acknowledgements()
         table = [:]
+        told = [:]
     }
 
     /// An attempt has ended.
@@ -56,6 +59,7 @@ struct Pool {
         killed[ref] = nil
         gated.remove(ref)
         early[ref] = nil
+        told[ref] = nil
         announced.remove(ref)
     }
 

@@ -19,11 +19,13 @@ struct RunRecord {
         var kin: Kin?
         /// TASK_NAME of a single one, where that is not the run's name.
         var taskName: String?
+        var subtasks: [Int: [TaskID: Subtask]] = [:]
+        var exit: Int?
 
         var isEmpty: Bool {
             plan == nil && hadSubtasks.isEmpty && cancelled.isEmpty && results.isEmpty
                 && left.isEmpty && items.isEmpty && lists == nil && kin == nil
-                && taskName == nil
+                && taskName == nil && subtasks.isEmpty
         }
     }
 
@@ -72,6 +74,16 @@ struct RunRecord {
     var cancelled: Set<TaskRef> {
         get { own.cancelled }
         _modify { yield &own.cancelled }
+    }
+    /// What tasks have dropped, by number: of a task that has ended what that left for its [Then].
+    private(set) var subtasks: [Int: [TaskID: Subtask]] {
+        get { own.subtasks }
+        _modify { yield &own.subtasks }
+    }
+    /// Of a subtask: how the command exited that it was dropped for.
+    var exit: Int? {
+        get { rare.first?.exit }
+        set { if newValue != nil || !rare.isEmpty { own.exit = newValue } }
     }
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
     var results: [Int: TaskState] {
@@ -124,12 +136,38 @@ struct RunRecord {
         return task(number)?.spec.name
     }
 
+    /// The number of what was asked for.
+    var root: Int? { isSingle ? first : plan?.root?.number }
+
     // MARK: Results
+
+    /// What is known of a subtask has changed.
+    mutating func set(_ child: Subtask, of task: Int) {
+        lookAtEdges()
+        subtasks[task, default: [:]][child.id] = child
+    }
+
+    mutating func set(_ children: [Int: [TaskID: Subtask]]) {
+        if children.isEmpty { return }
+        lookAtEdges()
+        subtasks = children
+    }
+
+    /// A task has ended: of what it dropped that stays which its [Then] is given.
+    mutating func closeSubtasks(of task: Int, _ state: TaskState, attempt: Int) {
+        guard let children = rare.first?.subtasks[task] else { return }
+        let left = Subtask.leaving(children, to: state, attempt: attempt)
+        subtasks[task] = left.isEmpty ? nil : left
+    }
+
+    private mutating func lookAtEdges() {
+        if into.isEmpty { into = plan?.edges.sorted { ($0.to, $0.from) < ($1.to, $1.from) } ?? [] }
+    }
 
     /// A task's process has ended: what it left takes the place of what an earlier attempt left.
     mutating func setLeft(_ result: ResultPlace?, by task: Int) {
         guard result != nil || left[task] != nil else { return }
-        if into.isEmpty { into = plan?.edges.sorted { ($0.to, $0.from) < ($1.to, $1.from) } ?? [] }
+        lookAtEdges()
         left[task] = result
     }
 

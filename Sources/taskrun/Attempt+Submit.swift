@@ -36,10 +36,10 @@ extension Attempt {
     }
 
     /// A file of a subtask for the task to read. What there is no room for is told, and lost.
-    func put(_ file: String, _ text: String) {
+    func put(_ file: String, _ bytes: [UInt8]) {
         guard let submit else { return }
         do {
-            try submit.put(file, text)
+            try submit.put(file, bytes)
         } catch {
             noteRefused(file, "unable to write it for the task: \(error)")
         }

@@ -84,7 +84,9 @@ final class PoolSpool: AttemptOwner {
         case .kill(let ref, let attempt, let grace): kill(ref, attempt, grace)
         case .ack(let number): acknowledge(number)
         case .child(let ref, let attempt, let file, let text):
-            running(AttemptKey(ref: ref, attempt: attempt))?.put(file, text)
+            running(AttemptKey(ref: ref, attempt: attempt))?.put(file, Array(text.utf8))
+        case .result(let ref, let attempt, let file, let bytes):
+            running(AttemptKey(ref: ref, attempt: attempt))?.put(file, bytes)
         case .wake(let ref, let attempt, let reason):
             running(AttemptKey(ref: ref, attempt: attempt))?.wakeUp(reason)
         case .drain: isDraining = true

@@ -82,7 +82,7 @@ final class SubmitDirectory {
     private func look(at bytes: [UInt8], _ isLast: Bool) -> Found? {
         if bytes.first == UInt8(ascii: ".") || bytes.last == UInt8(ascii: "~") { return nil }
         guard let name = Self.name(bytes) else { return refuseOddName(bytes) }
-        if name.hasSuffix(".end") || name.hasSuffix(".reason") { return nil }
+        if [".end", ".reason", ".result"].contains(where: { name.hasSuffix($0) }) { return nil }
         do throws(Errno) {
             let status = try File.status(name, at: number)
             if !status.isRegular { return refuse(name, "it is \(status.kind), not a regular file") }
@@ -285,12 +285,14 @@ final class SubmitDirectory {
     private static let given = ".given"
 
     /// Writes a file whole or not at all, through no link. Its name is the caller's to check.
-    func put(_ name: String, _ text: String) throws(Errno) {
+    func put(_ name: String, _ text: String) throws(Errno) { try put(name, Array(text.utf8)) }
+
+    func put(_ name: String, _ bytes: [UInt8]) throws(Errno) {
         try? File.unlink(Self.given, at: number)
         let file = try File.open(
             Self.given, at: number, flags: [.writeOnly, .create, .exclusive, .noFollow],
             mode: 0o644)
-        try File.writeAll(Array(text.utf8), to: file.number)
+        try File.writeAll(bytes, to: file.number)
         try File.rename(Self.given, at: number, to: name, at: number)
     }
 }

@@ -22,6 +22,8 @@ import Testing
         .run(PoolJob(sequence: 0, ref: ref, attempt: 1, name: "x")),
         .kill(ref, attempt: 2, grace: 10_000_000), .ack(7), .drain, .sealed(bytes: 70_000),
         .child(ref, attempt: 2, file: "fetch@1.end", text: "state=success id=x\n"),
+        .result(ref, attempt: 2, file: "fetch@1.result", bytes: [0, 10, 0xff, 0x20]),
+        .result(ref, attempt: 2, file: "none.result", bytes: []),
         .wake(ref, attempt: 1, reason: nil), .wake(ref, attempt: 2, reason: "no a b"),
         .running(ref, attempt: 1), .event(4, line: Array("17 end x.0 a=1".utf8)[...]), .slots(8),
     ]

@@ -81,6 +81,50 @@ import Testing
         #expect(again.runs.mapValues(\.kin) == fold.runs.mapValues(\.kin))
     }
 
+    private static let left =
+        "4 end KID state=success parent=RUN.0 exit=0 result=1-taskd-1:7+9 digest=cd final=yes"
+
+    /// What the subtask left, as the [Then] of task 0 is given it.
+    @Test(
+        arguments: [
+            ([left], "fetch:1-taskd-1:7+9:cd"),
+            ([left, "5 end RUN.0 a=1 state=success final=yes"], "fetch:1-taskd-1:7+9:cd"),
+            (
+                [
+                    left, "5 end RUN.0 a=1 state=success final=yes", "7 retry RUN g=1",
+                ], "fetch:1-taskd-1:7+9:cd"
+            ),
+            ([left, "5 end RUN.0 a=2 state=success final=yes"], ""),
+            ([left, "5 end RUN.0 a=1 state=failure final=yes"], ""),
+            (
+                [
+                    left, "5 adopt KID name=fetch parent=RUN.0 a=2",
+                    "6 end RUN.0 a=2 state=success final=yes",
+                ], "fetch:1-taskd-1:7+9:cd"
+            ),
+            (["4 end KID state=failure reason=exit exit=3 parent=RUN.0 final=yes"], ""),
+            ([left, "5 retry RUN g=1"], ""),
+        ] as [([String], String)])
+    func whatItLeft(lines: [String], text: String) throws {
+        let past = try #require(try past(fold(Self.accepted + lines), parent))
+        let results = past.subtasks[0].map { Subtask.results(of: $0).map(\.text) } ?? []
+        #expect(results.joined(separator: " ") == text)
+    }
+
+    @Test func theReducedPlanCarriesWhatItLeft() throws {
+        let text =
+            "taskplan 1\ntask 0 a\ntask 1 a.then then=yes\ntask 2 b\nedge 0 1 ok\nedge 0 2 ok\n"
+        let plan = try Plan(
+            parsing: Array((text + "digest \(SHA256.hex(Array(text.utf8)))\n").utf8))
+        let past = try #require(
+            try past(
+                fold(Self.accepted + [Self.left, "5 end RUN.0 a=1 state=success final=yes"]), parent
+            )
+        )
+        let reduced = Reduction.reduce(plan, past.results, [:], [:], past.subtasks)
+        #expect(reduced.tasks.map { $0.spec[.input] } == [["fetch:1-taskd-1:7+9:cd"], []])
+    }
+
     @Test func aBadDropIsAChildThatNeverRan() throws {
         let fold = try fold([
             "1 accept RUN name=a", "2 start RUN.0 a=1",
