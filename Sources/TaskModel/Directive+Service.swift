@@ -77,7 +77,7 @@ extension Directive {
         case .loadCredential:
             row(.credential, "ID:PATH: a file for $CREDENTIALS_DIRECTORY", .words)
         case .key:
-            row(.text, "a second drop with this key on the same day is the first", later: true)
+            row(.text, "a second drop with this key on the same day is the first")
         case .shared: row(.flag, "no", "Dir= is the same on every machine", later: true)
         default: row(.flag, "no", "the file must end with [End]", inPlan: false)
         }

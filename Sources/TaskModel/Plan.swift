@@ -157,6 +157,14 @@ extension Plan {
     /// TASK_NAME of what was asked for: where its [Then] is what the run needs last, the unit's.
     public var name: String? { root.map { $0.spec.thenOf ?? $0.spec.name } }
 
+    /// `Key=` of what was asked for.
+    public var key: String? {
+        guard let root else { return nil }
+        if let key = root.spec.text(.key) { return key }
+        guard let unit = root.spec.thenOf else { return nil }
+        return tasks.last { $0.spec.name == unit }?.spec.text(.key)
+    }
+
     /// The digest in the last line of encoded bytes, 64 hexadecimal digits; nil where none is.
     public static func digest(ofEncoded bytes: [UInt8]) -> String? {
         let last = bytes.suffix(Self.trailer)

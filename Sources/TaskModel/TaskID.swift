@@ -32,6 +32,16 @@ public struct TaskID: Hashable, Comparable, Sendable {
         self.init(milliseconds: milliseconds, upper: upper, lower: lower)
     }
 
+    /// What a key stands for on the UTC day of a moment: `Key=`. Of that id's own time it is the same id.
+    public init(key: String, milliseconds: UInt64) {
+        self.init(
+            milliseconds: milliseconds - milliseconds % Self.day,
+            derivedFrom: Array("key\0\(key)".utf8))
+    }
+
+    /// Milliseconds of a day.
+    public static let day: UInt64 = 86_400_000
+
     /// Milliseconds since 1970.
     public var milliseconds: UInt64 { high >> 16 }
 

@@ -14,6 +14,7 @@ public import TaskModel
 ///     bits ID.K FIRST STRETCHES failed=I reason=WORD
 ///     att ID.K.I …                                  of items that have begun and not ended
 ///     cron UNIT slots=FROM-THROUGH,… boot=BOOT
+///     key ID PREFIX
 ///     digest SHA256
 ///
 /// Every live run has a line: one whose file is gone was removed. A bad checkpoint is ignored: the
@@ -28,6 +29,8 @@ public struct Checkpoint: Equatable, Sendable {
     public var cautiousUntil: Int64 = 0
     /// What is accounted for of units that run by themselves.
     public var firings: [String: FiringPast] = [:]
+    /// Runs of keys, and the first 64 bits of their plans' digests.
+    public var keys: [TaskID: UInt64] = [:]
     /// It was written when taskd ended: where no record follows, nothing was lost since.
     public var isStop = false
 
@@ -54,6 +57,9 @@ public struct Checkpoint: Equatable, Sendable {
         for id in ids.sorted() { Self.append(id, past(id), to: &bytes) }
         for (unit, past) in firings.sorted(by: { $0.key < $1.key }) {
             past.append(unit, to: &bytes)
+        }
+        for (id, prefix) in keys.sorted(by: { $0.key < $1.key }) {
+            bytes.append(contentsOf: "key \(id) \(String(prefix, radix: 16))\n".utf8)
         }
         let digest = SHA256.hex(bytes)
         bytes.append(contentsOf: "digest \(digest)\n".utf8)
@@ -156,6 +162,11 @@ public struct Checkpoint: Equatable, Sendable {
                 let past = FiringPast(Self.fields(words.dropFirst()))
             else { return false }
             firings[unit] = past
+        case "key":
+            guard words.count == 2, let id = TaskID(words[0]),
+                let prefix = UInt64(words[1], radix: 16)
+            else { return false }
+            keys[id] = prefix
         case "att":
             guard let ref = words.first.flatMap({ TaskRef($0) }), let task = ref.task else {
                 return false

@@ -15,6 +15,9 @@ public struct JournalFold {
     /// What is accounted for of units that run by themselves, by the unit's name.
     public private(set) var firings: [String: FiringPast]
 
+    /// Runs of today's and yesterday's keys: of their plans' digests the first 64 bits.
+    public private(set) var keys: [TaskID: UInt64]
+
     // Equal units make equal plans: runs of one share its digest.
     private var digests: Set<String> = []
     private static let sharedDigests = 64
@@ -27,10 +30,12 @@ public struct JournalFold {
     ///     it is read afterwards, and all that may lie there is kept.
     ///   - runs: what a checkpoint says of the time before the first record.
     ///   - firings: the same of units that run by themselves.
+    ///   - keys: the same of keys.
     public init(
         interesting: Set<TaskID>, inodes: Set<UInt64>?, runs: [TaskID: RunPast] = [:],
-        firings: [String: FiringPast] = [:]
+        firings: [String: FiringPast] = [:], keys: [TaskID: UInt64] = [:]
     ) {
+        self.keys = keys
         self.firings = firings
         self.interesting = interesting
         self.inodes = inodes
@@ -50,6 +55,9 @@ public struct JournalFold {
         defer { if ref.task == nil, line["parent"] != nil { relate(line, ref.run) } }
         switch line.verb {
         case .accept:
+            if line["key"] != nil, let digest = line["digest"] {
+                keys[ref.run] = Self.prefix(ofDigest: digest)
+            }
             if !isThisBoot { remember(line, ref.run, line["name"]) }
             runs[ref.run, default: RunPast()].accept = accept(line)
             runs[ref.run]?.isOfEarlierBoot = !isThisBoot
@@ -75,6 +83,11 @@ public struct JournalFold {
             }
         default: break
         }
+    }
+
+    /// The first 64 bits of a digest.
+    public static func prefix(ofDigest digest: String) -> UInt64 {
+        UInt64(digest.prefix(16), radix: 16) ?? 0
     }
 
     /// The note that ends a start-up after a boot: `note - what=recovered`.

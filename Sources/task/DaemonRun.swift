@@ -14,12 +14,15 @@ final class DaemonRun {
     private let choice: SpoolPath
     private let runs: LiveRuns
     private let signals: SignalSource
-    private let id = Submission.ids(1)[0]
+    private let id: TaskID
+    private let isKeyed: Bool
     /// What `task wait` would return.
     private(set) var status: Int32 = ExitStatus.toolFailed
 
     init(_ plan: Plan, spool: SpoolPath, _ runs: LiveRuns) throws {
         self.plan = plan
+        let keyed = Drop.id(of: plan)
+        (id, isKeyed) = (keyed ?? Submission.ids(1)[0], keyed != nil)
         choice = spool
         self.runs = runs
         signals = try SignalSource([SIGINT, SIGTERM, SIGHUP])
@@ -33,8 +36,9 @@ final class DaemonRun {
     func run(name: String, showsOutput: Bool) throws -> RunOutcome {
         // Before the drop: what is there by now is not this run's.
         let output = try showsOutput ? RunningOutput(choice, OutputPrinter(plan, run: id), id) : nil
-        let drop = Drop(name: name, bytes: plan.encode())
-        _ = try Submission(spool: runs.spool).publish([drop], as: [id])
+        var drop = Drop(name: name, bytes: plan.encode())
+        if isKeyed { drop.id = id }
+        _ = try Submission(spool: runs.spool).publish([drop], as: isKeyed ? nil : [id])
         let waiting = try Waiting(choice, [id.description])
         waiting.follower = output
         try waiting.watch(signals.descriptor.number) { [unowned self] in leave() }

@@ -10,6 +10,24 @@ struct Drop {
     /// NAME of `ULID@NAME`.
     var name: String
     var bytes: [UInt8]
+    /// Its run's, where that is known: of a key.
+    var id: TaskID?
+
+    init(name: String, bytes: [UInt8]) {
+        self.name = name
+        self.bytes = bytes
+    }
+
+    /// A plan, whose id is its key's where it has one.
+    init(name: String, _ plan: Plan) {
+        self.init(name: name, bytes: plan.encode())
+        id = Self.id(of: plan)
+    }
+
+    /// The id that a plan's key stands for today; nil where it has none.
+    static func id(of plan: Plan) -> TaskID? {
+        plan.key.map { TaskID(key: $0, milliseconds: UInt64(max(0, Clock.real()) / 1000)) }
+    }
 }
 
 /// Puts drops into incoming/ so that they survive a power failure before their ids are printed,
@@ -26,19 +44,20 @@ struct Submission {
     /// - Parameter ids: an id for each drop; nil makes them.
     /// - Returns: the ids in the order of the drops; they sort in that order too.
     func publish(_ drops: [Drop], as ids: [TaskID]? = nil) throws(ToolError) -> [TaskID] {
-        let ids = ids ?? Self.ids(drops.count)
+        let names = ids ?? Self.ids(drops.count)
         var written = 0
         do {
             while written < drops.count {
                 let end = min(written + Self.batch, drops.count)
-                try write(drops[written..<end], ids[written..<end])
+                try write(drops[written..<end], names[written..<end])
                 written = end
             }
         } catch {
-            for id in ids { try? spool.remove(Self.temporary(id), .tmp) }
+            for name in names { try? spool.remove(Self.temporary(name), .tmp) }
             throw error
         }
-        try rename(drops, ids)
+        let ids = zip(drops, names).map { $0.id ?? $1 }
+        try rename(drops, names, ids)
         return ids
     }
 
@@ -63,30 +82,49 @@ struct Submission {
         }
     }
 
-    private func rename(_ drops: [Drop], _ ids: [TaskID]) throws(ToolError) {
+    private func rename(
+        _ drops: [Drop], _ names: [TaskID], _ ids: [TaskID]
+    ) throws(ToolError) {
+        var renamed: [Int] = []
         for (index, drop) in drops.enumerated() {
             do {
-                try spool.moveNew(
-                    Self.temporary(ids[index]), .tmp, to: "\(ids[index])@\(drop.name)", .incoming)
+                if try publish(drop, names[index], as: ids[index]) { renamed.append(index) }
             } catch {
-                for id in ids[index...] { try? spool.remove(Self.temporary(id), .tmp) }
-                takeBack(drops[..<index], ids[..<index])
+                for name in names[index...] { try? spool.remove(Self.temporary(name), .tmp) }
+                takeBack(renamed, drops, ids)
                 throw failure(drop, error)
             }
         }
         do {
             try spool.sync(.incoming)
         } catch {
-            takeBack(drops[...], ids[...])
+            takeBack(renamed, drops, ids)
             throw ToolError(
                 unableTo: "sync", "\(spool.path)/incoming", error,
                 "what was submitted may be lost by a power failure: look at `task list`")
         }
     }
 
+    // False where the same lies there already: it has the same key, and is this one.
+    private func publish(
+        _ drop: Drop, _ name: TaskID, as id: TaskID
+    ) throws(Errno) -> Bool {
+        let place = "\(id)@\(drop.name)"
+        do {
+            try spool.moveNew(Self.temporary(name), .tmp, to: place, .incoming)
+            return true
+        } catch .fileExists where drop.id != nil {
+            guard try spool.read(place, .incoming, limit: Spool.longestPlan) == drop.bytes else {
+                throw .fileExists
+            }
+            try spool.remove(Self.temporary(name), .tmp)
+            return false
+        }
+    }
+
     // What taskd has not taken yet goes again; what it has runs, and the message says so.
-    private func takeBack(_ drops: ArraySlice<Drop>, _ ids: ArraySlice<TaskID>) {
-        for (drop, id) in zip(drops, ids) {
+    private func takeBack(_ indices: [Int], _ drops: [Drop], _ ids: [TaskID]) {
+        for (drop, id) in indices.map({ (drops[$0], ids[$0]) }) {
             do {
                 try spool.remove("\(id)@\(drop.name)", .incoming)
             } catch {

@@ -38,6 +38,13 @@ struct SubmitCommand: ManyOperands {
             "What a printed id promises: local (safe on this disk).", valueName: "how"))
     var ack: Acknowledgement = .local
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Key= of the one file: a second one with it on the same day is the first.",
+            valueName: "text"))
+    var key: String?
+
     @Flag(name: .long, help: "Wait until all have ended and return their status, as task wait.")
     var wait = false
 
@@ -54,8 +61,15 @@ struct SubmitCommand: ManyOperands {
 
     func run() throws {
         if let place = SubtaskDrops.place, spool.spool == nil { return try dropSubtasks(place) }
+        if let key, key.isEmpty || files.count != 1 {
+            throw ToolError(
+                "unable to use --key=\(key): it is the text of one run, for one file; nothing was "
+                    + "submitted",
+                status: ExitStatus.usage)
+        }
         let live = try LiveRuns(spool.choice)
-        let submitted = try Submitter(spool: spool.choice, runs: live).submit(files, name: name)
+        let submitter = Submitter(spool: spool.choice, runs: live, key: key)
+        let submitted = try submitter.submit(files, name: name)
         let output = Output(paged: false)
         for drop in submitted { try output.write("\(drop.ref)\n") }
         try output.finish()
@@ -72,6 +86,12 @@ struct SubmitCommand: ManyOperands {
     }
 
     private func dropSubtasks(_ place: String) throws {
+        if key != nil {
+            throw ToolError(
+                "unable to use --key within a task: the name of a subtask is its key; nothing was "
+                    + "submitted",
+                status: ExitStatus.usage)
+        }
         if wait {
             throw ToolError(
                 "unable to wait within a task: it ends when its subtasks have ended; nothing was "
@@ -90,10 +110,13 @@ struct SubmitCommand: ManyOperands {
 struct Submitter {
     let spool: SpoolPath
     let runs: LiveRuns
+    /// `Key=` of what is submitted, in place of the unit's.
+    let key: String?
 
-    init(spool: SpoolPath, runs: LiveRuns) {
+    init(spool: SpoolPath, runs: LiveRuns, key: String? = nil) {
         self.spool = spool
         self.runs = runs
+        self.key = key
     }
 
     /// - Parameter name: what standard input is called.
@@ -140,10 +163,12 @@ struct Submitter {
         _ operand: String, _ name: String, _ compiler: UnitCompiler
     ) throws(ToolError) -> (Drop, [Int?], Bool) {
         if operand == "-" {
-            let stream = try UnitStream(reading: name, compiler)
+            var stream = try UnitStream(reading: name, compiler)
+            try setKey(of: &stream.plan, isDefinition: stream.definition != nil)
             return (stream.drop, stream.tasks, false)
         }
-        guard let compiled = try compiler.compile(operand) else { throw Self.wrong }
+        guard var compiled = try compiler.compile(operand) else { throw Self.wrong }
+        try setKey(of: &compiled.plan, isDefinition: compiled.definition != nil)
         if let problem = DropFileName.problem(compiled.file) {
             throw ToolError(
                 "unable to submit \(operand): \(problem); rename it, or submit it by standard input "
@@ -151,6 +176,18 @@ struct Submitter {
                 status: ExitStatus.usage)
         }
         return (compiled.drop, [nil], compiled.definition != nil)
+    }
+
+    private func setKey(of plan: inout Plan, isDefinition: Bool) throws(ToolError) {
+        guard let key else { return }
+        guard !isDefinition, let root = plan.root?.number,
+            let place = plan.tasks.firstIndex(where: { $0.number == root })
+        else {
+            throw ToolError(
+                "unable to use --key=\(key): a unit with [RunIf] runs once for each of its times",
+                status: ExitStatus.usage)
+        }
+        plan.tasks[place].spec[.key] = [key]
     }
 
     // Its diagnostics are printed.

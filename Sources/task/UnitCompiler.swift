@@ -50,7 +50,9 @@ final class UnitCompiler {
         var definition: [UInt8]?
 
         /// What lies in incoming/.
-        var drop: Drop { Drop(name: file, bytes: definition ?? plan.encode()) }
+        var drop: Drop {
+            definition.map { Drop(name: file, bytes: $0) } ?? Drop(name: file, plan)
+        }
     }
 
     /// Reads and compiles one operand: a file, or the name of an installed unit.

@@ -15,7 +15,7 @@ struct UnitStream {
     /// The task of each unit in the plan; a single nil where there is one unit, the whole run.
     var tasks: [Int?]
 
-    var drop: Drop { Drop(name: file, bytes: definition ?? plan.encode()) }
+    var drop: Drop { definition.map { Drop(name: file, bytes: $0) } ?? Drop(name: file, plan) }
 
     /// Bytes of standard input that are read at most.
     static let longest = 256 << 20

@@ -82,6 +82,10 @@ extension Daemon {
         }
         if let identity { fields.append(contentsOf: Self.fields(of: identity)) }
         fields += fired
+        if let key = plan.key, fired.isEmpty {
+            fields.append(.init("key", String(key.prefix(100))))
+            noteKey(plan, id, digest: digest)
+        }
         if isRecovered {
             fields += recoveredFiring(id, UnitName.of(name))
             fields.append(.init("recovered", "yes"))

@@ -125,6 +125,8 @@ extension Daemon {
         content.cautiousUntil = cautiousUntilReal ?? 0
         content.isStop = isStop
         content.firings = firingPasts()
+        forgetKeys()
+        content.keys = keys
         // Every live run: one whose file is gone at the next start was removed by its owner.
         let bytes = content.encode(runs.keys) { id in runs[id].map { past(of: id, $0) } ?? RunPast()
         }

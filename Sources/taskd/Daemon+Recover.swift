@@ -32,6 +32,7 @@ extension Daemon {
         }
         wanted = WantedPlans(fold)
         firing.pasts = fold.firings
+        keys = fold.keys
         reconcile = Reconciliation()
         runs.reserveCapacity(inventory.plans.count)
         engine.reserve(inventory.plans.count)
@@ -89,7 +90,8 @@ extension Daemon {
         var isQuiet = start?.content.isStop ?? false
         var fold = JournalFold(
             interesting: inventory.ids, inodes: nil,
-            runs: start?.content.runs ?? [:], firings: start?.content.firings ?? [:])
+            runs: start?.content.runs ?? [:], firings: start?.content.firings ?? [:],
+            keys: start?.content.keys ?? [:])
         do {
             let reader = try JournalReader(at: spool.number(.journal), after: start?.position)
             while let event = try reader.nextEvent() {

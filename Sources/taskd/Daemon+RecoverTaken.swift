@@ -50,6 +50,10 @@ extension Daemon {
                 after(journal.lastSequence, .removeTaken(taken))
                 return endRemoved(taken.id, past, "its plan is gone, and no accept record holds it")
             }
+            // One that came after the first of its key was taken under an id of its own.
+            if case .again(let run, let isSame) = keyed(compiled, taken.id), run != taken.id {
+                return endKeyed(taken, run, isSame: isSame)
+            }
             enter(compiled, taken, nil)
         } catch Errno.noSuchFileOrDirectory {
             return

@@ -124,7 +124,7 @@ extension Daemon {
             return removeAgain(drop)
         }
         incoming.unreadable.remove(drop.name)
-        let taken = TakenName(id: given ?? newID(), name: drop.unit)
+        var taken = TakenName(id: given ?? newID(), name: drop.unit)
         // Its run may still wait for the pool's table.
         if let suspect = reconcile?.suspects[taken.id] {
             guard let known = whole(suspect) else {
@@ -138,6 +138,12 @@ extension Daemon {
         }
         let compiled = compiler.compile(name: taken.name, drop.bytes)
         if case .later(let error) = compiled { return sayStays(drop.name, error) }
+        let keyed = keyed(compiled, taken.id)
+        switch keyed {
+        case .none: break
+        case .first(let run): taken.id = run
+        case .again: taken.id = newID()
+        }
         incoming.letDropperFinish()
         do {
             guard try spool.take(drop.name, as: taken, drop.identity) else { return }
@@ -145,6 +151,7 @@ extension Daemon {
             return sayStays(drop.name, error)
         }
         incoming.unreadable.remove("take \(drop.name)")
+        if case .again(let run, let isSame) = keyed { return endKeyed(taken, run, isSame: isSame) }
         enter(compiled, taken, drop.identity)
     }
 

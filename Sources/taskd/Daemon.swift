@@ -30,6 +30,9 @@ final class Daemon {
     var built: [TaskID: (plan: Plan, drop: SubtaskDrop)] = [:]
     /// Whether it was said that subtasks can't be taken.
     var isStalled = false
+    /// Runs that `Key=` made today or yesterday, whatever became of them: see `JournalFold`.
+    var keys: [TaskID: UInt64] = [:]
+    var keysDay: UInt64 = 0
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
