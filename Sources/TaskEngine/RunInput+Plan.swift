@@ -34,7 +34,9 @@ extension TaskInput {
             isGroup: !spec.has(.command) && !spec.has(.check), policy: RetryPolicy(spec),
             priority: spec.number(.priority),
             memory: spec.size(.limitMem).isInfinite ? 0 : spec.size(.limitMem).bytes,
-            semaphore: spec.text(.semaphore).flatMap { Semaphore(parsing: $0) })
+            semaphore: spec.text(.semaphore).flatMap { Semaphore(parsing: $0) }
+                // One flight at a time: who waits finds a success that counts.
+                ?? task.remainKey.map { Semaphore(name: "RemainAfterExit=\($0)", limit: 1) })
         isCondition = spec.flag(.condition)
         isRest = spec.flag(.rest)
         self.items = items

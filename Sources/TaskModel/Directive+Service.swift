@@ -70,7 +70,7 @@ extension Directive {
         case .queue: row(.token, "the queue whose slots it takes", later: true)
         case .semaphore:
             row(.semaphore, "NAME[:N]: at most N such at once here", .words)
-        case .remainAfterExit: row(.span, "0s", "how long a success counts again", later: true)
+        case .remainAfterExit: row(.span, "0s", "how long a success counts again")
         case .type: row(.choice(["exec", "runner"]), "exec", "exec: a program; runner: a server")
         case .standardInput: row(.input, "null", "null, file:PATH or text:TEXT")
         case .standardOutput: row(.output, "log", "log, journal, null or file:PATH")

@@ -181,6 +181,17 @@ extension Plan {
 }
 
 extension PlanTask {
+    /// By what a success is known that counts again (`RemainAfterExit=`): the name and all that the unit
+    /// says; nil where none does.
+    public var remainKey: String? {
+        guard spec.has(.remainAfterExit) else { return nil }
+        var own = spec
+        for directive in [Directive.input, .rest, .optional, .key] { own[directive] = [] }
+        var bytes: [UInt8] = []
+        PlanTask(number: 0, spec: own).append(to: &bytes)
+        return SHA256.hex(bytes)
+    }
+
     /// Appends `task K NAME key=value …` and a line end.
     public func append(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "task ".utf8)

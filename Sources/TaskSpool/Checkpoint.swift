@@ -15,6 +15,7 @@ public import TaskModel
 ///     att ID.K.I …                                  of items that have begun and not ended
 ///     cron UNIT slots=FROM-THROUGH,… boot=BOOT
 ///     key ID PREFIX
+///     remain KEY UNTIL ID.K SEGMENT:OFFSET+LENGTH SHA256
 ///     digest SHA256
 ///
 /// Every live run has a line: one whose file is gone was removed. A bad checkpoint is ignored: the
@@ -31,6 +32,8 @@ public struct Checkpoint: Equatable, Sendable {
     public var firings: [String: FiringPast] = [:]
     /// Runs of keys, and the first 64 bits of their plans' digests.
     public var keys: [TaskID: UInt64] = [:]
+    /// Successes that count again.
+    public var remaining: [String: Remaining] = [:]
     /// It was written when taskd ended: where no record follows, nothing was lost since.
     public var isStop = false
 
@@ -60,6 +63,9 @@ public struct Checkpoint: Equatable, Sendable {
         }
         for (id, prefix) in keys.sorted(by: { $0.key < $1.key }) {
             bytes.append(contentsOf: "key \(id) \(String(prefix, radix: 16))\n".utf8)
+        }
+        for (key, success) in remaining.sorted(by: { $0.key < $1.key }) {
+            success.append(key, to: &bytes)
         }
         let digest = SHA256.hex(bytes)
         bytes.append(contentsOf: "digest \(digest)\n".utf8)
@@ -162,6 +168,9 @@ public struct Checkpoint: Equatable, Sendable {
                 let past = FiringPast(Self.fields(words.dropFirst()))
             else { return false }
             firings[unit] = past
+        case "remain":
+            guard words.count > 1, let success = Remaining(words.dropFirst()) else { return false }
+            remaining[words[0]] = success
         case "key":
             guard words.count == 2, let id = TaskID(words[0]),
                 let prefix = UInt64(words[1], radix: 16)

@@ -18,6 +18,9 @@ public struct JournalFold {
     /// Runs of today's and yesterday's keys: of their plans' digests the first 64 bits.
     public private(set) var keys: [TaskID: UInt64]
 
+    /// Successes that count again, by `PlanTask.remainKey`; those whose time is over, too.
+    public private(set) var remaining: [String: Remaining]
+
     // Equal units make equal plans: runs of one share its digest.
     private var digests: Set<String> = []
     private static let sharedDigests = 64
@@ -31,10 +34,13 @@ public struct JournalFold {
     ///   - runs: what a checkpoint says of the time before the first record.
     ///   - firings: the same of units that run by themselves.
     ///   - keys: the same of keys.
+    ///   - remaining: the same of successes that count again.
     public init(
         interesting: Set<TaskID>, inodes: Set<UInt64>?, runs: [TaskID: RunPast] = [:],
-        firings: [String: FiringPast] = [:], keys: [TaskID: UInt64] = [:]
+        firings: [String: FiringPast] = [:], keys: [TaskID: UInt64] = [:],
+        remaining: [String: Remaining] = [:]
     ) {
+        self.remaining = remaining
         self.keys = keys
         self.firings = firings
         self.interesting = interesting
@@ -171,6 +177,10 @@ public struct JournalFold {
         let state = line["state"].flatMap { TaskState(word: $0) }
         guard ref.task == nil else {
             noteResult(ref, line, state)
+            if let key = line["remain"], let until = line.number("until"), let task = ref.task {
+                remaining[key] = Remaining(
+                    until: Int64(until), ref: ref, result: runs[ref.run]?.left[task])
+            }
             return update(ref) { past in
                 past.attempt = max(past.attempt, line.number("a") ?? past.attempt)
                 past.isOpen = false

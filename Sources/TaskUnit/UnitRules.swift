@@ -26,6 +26,7 @@ enum UnitRules {
         runIf(unit, &problems)
         array(unit, &problems)
         then(unit, &problems)
+        remain(unit, &problems)
     }
 
     /// Refuses what this version reads and does not do.
@@ -126,6 +127,18 @@ enum UnitRules {
                 "\(setting.directive.traits.name)=\(setting.value) is an item's, and [Then] runs for none",
                 "a value without %i, or another unit that Requires= this one")
         }
+    }
+
+    private static func remain(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {
+        guard let setting = unit.settings(.remainAfterExit).last, unit.spec.has(.remainAfterExit)
+        else { return }
+        let others: [Directive] = [.semaphore, .items, .count, .thenCommand]
+        guard let other = others.lazy.compactMap({ unit.settings($0).last }).first else { return }
+        let traits = other.directive.traits
+        problems.error(
+            setting.place,
+            "RemainAfterExit= beside \(traits.name)= in [\(traits.section.rawValue)]",
+            "one of them, or a unit of its own that Requires= this one")
     }
 
     private static func array(_ unit: UnitDefinition, _ problems: inout DiagnosticList) {

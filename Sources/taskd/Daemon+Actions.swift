@@ -61,6 +61,7 @@ extension Daemon {
             runs[ref.run] = run
         }
         pool.sent[ref] = attempt
+        if spares(ref, attempt) { return }
         let isCautious = attempt > 1 || Clock.boot() < cautiousUntil
         guard isCautious else { return sendJob(ref, attempt) }
         pool.gated.insert(ref)
@@ -120,6 +121,10 @@ extension Daemon {
         if let generation = runs[ref.run]?.file.generation, generation > 0 {
             line.set("g", String(generation))
         }
+        if case .final = verdict, line["of"] == nil {
+            let state = line["state"].flatMap { TaskState(word: $0) } ?? .failure
+            for field in remain(ref, state, ResultPlace(line)) { line.set(field.key, field.value) }
+        }
         append(line)
         if line["final"] == "yes" || line["wait"] == "yes" { noteResult(ref, line) }
         syncLater(line)
@@ -146,6 +151,7 @@ extension Daemon {
         if let task = ref.task, runs[ref.run]?.task(task)?.spec.flag(.rest) ?? false {
             fields.append(.init("rest", "yes"))
         }
+        fields += remain(ref, state, ref.task.flatMap { runs[ref.run]?.left[$0] })
         fields.append(.init("final", "yes"))
         if let generation = runs[ref.run]?.file.generation, generation > 0 {
             fields.append(.init("g", String(generation)))

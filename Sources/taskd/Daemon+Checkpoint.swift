@@ -127,6 +127,8 @@ extension Daemon {
         content.firings = firingPasts()
         forgetKeys()
         content.keys = keys
+        forgetRemaining()
+        content.remaining = remaining
         // Every live run: one whose file is gone at the next start was removed by its owner.
         let bytes = content.encode(runs.keys) { id in runs[id].map { past(of: id, $0) } ?? RunPast()
         }

@@ -33,6 +33,7 @@ extension Daemon {
         wanted = WantedPlans(fold)
         firing.pasts = fold.firings
         keys = fold.keys
+        remaining = fold.remaining
         reconcile = Reconciliation()
         runs.reserveCapacity(inventory.plans.count)
         engine.reserve(inventory.plans.count)
@@ -91,7 +92,7 @@ extension Daemon {
         var fold = JournalFold(
             interesting: inventory.ids, inodes: nil,
             runs: start?.content.runs ?? [:], firings: start?.content.firings ?? [:],
-            keys: start?.content.keys ?? [:])
+            keys: start?.content.keys ?? [:], remaining: start?.content.remaining ?? [:])
         do {
             let reader = try JournalReader(at: spool.number(.journal), after: start?.position)
             while let event = try reader.nextEvent() {

@@ -11,7 +11,7 @@ extension Daemon {
     /// The last attempt of a task has ended, or its process has: what it left is the task's.
     func noteResult(_ ref: TaskRef, _ end: EventLine) {
         guard let task = ref.task, ref.item == nil, let run = runs[ref.run],
-            !run.isSingle || run.kin != nil
+            !run.isSingle || run.kin != nil || !run.remains.isEmpty
         else { return }
         if run.kin != nil, task == run.root { runs[ref.run]?.exit = end.number("exit") }
         let left = end["state"] == TaskState.success.word ? ResultPlace(end) : nil
@@ -93,7 +93,7 @@ extension Daemon {
         return own + (carried + dropped).filter { taken.insert($0.name).inserted }
     }
 
-    private func read(_ input: NamedResult) -> FoundInputs {
+    func read(_ input: NamedResult) -> FoundInputs {
         let lost = "the result of \(input.name) is not to be had any more: "
         guard let place = LogPlace(input.result.place) else {
             return .gone(lost + "\(input.result.place) is no place in a log")

@@ -33,6 +33,9 @@ final class Daemon {
     /// Runs that `Key=` made today or yesterday, whatever became of them: see `JournalFold`.
     var keys: [TaskID: UInt64] = [:]
     var keysDay: UInt64 = 0
+    /// Successes that count again (`RemainAfterExit=`), and attempts that end by one at once.
+    var remaining: [String: Remaining] = [:]
+    var spared = Deque<(ref: TaskRef, attempt: Int, success: Remaining)>()
     var reconcile: Reconciliation?
     /// Names whose file left a state directory: looked for again at the end of the turn.
     var vanished: Set<TaskID> = []
@@ -169,6 +172,7 @@ final class Daemon {
         recoverUnread()
         engine.advance(to: now())
         perform(engine.takeActions())
+        endSpared()
         tryUnreadable()
         // What a start stands on is written before its job line goes out (models/link.pml, F_MARK).
         settleJournal(force: events == 0)
@@ -184,6 +188,7 @@ final class Daemon {
     private func deadline() -> Int64? {
         let boot = Clock.boot()
         let hasDrops = incoming.hasWork(hasRoom, at: boot)
+        if !spared.isEmpty { return boot }
         if journal.needsSync && isIdle || hasDrops && closedUntil <= boot {
             if pausedUntil <= boot { return boot }
         }

@@ -21,11 +21,12 @@ struct RunRecord {
         var taskName: String?
         var subtasks: [Int: [TaskID: Subtask]] = [:]
         var exit: Int?
+        var remains: [Int: Remain] = [:]
 
         var isEmpty: Bool {
             plan == nil && hadSubtasks.isEmpty && cancelled.isEmpty && results.isEmpty
                 && left.isEmpty && items.isEmpty && lists == nil && kin == nil
-                && taskName == nil && subtasks.isEmpty
+                && taskName == nil && subtasks.isEmpty && remains.isEmpty
         }
     }
 
@@ -85,6 +86,15 @@ struct RunRecord {
         get { rare.first?.exit }
         set { if newValue != nil || !rare.isEmpty { own.exit = newValue } }
     }
+    /// `RemainAfterExit=` of its tasks, by number.
+    var remains: [Int: Remain] { rare.first?.remains ?? [:] }
+
+    struct Remain {
+        var key: String
+        /// Microseconds.
+        var span: Int64
+    }
+
     /// Final states by task number, for the reduced plan; kept only where there are several tasks.
     var results: [Int: TaskState] {
         get { own.results }
@@ -119,6 +129,11 @@ struct RunRecord {
         firstNumber = Int32(plan.tasks.first?.number ?? 0)
         self.plan = plan.withoutItemLists
         if isSingle, let own = plan.tasks.first?.spec.name, own != name { self.own.taskName = own }
+        for task in plan.tasks {
+            guard let key = task.remainKey else { continue }
+            self.own.remains[task.number] = Remain(
+                key: key, span: task.spec.span(.remainAfterExit).microseconds)
+        }
     }
 
     /// Forgets the plan of a run of one task.

@@ -65,6 +65,10 @@ both=$(task submit "$SPOOL/units/both.task")
 exits "[Then] of a task with subtasks ends well" 0 timeout 60 task wait "$both"
 is "it finds what they left, and its own" "$(task logs "$both" | paste -sd' ')" "a.task: of a b.task: of b both: mine"
 
+sum=$(task submit "$ROOT/Examples/subtasks/sum-sh.task")
+exits "the example ends well" 0 timeout 60 task wait "$sum"
+is "and adds up what its subtasks left" "$(task logs "$sum")" "the sum is 14"
+
 unit twice 'drop always.task "echo always >\$TASK_RESULT"; [ $TASK_ATTEMPT = 2 ] || { drop first.task "echo first >\$TASK_RESULT"; wait_for; exit 1; }' \
     'cd $TASK_INPUTS; for name in *; do echo "$name: $(cat $name)"; done' '[Service]' 'Restart=1' 'RestartSec=10ms'
 twice=$(task submit "$SPOOL/units/twice.task")
