@@ -5,6 +5,8 @@ public enum DirectiveType: Sendable, Equatable {
     case text, token, flag, span, size, outputSize, share, restart, exitStatus, signal, user, path
     case relativePath, bind, unitName, package, commandLine, namedCommand, assignment, file
     case cron, systemCall, semaphore, input, output, credential
+    /// Only in task.conf.
+    case slots, diskSize
     /// A whole number in a range.
     case integer(ClosedRange<Int>)
     /// A whole number in a range, or infinity.
@@ -56,6 +58,9 @@ extension DirectiveType {
         case .input: "null, file:PATH or text:TEXT"
         case .output: "log, journal, null or file:PATH"
         case .credential: "ID:PATH"
+        case .slots: "a whole number from 1 to 4096, or auto"
+        case .diskSize:
+            "a size such as 512M, 8G (K M G T = 1024), a percentage such as 10%, or infinity"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .limit(let range):
             "a whole number from \(range.lowerBound) to \(range.upperBound), or infinity"
@@ -85,7 +90,7 @@ extension DirectiveType {
     private func wrong(_ text: String) -> String {
         if text.isEmpty { return "no value" }
         let shown = text.utf8.count > 80 ? String(text.prefix(60)) + "..." : text
-        if case .size = self, let last = text.last, "bB".contains(last) {
+        if self == .size || self == .diskSize, let last = text.last, "bB".contains(last) {
             return "\(shown) is no size (write \(text.dropLast()))"
         }
         return "\(shown) is not understood"
@@ -99,6 +104,8 @@ extension DirectiveType {
         case .size: ByteLimit(text)?.description
         case .outputSize: Self.outputSize(text)
         case .share: Self.share(text)
+        case .slots: text == "auto" ? text : Self.number(text, 1...4096)
+        case .diskSize: DiskSize(text)?.description
         case .restart: Self.restart(text)
         case .exitStatus: Self.number(text, 0...255) ?? Self.signal(text)
         case .signal: Self.signal(text)

@@ -18,6 +18,8 @@ public enum ExitStatus {
     public static let tryLater: Int32 = 75
     /// EX_NOPERM: the spool is another's.
     public static let noPermission: Int32 = 77
+    /// EX_CONFIG: a file of task.conf(5) is wrong.
+    public static let configuration: Int32 = 78
     public static let timedOut: Int32 = 124
     /// The tool itself failed where it would return a task's status.
     public static let toolFailed: Int32 = 125

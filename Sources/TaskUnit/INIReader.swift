@@ -22,13 +22,20 @@ struct INIReader {
     private var at = 0
     private var line = 0
     private var endedInComment = false
+    private let isKey: (String) -> Bool
     private(set) var lines: [INILine] = []
     var problems: DiagnosticList
 
     /// Reads all of it; `problems` has what is wrong.
-    init(_ source: UnitFile, problems: DiagnosticList) {
+    ///
+    /// - Parameter isKey: whether a word is a key, which is then not taken for prose.
+    init(
+        _ source: UnitFile, problems: DiagnosticList,
+        isKey: @escaping (String) -> Bool = INIReader.isDirective
+    ) {
         bytes = source.bytes
         file = source.file
+        self.isKey = isKey
         self.problems = problems
         if bytes.starts(with: [0xef, 0xbb, 0xbf]) { at = 3 }
         while let raw = nextLine() { read(raw) }
@@ -60,7 +67,7 @@ struct INIReader {
             section(text, here)
         } else if let equals = text.firstIndex(of: UInt8(ascii: "=")) {
             setting(raw, text, equals, here)
-        } else if wasComment && !Self.namesADirective(text) {
+        } else if wasComment && !beginsWithKey(text) {
             endedInComment = true
             problems.warning(
                 here, "a line without = is read as part of the comment before it",
@@ -76,9 +83,12 @@ struct INIReader {
     }
 
     /// `LimitMem 8G` after a comment is a slip, not prose: a limit must not be lost by it.
-    private static func namesADirective(_ text: ArraySlice<UInt8>) -> Bool {
-        let word = String(decoding: text.prefix { !$0.isBlank }, as: UTF8.self)
-        return Directive.allCases.contains { $0.traits.name == word && !word.isEmpty }
+    private func beginsWithKey(_ text: ArraySlice<UInt8>) -> Bool {
+        isKey(String(decoding: text.prefix { !$0.isBlank }, as: UTF8.self))
+    }
+
+    static func isDirective(_ word: String) -> Bool {
+        Directive.allCases.contains { $0.traits.name == word && !word.isEmpty }
     }
 
     static func shown(_ text: ArraySlice<UInt8>) -> String {

@@ -37,7 +37,7 @@ struct TaskProgram: ParsableCommand {
                     ExplainCommand.self,
                     QueryCommand.self,
                 ]),
-            CommandGroup(name: "Spool", subcommands: [FsckCommand.self]),
+            CommandGroup(name: "Spool", subcommands: [FsckCommand.self, ConfigCommand.self]),
         ])
 
     static func main() { ToolMain.run(Self.self) }

@@ -10,7 +10,7 @@ extension Daemon {
     func startPool() {
         let arguments =
             ["taskrun", "--pool", "--spool=\(spool.path)"]
-            + (options.slots > 0 ? ["--slots=\(options.slots)"] : [])
+            + (slots.map { ["--slots=\($0)"] } ?? [])
         let program = Program(
             path: options.taskrun, arguments: arguments,
             // It is not the service's main process: what it would tell the manager is not taskd's.

@@ -6,6 +6,7 @@ import TaskEngine
 import TaskJournal
 import TaskModel
 import TaskSpool
+import TaskUnit
 
 /// The spooler: what is dropped becomes a plan, plans become jobs of the pool, events become the
 /// journal. One thread, one loop; no call waits for another process or a user's path.
@@ -100,6 +101,10 @@ final class Daemon {
     var firing = FiringState()
     var compression = CompressionState()
     let wallTimer: WallTimer
+    var configuration: Configuration
+    /// SIGHUP: task.conf is to be read again.
+    let hangup: SignalSource
+    var isReloadWanted = false
     /// The most runs at once since there were none.
     var mostRuns = 0
     /// Said once, until there is space again.
@@ -127,6 +132,8 @@ final class Daemon {
         incoming = IncomingQueue()
         watch = SpoolWatch(spool)
         wallTimer = try WallTimer()
+        configuration = options.configuration
+        hangup = try SignalSource([1])
     }
 
     /// Microseconds of the engine's clock: the real time, that never goes back; while that was set back
@@ -142,6 +149,7 @@ final class Daemon {
     func run() throws(Errno) -> Int32 {
         let signals = try SignalSource([15, 2])  // TERM, INT
         _ = try loop.add(signals.descriptor.number, .readable) { [self] _ in isStopping = true }
+        try followHangup()
         try followWatcher()
         checkSpool(isMoved: isElsewhere)  // while there were no watches
         _ = try loop.add(wallTimer.number, .readable) { [self] _ in wallTimer.clear() }
@@ -162,6 +170,7 @@ final class Daemon {
 
     private func turn() throws(Errno) {
         let events = try loop.turn(until: deadline())
+        reloadConfiguration()
         maintainPool()
         lookWithoutEvents()
         acceptDrops()

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import TaskUnit
 
 /// What taskd was told on its command line and by its environment.
 struct Options {
     var spool = ""
-    /// Attempts at once, 0: the pool decides (4 a CPU).
+    /// Attempts at once, 0: as task.conf says.
     var slots = 0
+    /// What task.conf says at the start.
+    var configuration = Configuration()
     /// The program that runs tasks: beside taskd, unless `--taskrun=`.
     var taskrun = ""
     /// The program that compresses segments: beside taskd, unless `--tasklog=`; empty or `none`: never.
@@ -26,7 +29,7 @@ struct Options {
 
           --spool=DIR     the spool; made if it is not there [$TASK_SPOOL, else
                           /var/spool/task/$USER, else $XDG_STATE_HOME/task/spool]
-          --slots=N       tasks that run at once [4 a CPU]
+          --slots=N       tasks that run at once [Slots= of task.conf, else 4 a CPU]
           --taskrun=FILE  the program that runs tasks [the one beside taskd]
           --tasklog=FILE  the program that compresses what is sealed; none: never
                           [the one beside taskd]
@@ -35,7 +38,7 @@ struct Options {
           --journald=FILE socket of systemd's journal [/run/systemd/journal/socket]
           --help, --version
 
-        See taskd(8), task-spool(7).
+        See taskd(8), task.conf(5), task-spool(7).
 
         """
 

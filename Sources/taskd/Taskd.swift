@@ -15,7 +15,15 @@ struct Taskd {
         case .wrong(let sentence):
             report.error(sentence)
             Caller.exit(ExitStatus.usage)
-        case .run(let options): Caller.exit(Start.run(complete(options), report))
+        case .run(let given):
+            SignalSource.block(1)  // SIGHUP waits until it is asked for: see Daemon.hangup
+            var options = complete(given)
+            guard let configuration = ConfigurationFiles.read(report) else {
+                report.error("the configuration is wrong, taskd does not start: see task.conf(5)")
+                Caller.exit(ExitStatus.configuration)
+            }
+            options.configuration = configuration
+            Caller.exit(Start.run(options, report))
         }
     }
 

@@ -3,16 +3,20 @@ import Glibc
 import TaskModel
 import Testing
 
-/// man/task.unit.5 and the table of directives say the same.
-@Suite struct ManPageTests {
-    private func page() throws -> [Substring] {
+enum ManPage {
+    static func lines(_ name: String) throws -> [Substring] {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let file = try #require(fopen("/\(root)/man/task.unit.5", "r"))
+        let file = try #require(fopen("/\(root)/man/\(name)", "r"))
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         let count = fread(&bytes, 1, bytes.count, file)
         return String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
     }
+}
+
+/// man/task.unit.5 and the table of directives say the same.
+@Suite struct ManPageTests {
+    private func page() throws -> [Substring] { try ManPage.lines("task.unit.5") }
 
     private func items() throws -> [String] {
         try page().filter { $0.hasPrefix(".It Va ") }.map { String($0.dropFirst(7)) }

@@ -44,6 +44,7 @@ public enum Caller {
     public static func environment() -> [String] { [] }
     public static func notifyManager(_ text: String) {}
     public static var uid: UInt32 { 0 }
+    public static var home: String? { nil }
     public static func workingDirectory() throws(Errno) -> String { "/" }
 }
 
