@@ -3,7 +3,8 @@
 /// The segments of one writer, in order, read as one stream.
 ///
 /// A record that is written again in the following segment (after an fdatasync that failed) comes
-/// once. Missing segments and missing records at a segment's end are damage.
+/// once. Missing records at a segment's end are damage, and so are missing segments, unless they were
+/// retired: that is said by a later record, so that who reads the chain decides.
 final class JournalChain {
     private let directory: Int32
     private var waiting: [SegmentName]
@@ -11,10 +12,20 @@ final class JournalChain {
     /// The record that `peek` found, with its time.
     private var ahead: (record: JournalRecord, time: Int64)?
     private var damages: [Damage] = []
+    private var gaps: [Gap] = []
+    private let isWhole: Bool
     private var known: Set<SegmentName>
     private var last: (name: SegmentName, sequence: UInt64)?
 
-    init(_ segments: [SegmentName], at directory: Int32) {
+    /// Damage, unless the segment that is missing was retired.
+    struct Gap {
+        var missing: SegmentName
+        var damage: Damage
+    }
+
+    /// - Parameter isWhole: the segments are all that there are: before the first one none is left out.
+    init(_ segments: [SegmentName], at directory: Int32, isWhole: Bool) {
+        self.isWhole = isWhole
         waiting = segments
         known = Set(segments)
         self.directory = directory
@@ -28,6 +39,11 @@ final class JournalChain {
     func takeDamages() -> [Damage] {
         defer { damages = [] }
         return damages
+    }
+
+    func takeGaps() -> [Gap] {
+        defer { gaps = [] }
+        return gaps
     }
 
     /// Starts behind a record of an earlier reading.
@@ -123,13 +139,21 @@ final class JournalChain {
     }
 
     private func check(_ opened: SegmentCursor) {
-        guard let previous = opened.header.previous, let last else { return }
+        guard let previous = opened.header.previous else { return }
         let first = opened.header.firstSequence
-        if last.sequence + 1 < first {
-            damages.append(
-                Damage(.gap, opened.name, sequences: (last.sequence + 1)...(first - 1)))
-        } else if last.name != previous.segment {
-            damages.append(Damage(.gap, opened.name))
+        guard let last else {
+            // One that is there and cannot be read is damage of its own.
+            if isWhole, !known.contains(previous.segment) {
+                gaps.append(Gap(missing: previous.segment, damage: Damage(.gap, opened.name)))
+            }
+            return
+        }
+        var damage = Damage(.gap, opened.name)
+        if last.sequence + 1 < first { damage.sequences = (last.sequence + 1)...(first - 1) }
+        if last.name != previous.segment {
+            gaps.append(Gap(missing: previous.segment, damage: damage))
+        } else if damage.sequences != nil {
+            damages.append(damage)
         }
     }
 

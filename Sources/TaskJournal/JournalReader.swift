@@ -12,6 +12,10 @@ public final class JournalReader {
     private var sleeping: [(chain: JournalChain, time: Int64)] = []
     private let start: JournalPosition?
     private var found: [Damage] = []
+    /// What is missing and may have been retired.
+    private var gaps: [JournalChain.Gap] = []
+    /// By writer: the last segment of which a record said that it was retired.
+    private var retired: [String: SegmentName] = [:]
 
     /// - Parameters:
     ///   - directory: `journal/`, open for as long as the reader lives.
@@ -36,7 +40,7 @@ public final class JournalReader {
             } else if let time = try chain.firstTime() {
                 sleeping.append((chain, time))
             }
-            found += chain.takeDamages()
+            collect(chain)
         }
         sleeping.sort { $0.time > $1.time }
     }
@@ -51,7 +55,7 @@ public final class JournalReader {
             }
         }
         if let chain = chains[name.writer] { return chain.add(name) }
-        let chain = JournalChain([name], at: directory)
+        let chain = JournalChain([name], at: directory, isWhole: start == nil)
         if let start, start.segment.writer == name.writer { chain.skip(through: start) }
         chains[name.writer] = chain
     }
@@ -61,11 +65,26 @@ public final class JournalReader {
         while true {
             let first = try earliest()
             guard let waiting = sleeping.last, waiting.time <= first?.time ?? .max else {
-                return first?.chain.take()
+                let record = first?.chain.take()
+                if !gaps.isEmpty, let record { noteRetired(record) }
+                return record
             }
             active.append(waiting.chain)
             sleeping.removeLast()
         }
+    }
+
+    private func collect(_ chain: JournalChain) {
+        found += chain.takeDamages()
+        gaps += chain.takeGaps()
+    }
+
+    // A gap is read before the record that explains it: that came when the segment went.
+    private func noteRetired(_ record: JournalRecord) {
+        guard record.segment.writer == "taskd", let name = RetiredNote.segment(record.line),
+            retired[name.writer].map({ $0 < name }) ?? true
+        else { return }
+        retired[name.writer] = name
     }
 
     // The active chain with the earliest record; those that have come to their end leave.
@@ -75,7 +94,7 @@ public final class JournalReader {
         while index < active.count {
             let chain = active[index]
             let time = try chain.nextTime()
-            found += chain.takeDamages()
+            collect(chain)
             guard let time else {
                 active.remove(at: index)
                 continue
@@ -111,8 +130,13 @@ public final class JournalReader {
         return nil
     }
 
-    /// What is wrong with what was read so far.
+    /// What is wrong with what was read so far. A missing segment is not, where a record that was read says
+    /// that it was retired.
     public func takeDamages() -> [Damage] {
+        for gap in gaps where retired[gap.missing.writer].map({ $0 < gap.missing }) ?? true {
+            found.append(gap.damage)
+        }
+        gaps = []
         defer { found = [] }
         return found
     }

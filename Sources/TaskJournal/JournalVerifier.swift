@@ -31,8 +31,12 @@ public struct JournalVerifier {
                 let previous = cursor.header.previous, names.contains(previous.segment),
                 !damages.contains(where: { $0.segment == previous.segment })
             else { continue }
-            let found = try SegmentDigest(
-                of: previous.segment, bytes: previous.bytes, at: journal)
+            let found: SegmentDigest
+            do {
+                found = try SegmentDigest(of: previous.segment, bytes: previous.bytes, at: journal)
+            } catch JournalError.io(_, _, .noSuchFileOrDirectory) {
+                continue  // retired meanwhile
+            }
             if found != previous {
                 damages.append(Damage(.corrupt, previous.segment, bytes: previous.bytes))
             }
