@@ -44,6 +44,9 @@ final class Database {
         return Statement(statement, of: self)
     }
 
+    /// The row that was inserted last into a table with row ids.
+    var lastRow: Int64 { sqlite3_last_insert_rowid(handle) }
+
     /// The single integer that a statement gives.
     func number(_ sql: String) throws(HistoryError) -> Int64 {
         let statement = try prepare(sql)

@@ -29,6 +29,8 @@ final class EventIndexer {
     let items: ItemCounter
     /// The host of the segment that is read.
     var node = ""
+    /// The last line was an event, and is a row.
+    private(set) var isAdded = false
 
     init(_ database: Database) throws(HistoryError) {
         plans = try PlanMemory(database)
@@ -153,8 +155,14 @@ final class EventIndexer {
     private static let generation =
         "coalesce((select generation from run where id = substr(?1, 1, \(TaskID.length))), 0)"
 
+    /// Does again what an event that is in the table did.
+    func repeatEvent(_ line: ArraySlice<UInt8>) throws(HistoryError) {
+        if let event = RawEvent(line) { _ = try apply(event) }
+    }
+
     /// Adds one event line; what is none is left out (the reader reports damage).
     func add(_ line: ArraySlice<UInt8>) throws(HistoryError) {
+        isAdded = false
         guard let event = RawEvent(line) else { return }
         let status = try apply(event)
         addEvent.bind(1, event.id)
@@ -166,6 +174,7 @@ final class EventIndexer {
         let detail = event.detail
         if detail.isEmpty { addEvent.bindNull(7) } else { addEvent.bind(7, detail) }
         try addEvent.run()
+        isAdded = true
     }
 
     // What the event does to its run or task; the state that it is in afterwards.

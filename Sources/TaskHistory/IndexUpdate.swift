@@ -92,6 +92,7 @@ struct IndexUpdate {
         } catch {
             throw HistoryError.journal(error.sentence)
         }
+        try forgetRemoved(database, entries, &known)
         let reader = try SegmentIndexer(database)
         var done = 0
         for (index, entry) in entries.enumerated() {
@@ -151,6 +152,43 @@ struct IndexUpdate {
         return known
     }
 
+    /// The rows of segments that are not there any more go: the index says what the journal says.
+    private func forgetRemoved(
+        _ database: Database, _ entries: [JournalDirectory.Entry],
+        _ known: inout [String: IndexPosition]
+    ) throws {
+        let present = Set(entries.map(\.name.stem))
+        // A name may be missed while it changes.
+        let removed = try known.keys.filter { stem in
+            guard !present.contains(stem), let name = SegmentName(stem: stem) else { return false }
+            return try cursor(name) == nil
+        }
+        if !removed.isEmpty {
+            for stem in removed { known[stem] = nil }
+            try RemovedSegments(database, journal: journal).forget(removed, entries, known)
+        }
+        // One that came back, or that was not read when later ones were.
+        var latest: [String: SegmentName] = [:]
+        for name in known.keys.compactMap({ SegmentName(stem: $0) }) {
+            latest[name.writer] = max(latest[name.writer] ?? name, name)
+        }
+        for entry in entries where known[entry.name.stem] == nil {
+            guard let later = latest[entry.name.writer], entry.name < later else { continue }
+            if try cursor(entry.name) != nil { throw Stale() }
+        }
+    }
+
+    /// nil when it is gone; one that cannot be read is as one without a record.
+    private func cursor(_ name: SegmentName) throws(HistoryError) -> SegmentCursor? {
+        do {
+            return try SegmentCursor(name, at: journal)
+        } catch JournalError.format {
+            return nil
+        } catch {
+            throw .journal(error.sentence)
+        }
+    }
+
     private func cursor(
         _ name: SegmentName, _ position: IndexPosition, _ known: inout [String: IndexPosition]
     ) throws -> SegmentCursor? {
@@ -195,6 +233,8 @@ private final class SegmentIndexer {
     private let database: Database
     private let events: EventIndexer
     private let setPosition: Statement
+    private let extendSpan: Statement
+    private let addSpan: Statement
     /// Events of the last run.
     private(set) var count = 0
 
@@ -203,11 +243,33 @@ private final class SegmentIndexer {
         events = try EventIndexer(database)
         setPosition = try database.prepare(
             "insert or replace into segment(stem, offset, seq, done) values(?1, ?2, ?3, ?4)")
+        extendSpan = try database.prepare(
+            """
+            update span set last = ?2 where first = (select max(first) from span) and stem = ?3
+                and last = ?1 - 1 returning first
+            """)
+        addSpan = try database.prepare("insert into span(first, last, stem) values(?1, ?2, ?3)")
+    }
+
+    // Which events are of which segment: those of a segment stand together, but for what other segments
+    // got between two updates.
+    private func saveSpan(_ first: Int64, _ last: Int64, _ name: SegmentName) throws(HistoryError) {
+        extendSpan.bind(1, first)
+        extendSpan.bind(2, last)
+        extendSpan.bind(3, name.stem)
+        let isExtended = try extendSpan.step()
+        extendSpan.reset()
+        if isExtended { return }
+        addSpan.bind(1, first)
+        addSpan.bind(2, last)
+        addSpan.bind(3, name.stem)
+        try addSpan.run()
     }
 
     /// True when the segment has no more for now. Without any news nothing is written.
     func run(_ cursor: SegmentCursor, most: Int, isSealed: Bool) throws -> Bool {
         count = 0
+        var span: (first: Int64, last: Int64)?
         events.node = cursor.header.node
         var isAtEnd = false
         while count < most, !isAtEnd {
@@ -216,11 +278,16 @@ private final class SegmentIndexer {
                 if count == 0 { try database.execute("begin immediate") }
                 count += 1
                 try events.add(record.line)
+                if events.isAdded {
+                    let row = database.lastRow
+                    span = (span?.first ?? row, row)
+                }
             case .damaged: continue
             case .end: isAtEnd = true
             }
         }
         try events.items.flush()
+        if let span { try saveSpan(span.first, span.last, cursor.name) }
         if count > 0 || (isAtEnd && isSealed) {
             try savePosition(cursor, isDone: isAtEnd && isSealed)
         }

@@ -4,11 +4,12 @@ import TaskModel
 /// The tables of the index. tasklog(1), "The tables", says the same to its readers.
 enum Schema {
     /// Changes with the tables: an index of another version is built anew.
-    static let version: Int64 = 8
+    static let version: Int64 = 9
 
     static let tables = """
         create table segment(stem text primary key, offset integer not null,
             seq integer not null, done integer not null) without rowid;
+        create table span(first integer primary key, last integer not null, stem text not null);
         create table status(id integer primary key, name text not null);
         create table run(id text primary key, name text, unit text, parent text,
             status integer not null, reason text, generation integer not null default 0,

@@ -11,7 +11,8 @@ final class HistoryFixture {
     let spool: String
     let journal: Int32
     private let descriptor: Descriptor
-    let writer: JournalWriter
+    private(set) var writer: JournalWriter
+    private var epoch = 1
     private(set) var time: Int64 = 1_700_000_000_000_000
 
     init() throws {
@@ -39,6 +40,17 @@ final class HistoryFixture {
     func event(_ text: String) throws {
         time += 1_000_000
         try writer.append(raw: Array("\(time) \(text)".utf8)[...])
+    }
+
+    /// Seals the segment; what follows is of another epoch.
+    func nextSegment() throws {
+        try writer.close()
+        epoch += 1
+        let end = try JournalRecovery(at: journal, writer: "taskd").end
+        writer = try JournalWriter(
+            at: journal,
+            JournalIdentity(epoch: epoch, writer: "taskd", node: "node\(epoch)", boot: "boot"),
+            after: end)
     }
 
     func history() throws -> History {
