@@ -136,8 +136,11 @@ struct Mover {
         _ run: TaskID, _ places: [RunPlace], _ target: SpoolDirectory, _ otherwise: String
     ) -> ToolError {
         guard let place = places.last else {
-            if let row = try? History.open(choice, for: reporter).run(run), row.state.isFinal {
-                return ended(row, target, otherwise)
+            if let history = try? History.open(choice, for: reporter),
+                let row = try? history.run(run), row.state.isFinal
+            {
+                let isRetired = (try? history.isPlanRetired(run)) ?? false
+                return ended(row, target, isRetired ? Self.retired : otherwise)
             }
             return ToolError(
                 "unable to move \(run) to \(target.rawValue)/: no file in \(choice.path) has this "
@@ -149,6 +152,9 @@ struct Mover {
                 + "\(otherwise), nothing was moved",
             status: ExitStatus.no)
     }
+
+    private static let retired =
+        "its plan was removed from failed/: FailedMax= bounds how many are kept; submit it again"
 
     private func ended(
         _ run: RunRow, _ target: SpoolDirectory, _ otherwise: String

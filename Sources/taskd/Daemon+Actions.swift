@@ -232,6 +232,7 @@ extension Daemon {
                 checkpoint.undone.append(action)
             }
         case .startGated(let ref, let attempt): openGate(ref, attempt)
+        case .remove(let batch): remove(batch)
         case .acknowledge(let sequence, let connection):
             acknowledge(sequence, connection: connection)
         }

@@ -136,6 +136,7 @@ extension Daemon {
         elsewhere = [:]
         checkpoint.sequence = journal.lastSequence
         checkpoint.segment = journal.segment
+        retention.needed = journal.segment
     }
 
     /// Syncs some live plans; true when none is left.

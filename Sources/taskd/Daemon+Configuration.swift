@@ -38,6 +38,7 @@ extension Daemon {
                 "unable to use the configuration: it is wrong, that of before still counts")
         }
         configuration = found
+        retention.due = 0
         report.notice("the configuration was read again")
     }
 }

@@ -88,6 +88,7 @@ extension Daemon {
     ///   moment, and an end that is not seen is a run that runs again.
     private func replay(_ inventory: SpoolInventory) throws -> JournalFold {
         let start = readCheckpoint()
+        retention.needed = start?.position.segment
         var isQuiet = start?.content.isStop ?? false
         var fold = JournalFold(
             interesting: inventory.ids, inodes: nil,

@@ -100,6 +100,7 @@ final class Daemon {
     var checkpoint = CheckpointState()
     var firing = FiringState()
     var compression = CompressionState()
+    var retention = RetentionState()
     let wallTimer: WallTimer
     var configuration: Configuration
     /// SIGHUP: task.conf is to be read again.
@@ -189,6 +190,7 @@ final class Daemon {
         flushPool()
         maybeCheckpoint()
         maybeCompress()
+        maybeRetain()
         if isBloated { Memory.trim() }
         isBloated = false
     }
@@ -207,6 +209,7 @@ final class Daemon {
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
         if let due = compressionDue { next = min(next, due) }
+        if let due = retentionDue { next = min(next, due) }
         if !vanished.isEmpty { next = min(next, lookAgain) }
         if !strangers.isEmpty { next = min(next, admitAgain) }
         if !unreadable.isEmpty { next = min(next, readAgain) }

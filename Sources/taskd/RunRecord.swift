@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TaskJournal
 import TaskModel
 import TaskSpool
 
@@ -22,11 +23,13 @@ struct RunRecord {
         var subtasks: [Int: [TaskID: Subtask]] = [:]
         var exit: Int?
         var remains: [Int: Remain] = [:]
+        /// Log segments with results that its plan names.
+        var carried: Set<SegmentName> = []
 
         var isEmpty: Bool {
             plan == nil && hadSubtasks.isEmpty && cancelled.isEmpty && results.isEmpty
                 && left.isEmpty && items.isEmpty && lists == nil && kin == nil
-                && taskName == nil && subtasks.isEmpty && remains.isEmpty
+                && taskName == nil && subtasks.isEmpty && remains.isEmpty && carried.isEmpty
         }
     }
 
@@ -134,6 +137,19 @@ struct RunRecord {
             self.own.remains[task.number] = Remain(
                 key: key, span: task.spec.span(.remainAfterExit).microseconds)
         }
+        let places = plan.tasks.flatMap { $0.spec[.input] }.compactMap { NamedResult($0)?.result }
+        if !places.isEmpty { self.own.carried = Self.segments(places) }
+    }
+
+    /// Log segments with results that its tasks may be given.
+    var resultSegments: Set<SegmentName> {
+        guard let rare = rare.first else { return [] }
+        let dropped = rare.subtasks.values.flatMap { $0.values.compactMap(\.result) }
+        return rare.carried.union(Self.segments(rare.left.values)).union(Self.segments(dropped))
+    }
+
+    private static func segments(_ places: some Sequence<ResultPlace>) -> Set<SegmentName> {
+        Set(places.compactMap { LogPlace($0.place)?.segment })
     }
 
     /// Forgets the plan of a run of one task.
@@ -225,4 +241,6 @@ enum AfterSync {
     case install(TakenName, as: String)
     /// A command's drop.
     case removeCommand(String)
+    /// That they go is on record.
+    case remove([RetentionState.Expired])
 }

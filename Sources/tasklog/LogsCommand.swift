@@ -190,12 +190,26 @@ private final class LogSession {
             do { try logs.each(attempt, show) } catch { problem = error }
         }
         if let problem { throw problem }
-        for segment in Set(logs.missing).sorted() {
-            reporter.warning(
-                "log/\(segment).log is gone, its part of the output is not shown: LogMax= bounds "
-                    + "how much is kept")
-        }
+        try sayMissing(Set(logs.missing).sorted())
         return true
+    }
+
+    // What was removed on purpose is no fault.
+    private func sayMissing(_ segments: [SegmentName]) throws {
+        let (retired, lost) = try history.retired(segments)
+        if let first = retired.first {
+            let name = try history.run(ref.run)?.name ?? "\(ref)"
+            let more = retired.count > 1 ? " and \(retired.count - 1) more" : ""
+            let what = printer.count == 0 && table == nil ? "the output" : "a part of the output"
+            reporter.notice(
+                "\(what) of \(name) was removed with log/\(first).log\(more): LogMax= bounds how much is "
+                    + "kept")
+        }
+        for segment in lost {
+            reporter.warning(
+                "log/\(segment).log is missing, and taskd did not remove it: its part of the output is not "
+                    + "shown")
+        }
     }
 
     private func followRun() throws {

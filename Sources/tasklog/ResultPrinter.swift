@@ -40,8 +40,12 @@ struct ResultPrinter {
             throw ToolError.reading(error)
         }
         guard let record, record.ref == ref else {
+            let isRetired = try !history.retired([place.segment]).retired.isEmpty
             throw ToolError(
-                "the result of \(name) is gone: log/\(place.segment).log is removed or damaged",
+                isRetired
+                    ? "the result of \(name) was removed with log/\(place.segment).log: LogMax= bounds how "
+                        + "much is kept"
+                    : "the result of \(name) is gone: log/\(place.segment).log is removed or damaged",
                 status: ExitStatus.no)
         }
         let output = Output(paged: false)
