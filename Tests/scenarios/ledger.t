@@ -328,14 +328,72 @@ fresh ledger
 sql -c "SELECT ledger.add_node('ledger_test_1'), ledger.add_node('ledger_test_2')" >/dev/null
 ONE=$(register ledger_test_1 1)
 HOUR=3600000000
-is "an old hour with an open run stays" "$(as ledger_test_1 "$(push "$ONE" 40 true)")$(sql -c "SELECT ledger.drop_hours(ledger.now_us() + $HOUR)")" mine1
-is "… its run is still there" "$(sql -c "SELECT count(*) FROM ledger.bundle")" 1
+drop() { sql -c "SELECT ledger.drop_hours(ledger.now_us() + $HOUR)"; }
+is "a run in this hour" "$(as ledger_test_1 "$(push "$ONE" 40 true)")" mine
+is "the hour before it: first nothing may come into it" "$(drop)" 0
+is "… then it goes" "$(drop)" 1
+is "the hour of an open run stays" "$(drop)$(drop)$(sql -c "SELECT count(*) FROM ledger.bundle")" 001
 is "it ends" "$(as ledger_test_1 "$(ship "$ONE" 1 0 1 40 1)")$(as ledger_test_1 "$(commit "$ONE" 40 1)")" "1done"
-is "then the hour goes" "$(sql -c "SELECT ledger.drop_hours(ledger.now_us() + $HOUR)")$(sql -c 'SELECT count(*) FROM ledger.hist')" 10
-is "a push of then is stale" "$(as ledger_test_1 "$(push "$ONE" 40 true)")" stale
-is "its end is taken all the same" "$(as ledger_test_1 "$(ship "$ONE" 1 1 2 41 0)")$(sql -c 'SELECT count(*) FROM ledger.hist_rest')" 21
+is "the horizon passes it" "$(drop)$(as ledger_test_1 "$(push "$ONE" 42 true)")" 0stale
+is "then its hour goes" "$(drop)$(sql -c 'SELECT count(*) FROM ledger.hist')" 10
+is "an end of then is taken all the same" "$(as ledger_test_1 "$(ship "$ONE" 1 1 2 41 0)")$(sql -c 'SELECT count(*) FROM ledger.hist_rest')" 21
+is "… and shown" "$(sql -c 'SELECT count(*) FROM ledger.task')$(sql -c "SELECT count(*) FROM ledger.tasks_of(ledger.ulid($(id 41)))")" 11
 sql -c "UPDATE ledger.meta SET hours_ahead = 5"
 is "more hours are made ahead by who reaps" "$(sql -c 'SELECT count(*) FROM ledger.reap()')$(sql -c "SELECT (ledger.ms_of(ahead) - ledger.now_us() / 1000) / 3600000 FROM ledger.meta")" 05
+
+# ---- questions: a run, a run below it, three tasks, one of them at its second attempt, one failed
+
+fresh ledger
+sql -c "SELECT ledger.add_node('ledger_test_1'), ledger.add_node('ledger_test_2')" >/dev/null
+ONE=$(register ledger_test_1 1)
+NOW=$(sql -c "SELECT ledger.now_us()")
+is "history of a tree" "$(as ledger_test_1 "SELECT ledger.ship($ONE, $(x 1), 's1', 0, 5, ARRAY[$(id 50), $(id 50), $(id 51), $(id 51), $(id 51)], '{0}', '{0,0,0,1,0}', '{0}',
+    '{1,1,1,2,1}', '{-1,0,0,1,-1}', '{NULL}', '{site,site,page,index,page}', '{site,site,page,page,page}', '{6,5,6,5,6}', '{8,NULL,1,NULL,1}', '{0,0,7,0,7}', '{t}',
+    ARRAY[$NOW, $NOW - 100, $NOW - 50, $NOW - 40, $NOW - 30], '{5000000,1000000,2000000,3000000,4000000}', ARRAY[NULL, NULL, NULL, NULL, $(id 50)], '{NULL}', '{NULL}')")" 5
+is "a run that is held" "$(as ledger_test_1 "$(push "$ONE" 52 true)")$(as ledger_test_1 "SELECT ledger.push($ONE, $(id 53), 0, NULL, NULL, NULL, 3, 5, 0, 'site', 'site', 'd', 'plan', false, false)")" minenew
+is "… and one that is parked" "$(as ledger_test_1 "$(push "$ONE" 54 false)")$(as ledger_test_1 "SELECT ledger.hold($ONE, $(id 54), 0)")" newlater
+ROOT_RUN=$(sql -c "SELECT ledger.ulid($(id 50))") BELOW=$(sql -c "SELECT ledger.ulid($(id 51))")
+exits "queries.sql runs, as a reader" 0 env PGUSER=ledger_test_look psql -XAtq -v ON_ERROR_STOP=1 -v "run=$ROOT_RUN" -f "$SQL/queries.sql"
+answer() { sed -n "/^$1/,/^[A-Z][a-z].*[a-z]\$/p" "$TMP/out" | sed '1d' | grep -v '^[A-Z].* ' || true; } # what follows that headline
+like "throughput" "$(answer Throughput)" ':00:00\.000000Z\|3\|0\.0\|1\|2\.000$'
+like "failures by reason" "$(answer 'Failures by')" '^exit\|7\|page\|1\|20[0-9-]{8}T[0-9:.]{15}Z$'
+is "slowest units" "$(answer Slowest)" $'page|index|1|3.000|3.000|0.00\npage|page|1|2.000|2.000|0.00\nsite|site|1|1.000|1.000|0.00'
+is "retries" "$(answer Retries)" "page|2|1||1"
+like "the latest failures" "$(answer 'The latest')" "^$BELOW\.0\|page\|exit\|7\|ledger_test_1\|"
+like "the tree" "$(answer 'One run')" "^$ROOT_RUN\|site\|failure\|dependency\|.*"$'\n'"  $BELOW\|page\|failure\|exit\|"
+like "its tasks" "$(answer 'Its tasks')" '^site\|success\|\|1\|1\.000\|'
+like "nodes" "$(answer Nodes)" '^ledger_test_1\|t\|f\|1\|1\|1\|'
+like "what waits" "$(answer 'What waits')" $'^hold\|0\|1\|1\|.*\nready\|5\|1\|3\|'
+like "who did what" "$(answer 'Who did')" "Z\|ledger_test_1\|hold\|$(sql -c "SELECT ledger.ulid($(id 54))")\|0\|0\|"
+is "the words and columns of the local history" "$(sql -c "SELECT id, run, k, item, name, unit, parent, status, reason, exit, signal, attempts, generation, node, created / 1000, ended FROM ledger.task ORDER BY id, k LIMIT 2 OFFSET 1")" \
+    "$BELOW.0|$BELOW|0||page|page||6|exit|7||1|0|ledger_test_1|$(sql -c "SELECT ledger.ms_of($(id 51))")|$((NOW - 50))
+$BELOW.1|$BELOW|1||index|page||5||0||2|0|ledger_test_1|$(sql -c "SELECT ledger.ms_of($(id 51))")|$((NOW - 40))"
+like "… and RFC 3339 in views" "$(sql -c "SELECT state, started, ended FROM ledger.tasks WHERE name = 'index'")" '^success\|20..-..-..T..:..:..\.[0-9]{6}Z\|20..-..-..T..:..:..\.[0-9]{6}Z$'
+is "an event a job and status" "$(sql -c "SELECT status, verb, attempt FROM ledger.event WHERE job_id = '$BELOW.1'")" "5|end|2"
+
+# ---- after a restore
+
+mkfifo "$TMP/c.in"
+PGUSER=ledger_test_1 PGAPPNAME=c psql -XAtq -f - <"$TMP/c.in" >/dev/null 2>&1 &
+TEST_PIDS+=($!)
+exec 6>"$TMP/c.in"
+connected() { [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'c'")" = "$1" ]; }
+wait_until 10 connected 1
+exits "restored: not while a node is let in" 1 "$SQL/restored"
+like "… and names it" "$(cat "$TMP/err")" "ledger_test_1 already connected"
+exec 6>&-
+wait_until 10 connected 0
+OLD=$(sql -c "SELECT incarnation FROM ledger.meta")
+exits "restored" 0 "$SQL/restored"
+is "… is another incarnation, recovering, and nobody holds anything" "$(sql -c "SELECT incarnation <> '$OLD', n, recovering, (SELECT count(*) FROM ledger.held), (SELECT string_agg(gen::text, ' ') FROM ledger.ready) FROM ledger.meta")" "t|1|t|0|1000 1000"
+is "who has not reported" "$("$SQL/restored" --waiting)" $'ledger_test_1\nledger_test_2'
+ONE=$(register ledger_test_1 1)
+as ledger_test_1 "SELECT ledger.reported($ONE)" >/dev/null
+exits "not open before all have" 1 "$SQL/restored" --open
+is "… and it says who" "$(cat "$TMP/out")" "waiting for ledger_test_2"
+exits "nor with a wrong name" 1 "$SQL/restored" --open=nobody
+exits "open without who is gone" 0 "$SQL/restored" --open=ledger_test_2
+is "then there is work" "$(as ledger_test_1 "$(claim "$ONE")")" "53 1001 000"
 
 server pg_ctl -D "$TMP/pg/data" -m fast -w stop
 done_testing

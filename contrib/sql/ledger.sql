@@ -145,22 +145,30 @@ DECLARE m meta; h bigint; k int := 0; BEGIN
   UPDATE meta SET ahead = id_at(h), horizon = m.horizon;
   RETURN k;
 END $$;
--- Drops whole hours, oldest first, that lie before p_before (microseconds) and stops at one that an open run needs.
+-- Does an open run lie below p_end, or have a bundle there?
+CREATE FUNCTION open_below(p_end uuid) RETURNS boolean LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM (SELECT id FROM ready UNION ALL SELECT id FROM later UNION ALL SELECT id FROM held) o
+    WHERE o.id < p_end OR EXISTS (SELECT FROM bundle c WHERE c.root = o.id AND c.id < p_end)) $$;
+-- Drops the hours below the horizon that an earlier call set, so that no push is on its way into them; then sets it as
+-- near to p_before (microseconds) as open runs allow. Returns how many went.
 CREATE FUNCTION drop_hours(p_before bigint) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
-DECLARE m meta; b uuid; t text; k int := 0; BEGIN
+DECLARE m meta; h bigint; t text; k int := 0; BEGIN
   SELECT * INTO m FROM meta FOR UPDATE;
-  LOOP
-    b := id_at(ms_of(m.horizon) + 3600000);
-    EXIT WHEN m.recovering OR b > id_at(p_before / 1000) OR b >= m.ahead;
-    EXIT WHEN EXISTS (SELECT FROM (SELECT id FROM ready UNION ALL SELECT id FROM later UNION ALL SELECT id FROM held) o
-      WHERE o.id < b OR EXISTS (SELECT FROM bundle c WHERE c.root = o.id AND c.id < b));
-    UPDATE meta SET horizon = b; -- push says stale from here on
+  IF m.recovering THEN RETURN 0; END IF;
+  FOR h IN SELECT (extract(epoch FROM to_timestamp(substr(relname, 8) || '+00', 'YYYYMMDDHH24TZH')) * 1000)::bigint FROM pg_class
+      WHERE relnamespace = 'ledger'::regnamespace AND relname ~ '^bundle_[0-9]{10}$' ORDER BY relname LOOP
+    EXIT WHEN id_at(h + 3600000) > m.horizon OR open_below(id_at(h + 3600000));
     FOREACH t IN ARRAY ARRAY['bundle', 'part', 'done', 'result', 'hist', 'audit'] LOOP
-      EXECUTE format('DROP TABLE IF EXISTS ledger.%I', t || '_' || to_char(to_timestamp(ms_of(m.horizon) / 1000) AT TIME ZONE 'UTC', 'YYYYMMDDHH24'));
+      EXECUTE format('DROP TABLE ledger.%I', t || '_' || to_char(to_timestamp(h / 1000) AT TIME ZONE 'UTC', 'YYYYMMDDHH24'));
     END LOOP;
-    DELETE FROM hist_rest WHERE id < b;
-    DELETE FROM audit_rest WHERE id < b;
-    m.horizon := b; k := k + 1;
+    DELETE FROM hist_rest WHERE id < id_at(h + 3600000);
+    DELETE FROM audit_rest WHERE id < id_at(h + 3600000);
+    k := k + 1;
+  END LOOP;
+  h := ms_of(m.horizon) + 3600000;
+  WHILE h <= p_before / 1000 AND id_at(h) < m.ahead AND NOT open_below(id_at(h)) LOOP
+    UPDATE meta SET horizon = id_at(h);
+    h := h + 3600000;
   END LOOP;
   RETURN k;
 END $$;
@@ -174,9 +182,11 @@ CREATE FUNCTION me(p_epoch bigint) RETURNS name LANGUAGE plpgsql SET search_path
   RETURN session_user;
 END $$;
 -- Who may cancel or park a run: its origin, its holder, an operator (p_epoch null).
-CREATE FUNCTION entitled(p_epoch bigint, p_id uuid) RETURNS boolean LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$ BEGIN
+CREATE FUNCTION entitled(p_epoch bigint, p_id uuid) RETURNS boolean LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
+DECLARE x name; BEGIN
   IF p_epoch IS NULL THEN RETURN pg_has_role(session_user, 'ledger_operator', 'member'); END IF;
-  RETURN EXISTS (SELECT FROM bundle WHERE id = p_id AND origin = me(p_epoch)) OR EXISTS (SELECT FROM held WHERE id = p_id AND node = me(p_epoch));
+  x := me(p_epoch);
+  RETURN EXISTS (SELECT FROM bundle WHERE id = p_id AND origin = x) OR EXISTS (SELECT FROM held WHERE id = p_id AND node = x);
 END $$;
 CREATE FUNCTION note(p_id uuid, p_verb text, p_generation int, p_gen int, p_detail text) RETURNS void LANGUAGE sql SET search_path = ledger, pg_temp AS $$
   INSERT INTO audit VALUES (p_id, now_us(), session_user, p_verb, p_generation, p_gen, p_detail) $$;
@@ -297,7 +307,7 @@ DECLARE x name := me(p_epoch); m meta; d bytea; BEGIN
 END $$;
 -- Up to p_k bundles, each whole. None for a node that drains or has its fill, and while recovering.
 CREATE FUNCTION claim(p_epoch bigint, p_k int) RETURNS TABLE(id uuid, generation int, gen int, tries int, done varbit, root uuid, cut int, lo int, n int, digest bytea, payload bytea)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE x name := me(p_epoch); m meta; k int; r record; BEGIN
   SELECT * INTO m FROM meta;
@@ -308,16 +318,16 @@ DECLARE x name := me(p_epoch); m meta; k int; r record; BEGIN
     INSERT INTO held SELECT d.id, d.generation, d.gen + 1, d.tries, d.prio, d.done, zeros(length(d.done)), x, p_epoch, now_us() FROM d
       RETURNING held.id, held.generation, held.gen, held.tries, held.done
   LOOP
-    RETURN QUERY EXECUTE 'SELECT $1, $2, $3, $4, $5, root, cut, lo, n, digest, payload FROM bundle WHERE id = $1 AND generation = $2'
-      USING r.id, r.generation, r.gen, r.tries, r.done;
+    RETURN QUERY SELECT b.id, b.generation, r.gen, r.tries, r.done, b.root, b.cut, b.lo, b.n, b.digest, b.payload FROM bundle b
+      WHERE b.id = r.id AND b.generation = r.generation;
   END LOOP;
 END $$;
 -- What the ledger says is mine; the payload of what is not in p_have.
 CREATE FUNCTION held(p_epoch bigint, p_have uuid[]) RETURNS TABLE(id uuid, generation int, gen int, tries int, done varbit, root uuid, cut int, lo int, n int, digest bytea, payload bytea)
-  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
-DECLARE x name := session_user; ids uuid[]; BEGIN
-  SELECT array_agg(h.id) INTO ids FROM held h JOIN node o ON o.role = h.node WHERE h.node = x AND o.epoch = p_epoch AND o.live;
+DECLARE x name := me(p_epoch); ids uuid[]; BEGIN
+  SELECT array_agg(h.id) INTO ids FROM held h WHERE h.node = x;
   RETURN QUERY SELECT h.id, h.generation, h.gen, h.tries, h.done, b.root, b.cut, b.lo, b.n, b.digest, CASE WHEN h.id = ANY (p_have) THEN NULL ELSE b.payload END
     FROM held h JOIN bundle b ON b.id = h.id AND b.generation = h.generation WHERE h.node = x AND h.id = ANY (ids) AND b.id = ANY (ids) ORDER BY h.id, h.generation;
 END $$;
@@ -348,12 +358,14 @@ CREATE FUNCTION ship(p_epoch bigint, p_spool uuid, p_segment text, p_from bigint
   p_run uuid[], p_generation int[], p_item int[], p_gen int[], p_attempt int[], p_k int[], p_first int[], p_name text[], p_unit text[],
   p_status smallint[], p_reason smallint[], p_code smallint[], p_final boolean[], p_ended bigint[], p_us bigint[], p_parent uuid[], p_cpu_us bigint[], p_mem bigint[])
   RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-DECLARE x name := me(p_epoch); c bigint; t int := cardinality(p_run); ids uuid[]; here uuid[]; born int[]; r held; news varbit; BEGIN
+DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0); ids uuid[]; here uuid[]; born int[]; r held; news varbit; BEGIN
   PERFORM FROM node WHERE role = x AND spool = p_spool;
   IF NOT FOUND THEN RAISE EXCEPTION 'fenced' USING ERRCODE = 'TL001'; END IF;
   INSERT INTO cursor VALUES (p_spool, p_segment, 0) ON CONFLICT DO NOTHING;
   SELECT seq INTO c FROM cursor WHERE spool = p_spool AND segment = p_segment FOR UPDATE;
   IF c <> p_from THEN RETURN c; END IF;
+  PERFORM FROM unnest(p_status) z WHERE z NOT BETWEEN 5 AND 10 UNION ALL SELECT FROM unnest(p_k) z WHERE z < -1;
+  IF FOUND THEN RAISE EXCEPTION 'no end' USING ERRCODE = '22023'; END IF;
   SELECT array_agg(DISTINCT i) INTO ids FROM unnest(p_run) i;
   SELECT array_agg(id), array_agg(generation) INTO here, born FROM bundle WHERE id = ANY (ids);
   FOR r IN SELECT * FROM held WHERE id = ANY (here) AND node = x ORDER BY id, generation FOR UPDATE LOOP
@@ -362,7 +374,7 @@ DECLARE x name := me(p_epoch); c bigint; t int := cardinality(p_run); ids uuid[]
         WHERE run = r.id AND y = r.generation AND v.g = r.gen AND f AND k >= 0) u ON u.i = g.g;
     IF bit_count(news) > 0 THEN UPDATE held SET told = told | news WHERE id = r.id AND generation = r.generation; END IF;
   END LOOP;
-  INSERT INTO hist WITH u AS (
+  IF t > 0 THEN INSERT INTO hist WITH u AS (
       SELECT v.*, b.id IS NOT NULL AND h.id IS NULL AS late, hour_of(v.run) AS hour
       FROM unnest("full"(p_run, t), "full"(p_generation, t), "full"(p_item, t), "full"(p_gen, t), "full"(p_attempt, t), "full"(p_k, t), "full"(p_first, t), "full"(p_name, t),
           "full"(p_unit, t), "full"(p_status, t), "full"(p_reason, t), "full"(p_code, t), "full"(p_final, t), "full"(p_ended, t), "full"(p_us, t), "full"(p_parent, t),
@@ -383,7 +395,7 @@ DECLARE x name := me(p_epoch); c bigint; t int := cardinality(p_run); ids uuid[]
     SELECT e.low, e.high, x, p_spool, p_segment, p_from, e.total, e.base,
       z.k, z.first, z.name, z.unit, z.status, z.reason, z.code, z.final, z.late, z.n, z.again, z.us_sum, z.us_max,
       e.kind, e.run, e.parent, e.generation, e.item, e.gen, e.attempt, e.ended, e.us, e.cpu_us, e.mem
-    FROM ends e JOIN kinds z ON z.hour = e.hour;
+    FROM ends e JOIN kinds z ON z.hour = e.hour; END IF;
   UPDATE cursor SET seq = p_to WHERE spool = p_spool AND segment = p_segment;
   RETURN p_to;
 END $$;
@@ -558,7 +570,7 @@ DECLARE h held; k varbit; BEGIN
   SELECT id, generation, gen, tries, prio, done INTO h.id, h.generation, h.gen, h.tries, h.prio, h.done FROM ready WHERE id = p_id AND generation = p_generation;
   IF NOT FOUND THEN SELECT id, generation, gen, tries, prio, done INTO h.id, h.generation, h.gen, h.tries, h.prio, h.done FROM later WHERE id = p_id AND generation = p_generation; END IF;
   IF NOT FOUND THEN RETURN 'known'; END IF;
-  IF length(p_mask) <> length(h.done) OR length(p_failed) <> length(h.done) THEN RETURN 'limit'; END IF;
+  IF length(p_mask) <> length(h.done) OR length(p_failed) <> length(h.done) OR p_status NOT BETWEEN 5 AND 10 THEN RETURN 'limit'; END IF;
   k := p_mask & ~h.done;
   IF bit_count(k) = 0 THEN RETURN 'known'; END IF;
   INSERT INTO part VALUES (p_id, p_generation, p_gen, k, p_failed & k, p_node, now_us());
@@ -593,7 +605,7 @@ END $$;
 
 -- Every end that was shipped, unpacked. batch, last: the ids that its row spans.
 CREATE VIEW entry AS SELECT h.id AS batch, h.last, h.node, h.segment, h.seq, u.run, u.parent, u.generation, h.k[u.kind] AS k, h.first[u.kind] AS first, u.item, u.gen, u.attempt,
-    h.name[u.kind] AS name, h.unit[u.kind] AS unit, h.status[u.kind] AS status, h.reason[u.kind] AS reason, h.code[u.kind] AS code, h.final[u.kind] AS final, h.late[u.kind] AS late,
+    h.name[u.kind] AS name, h.unit[u.kind] AS unit, h.status[u.kind] AS status, h.reason[u.kind] AS reason, h.code[u.kind] AS code, h.final[u.kind] AS final, h.late[u.kind] AS late, h.status AS states,
     h.base + u.ended - u.us AS started, h.base + u.ended AS ended, u.us, u.cpu_us, u.mem
   FROM hist h CROSS JOIN LATERAL unnest("full"(h.kind, h.total), "full"(h.run, h.total), "full"(h.parent, h.total), "full"(h.generation, h.total), "full"(h.item, h.total), "full"(h.gen, h.total),
     "full"(h.attempt, h.total), "full"(h.ended, h.total), "full"(h.us, h.total), "full"(h.cpu_us, h.total), "full"(h.mem, h.total))
@@ -626,9 +638,10 @@ CREATE FUNCTION run_between(p_from uuid, p_to uuid) RETURNS TABLE(id text, name 
   FROM ledger.bundle b LEFT JOIN ledger.done d ON d.id = b.id AND d.generation = b.generation AND d.id BETWEEN p_from AND p_to
     LEFT JOIN ledger.held h ON h.id = b.id AND h.generation = b.generation LEFT JOIN ledger.ready r ON r.id = b.id AND r.generation = b.generation
   WHERE b.lo IS NULL AND b.id BETWEEN p_from AND p_to
-  UNION ALL SELECT ledger.ulid(e.run), e.name, e.unit, ledger.ulid(e.parent), e.status, r.name, e.generation, e.node, e.node, NULL, ledger.ms_of(e.run) * 1000, e.started, e.ended, e.run, e.parent
+  UNION ALL (SELECT DISTINCT ON (e.run, e.generation) ledger.ulid(e.run), e.name, e.unit, ledger.ulid(e.parent), e.status, r.name, e.generation, e.node, e.node, NULL, ledger.ms_of(e.run) * 1000, e.started, e.ended, e.run, e.parent
   FROM ledger.entry e LEFT JOIN ledger.reason r ON r.id = e.reason
-  WHERE e.k = -1 AND e.gen = 0 AND NOT e.late AND e.batch >= ledger.hour_of(p_from) AND e.batch <= p_to AND e.last >= p_from AND e.run BETWEEN p_from AND p_to $$;
+  WHERE e.k = -1 AND e.gen = 0 AND NOT e.late AND e.batch >= ledger.hour_of(p_from) AND e.batch <= p_to AND e.last >= p_from AND e.run BETWEEN p_from AND p_to
+  ORDER BY e.run, e.generation, e.attempt DESC) $$;
 
 CREATE VIEW attempt AS SELECT * FROM attempt_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 CREATE VIEW task AS SELECT * FROM task_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
@@ -655,7 +668,7 @@ CREATE VIEW tally AS SELECT h.id AS batch, h.base AS ended, h.node, h.name[i] AS
 CREATE FUNCTION tasks_of(p_run text) RETURNS SETOF task LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE w uuid := ulid_uuid(p_run); low uuid; high uuid; BEGIN
   SELECT least(w, min(id::text)::uuid), greatest(w, max(id::text)::uuid) INTO low, high FROM bundle WHERE root = w AND lo IS NOT NULL;
-  RETURN QUERY SELECT * FROM task_between(w, w) UNION ALL SELECT * FROM task_between(low, high) t WHERE low < high AND t.whole = w AND NOT EXISTS (SELECT FROM task_between(w, w));
+  RETURN QUERY SELECT * FROM task_between(low, high) t WHERE t.whole = w;
 END $$;
 CREATE FUNCTION tree_of(p_run text) RETURNS TABLE(depth int, id text, name text, state text, reason text, node name, started text, ended text) LANGUAGE plpgsql STABLE
   SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$

@@ -61,6 +61,8 @@ SELECT t.is('rule 16: a new machine registers under the name', t.register('n1', 
 SELECT t.is('rule 13: the ledger is behind by rounds', t.enter('n1', 9, 102, 11), 'TL003');
 SELECT t.is('rule 13: the ledger is behind by an epoch', t.enter('n1', 1, 102, 11, 5), 'TL003');
 SELECT t.is('rule 13: the ledger is behind, at register', t.register('n1', 1, 11, 1, 5), 'TL003');
+SELECT t.is('between rounds the lease alone', t.try(format('SELECT ledger.renew(%s, %s, t.x(11), 1)', t.inc(), t.e('n1'))), '');
+SELECT t.is('… not of another boot', t.try(format('SELECT ledger.renew(%s, %s, t.x(12), 1)', t.inc(), t.e('n1'))), 'TL001');
 SELECT t.is('a node of an older session', t.enter('n1', 2, 102, 11, -1), 'TL001');
 
 -- pushes that are held, derived ids
@@ -132,6 +134,15 @@ SELECT t.is('rule 4: not under a token that is spent', ledger.result(t.e('n2'), 
 SELECT t.is('rule 4: not for a stranger', (SELECT count(*)::text FROM ledger.results(t.e('n2'), t.u(60), 0)), '0');
 SELECT t.is('the run''s tasks, the child''s among them', t.shown(51), '0:0:5');
 SET SESSION AUTHORIZATION ledger_test_1;
+SELECT t.is('a range further on', t.push('n1', 67, root => 51, root_gen => 1, lo => 100, n => 2), 'new');
+SET SESSION AUTHORIZATION ledger_test_2;
+SELECT t.is('… claimed', t.claim('n2'), '43+0 1 00');
+SELECT t.is('… ended', t.ship('n2', 3, 2, 3, '{67,67}', '{0}', '{0,1}', '{1}') || t.commit('n2', 67, 0, 1, '00', '11', 6, '01'), '3done');
+SELECT t.is('… is shown by the places in its run''s plan', t.see(format('SELECT string_agg(replace(id, ulid(whole), ''R''), '' '' ORDER BY item) FROM task WHERE whole = %L', t.u(51))), 'R.0.0 R.0.100 R.0.101');
+SELECT t.is('… one by one as well', t.see(format('SELECT count(*) FROM tasks_of(ulid(%L::uuid))', t.u(51))), '3');
+SELECT t.is('nothing ended, and the cursor moves', t.ship('n2', 3, 3, 4, '{}', '{}', '{}', '{}'), '4');
+SELECT t.is('what is no end aborts the round', t.try($$SELECT t.ship('n2', 3, 4, 5, '{67}', '{0}', '{0}', '{1}', 3)$$), '22023');
+SET SESSION AUTHORIZATION ledger_test_1;
 SELECT t.is('rule 5: what I hold, with the plan of what I lack', (SELECT string_agg(right(id::text, 2) || ' ' || gen || ' ' || payload, ',') FROM ledger.held(t.e('n1'), '{}')), '33 1 \x706c616e');
 SELECT t.is('rule 5: … and without', (SELECT coalesce(payload::text, 'none') FROM ledger.held(t.e('n1'), ARRAY[t.u(51)])), 'none');
 RESET SESSION AUTHORIZATION;
@@ -146,7 +157,7 @@ SELECT t.is('rule 11: … whatever it calls', t.try($$SELECT t.commit('n1', 51, 
 SELECT t.is('rule 16: a copy of its spool', t.register('n1', 1, 12, 1, -1), 'TL006');
 SET SESSION AUTHORIZATION ledger_test_2;
 SELECT t.is('another claims its run', t.claim('n2'), '33+0 2 00');
-SELECT t.is('rule 21: it adopts what ended', (SELECT right(id::text, 2) || ' ' || lo || ' ' || state || ' ' || status || ' ' || done FROM ledger.adopt(t.e('n2'), t.u(51), 2)), '3c 0 done 5 1');
+SELECT t.is('rule 21: it adopts what ended', (SELECT string_agg(right(id::text, 2) || ' ' || lo || ' ' || state || ' ' || status || ' ' || done || ' ' || failed, ', ') FROM ledger.adopt(t.e('n2'), t.u(51), 2)), '3c 0 done 5 1 0, 43 100 done 6 11 01');
 SELECT t.is('rule 4: and has its result', (SELECT convert_from(bytes, 'UTF8') FROM ledger.results(t.e('n2'), t.u(60), 0)), 'forty-two');
 SELECT t.is('nothing to adopt under a token that is not current', (SELECT count(*)::text FROM ledger.adopt(t.e('n2'), t.u(51), 1)), '0');
 SET SESSION AUTHORIZATION ledger_test_1;
@@ -173,7 +184,7 @@ SELECT t.is('rule 12: cancelled, and its children', ledger.cancel(t.e('n1'), t.u
 SELECT t.is('rule 12: … both', t.see(format('SELECT string_agg(status::text, '' '') FROM done WHERE id IN (%L, %L)', t.u(51), t.u(62))), '7 7');
 SELECT t.is('rule 12: cancelled again', ledger.cancel(t.e('n1'), t.u(51), 0), 'done');
 SET SESSION AUTHORIZATION ledger_test_2;
-SELECT t.is('rule 12: the child''s holder is fenced', t.ship('n2', 3, 2, 3, '{62}', '{0}', '{0}', '{1}') || t.commit('n2', 62, 0, 1, '0', '1', 5), '3refused');
+SELECT t.is('rule 12: the child''s holder is fenced', t.ship('n2', 3, 4, 5, '{62}', '{0}', '{0}', '{1}') || t.commit('n2', 62, 0, 1, '0', '1', 5), '5refused');
 SELECT t.is('rule 5: held says so', (SELECT string_agg(right(id::text, 2), ' ') FROM ledger.held(t.e('n2'), '{}')), '3f');
 SELECT t.is('a deferred push', t.push('n2', 64, at => 9000000000000000) || coalesce(t.claim('n2'), ' none'), 'new none');
 SELECT t.is('a push below the horizon', t.try($$SELECT ledger.push(t.e('n2'), t.x(1), 0, NULL, NULL, NULL, 1, 0, 0, '', '', '', '', false, false)$$), 'stale');
