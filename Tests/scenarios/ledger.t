@@ -353,6 +353,8 @@ is "history of a tree" "$(as ledger_test_1 "SELECT ledger.ship($ONE, $(x 1), 's1
 is "a run that is held" "$(as ledger_test_1 "$(push "$ONE" 52 true)")$(as ledger_test_1 "SELECT ledger.push($ONE, $(id 53), 0, NULL, NULL, NULL, 3, 5, 0, 'site', 'site', 'd', 'plan', false, false)")" minenew
 is "… and one that is parked" "$(as ledger_test_1 "$(push "$ONE" 54 false)")$(as ledger_test_1 "SELECT ledger.hold($ONE, $(id 54), 0)")" newlater
 ROOT_RUN=$(sql -c "SELECT ledger.ulid($(id 50))") BELOW=$(sql -c "SELECT ledger.ulid($(id 51))")
+exits "queries.sql runs without any variable" 0 env PGUSER=ledger_test_look psql -XAtq -v ON_ERROR_STOP=1 -f "$SQL/queries.sql"
+is "… and without a warning" "$(cat "$TMP/err")" ""
 exits "queries.sql runs, as a reader" 0 env PGUSER=ledger_test_look psql -XAtq -v ON_ERROR_STOP=1 -v "run=$ROOT_RUN" -f "$SQL/queries.sql"
 answer() { sed -n "/^$1/,/^[A-Z][a-z].*[a-z]\$/p" "$TMP/out" | sed '1d' | grep -v '^[A-Z].* ' || true; } # what follows that headline
 like "throughput" "$(answer Throughput)" ':00:00\.000000Z\|3\|0\.0\|1\|2\.000$'
@@ -369,6 +371,9 @@ is "the words and columns of the local history" "$(sql -c "SELECT id, run, k, it
     "$BELOW.0|$BELOW|0||page|page||6|exit|7||1|0|ledger_test_1|$(sql -c "SELECT ledger.ms_of($(id 51))")|$((NOW - 50))
 $BELOW.1|$BELOW|1||index|page||5||0||2|0|ledger_test_1|$(sql -c "SELECT ledger.ms_of($(id 51))")|$((NOW - 40))"
 like "… and RFC 3339 in views" "$(sql -c "SELECT state, started, ended FROM ledger.tasks WHERE name = 'index'")" '^success\|20..-..-..T..:..:..\.[0-9]{6}Z\|20..-..-..T..:..:..\.[0-9]{6}Z$'
+is "the events of one run, who parked it among them" "$(sql -c "SELECT verb, s.name, by FROM ledger.events_of(ledger.ulid($(id 54))) e JOIN ledger.status s ON s.id = e.status" | sed 's/|[^|]*|/|/')$(
+    sql -c "SELECT job_id, verb, status FROM ledger.events_of('$ROOT_RUN')" | sed "s/$ROOT_RUN/R/" | tr '\n' ' ')" "hold|ledger_test_1R.0|end|5 R|end|6 "
+is "its attempts" "$(sql -c "SELECT id, n, status, result FROM ledger.attempts_of('$ROOT_RUN')")" "$ROOT_RUN.0|1|5|t"
 is "an event a job and status" "$(sql -c "SELECT status, verb, attempt FROM ledger.event WHERE job_id = '$BELOW.1'")" "5|end|2"
 
 # ---- after a restore

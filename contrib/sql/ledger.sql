@@ -64,10 +64,11 @@ CREATE TABLE done(id uuid, generation int, status smallint NOT NULL, gen int, no
 CREATE TABLE result(run uuid, generation int, item int, gen int, bytes bytea NOT NULL, PRIMARY KEY (run, generation, item, gen)) PARTITION BY RANGE (run);
 
 -- History. A row is what one node shipped at once, of runs of one hour: id is the first of them, last the last. Per kind of
--- end (task of a unit, how it ended) a count and times; per end arrays, of one element where all are equal.
+-- end (task of a unit, how it ended) a count and times; per end arrays, of one element where all are equal. Where step is
+-- 1, item is less its own number in the row: a range of places becomes one element.
 CREATE TABLE cursor(spool uuid, segment text, seq bigint NOT NULL, PRIMARY KEY (spool, segment));
 CREATE TABLE hist(id uuid NOT NULL, last uuid NOT NULL, node name NOT NULL, spool uuid NOT NULL, segment text NOT NULL, seq bigint NOT NULL,
-  total int NOT NULL, base bigint NOT NULL,
+  total int NOT NULL, base bigint NOT NULL, step int NOT NULL,
   k int[] NOT NULL, first int[] NOT NULL, name text[] NOT NULL, unit text[] NOT NULL, status smallint[] NOT NULL, reason smallint[] NOT NULL,
   code smallint[] NOT NULL, final boolean[] NOT NULL, late boolean[] NOT NULL, n int[] NOT NULL, again int[] NOT NULL, us_sum bigint[] NOT NULL, us_max bigint[] NOT NULL,
   kind smallint[] NOT NULL, run uuid[] NOT NULL, parent uuid[] NOT NULL, generation int[] NOT NULL, item int[] NOT NULL, gen int[] NOT NULL,
@@ -381,18 +382,19 @@ DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0
           "full"(p_cpu_us, t), "full"(p_mem, t)) v(run, generation, item, gen, attempt, k, first, name, unit, status, reason, code, final, ended, us, parent, cpu_us, mem)
         LEFT JOIN unnest(here, born) b(id, y) ON b.id = v.run AND b.y = v.generation
         LEFT JOIN held h ON h.id = v.run AND h.generation = v.generation AND h.gen = v.gen AND h.node = x),
-    w AS (SELECT u.*, dense_rank() OVER (PARTITION BY hour ORDER BY k, first, name, unit, status, reason, code, final, late)::smallint AS kind, min(ended) OVER (PARTITION BY hour) AS base FROM u),
+    w AS (SELECT u.*, dense_rank() OVER (PARTITION BY hour ORDER BY k, first, name, unit, status, reason, code, final, late)::smallint AS kind,
+        min(ended) OVER h AS base, (min(item) OVER h <> max(item) OVER h)::int AS step, row_number() OVER (PARTITION BY hour ORDER BY run, item, attempt)::int AS o FROM u WINDOW h AS (PARTITION BY hour)),
     kinds AS (SELECT hour, array_agg(k ORDER BY kind) AS k, array_agg(first ORDER BY kind) AS first, array_agg(name ORDER BY kind) AS name, array_agg(unit ORDER BY kind) AS unit,
         array_agg(status ORDER BY kind) AS status, array_agg(reason ORDER BY kind) AS reason, array_agg(code ORDER BY kind) AS code, array_agg(final ORDER BY kind) AS final,
         array_agg(late ORDER BY kind) AS late, array_agg(n ORDER BY kind) AS n, array_agg(again ORDER BY kind) AS again, array_agg(us_sum ORDER BY kind) AS us_sum, array_agg(us_max ORDER BY kind) AS us_max
       FROM (SELECT hour, kind, k, first, name, unit, status, reason, code, final, late, count(*)::int AS n, count(*) FILTER (WHERE attempt > 1)::int AS again,
           sum(us)::bigint AS us_sum, max(us) AS us_max FROM w GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11) q GROUP BY hour),
-    ends AS (SELECT hour, min(run::text)::uuid AS low, max(run::text)::uuid AS high, count(*)::int AS total, min(base) AS base,
-        one(array_agg(kind ORDER BY run, item)) AS kind, one(array_agg(run ORDER BY run, item)) AS run, one(array_agg(parent ORDER BY run, item)) AS parent,
-        one(array_agg(generation ORDER BY run, item)) AS generation, one(array_agg(item ORDER BY run, item)) AS item, one(array_agg(gen ORDER BY run, item)) AS gen,
-        one(array_agg(attempt ORDER BY run, item)) AS attempt, one(array_agg(ended - base ORDER BY run, item)) AS ended, one(array_agg(us ORDER BY run, item)) AS us,
-        one(array_agg(cpu_us ORDER BY run, item)) AS cpu_us, one(array_agg(mem ORDER BY run, item)) AS mem FROM w GROUP BY hour)
-    SELECT e.low, e.high, x, p_spool, p_segment, p_from, e.total, e.base,
+    ends AS (SELECT hour, min(run::text)::uuid AS low, max(run::text)::uuid AS high, count(*)::int AS total, min(base) AS base, min(step) AS step,
+        one(array_agg(kind ORDER BY o)) AS kind, one(array_agg(run ORDER BY o)) AS run, one(array_agg(parent ORDER BY o)) AS parent,
+        one(array_agg(generation ORDER BY o)) AS generation, one(array_agg(item - step * o ORDER BY o)) AS item, one(array_agg(gen ORDER BY o)) AS gen,
+        one(array_agg(attempt ORDER BY o)) AS attempt, one(array_agg(ended - base ORDER BY o)) AS ended, one(array_agg(us ORDER BY o)) AS us,
+        one(array_agg(cpu_us ORDER BY o)) AS cpu_us, one(array_agg(mem ORDER BY o)) AS mem FROM w GROUP BY hour)
+    SELECT e.low, e.high, x, p_spool, p_segment, p_from, e.total, e.base, e.step,
       z.k, z.first, z.name, z.unit, z.status, z.reason, z.code, z.final, z.late, z.n, z.again, z.us_sum, z.us_max,
       e.kind, e.run, e.parent, e.generation, e.item, e.gen, e.attempt, e.ended, e.us, e.cpu_us, e.mem
     FROM ends e JOIN kinds z ON z.hour = e.hour; END IF;
@@ -603,32 +605,35 @@ END $$;
 
 -- ---- views: the names, columns and words of the local history (tasklog(1), "The tables")
 
--- Every end that was shipped, unpacked. batch, last: the ids that its row spans.
-CREATE VIEW entry AS SELECT h.id AS batch, h.last, h.node, h.segment, h.seq, u.run, u.parent, u.generation, h.k[u.kind] AS k, h.first[u.kind] AS first, u.item, u.gen, u.attempt,
-    h.name[u.kind] AS name, h.unit[u.kind] AS unit, h.status[u.kind] AS status, h.reason[u.kind] AS reason, h.code[u.kind] AS code, h.final[u.kind] AS final, h.late[u.kind] AS late, h.status AS states,
+-- Every end that was shipped, unpacked. batch, last: the ids that its row spans; runs: all of its runs.
+CREATE VIEW entry AS SELECT h.id AS batch, h.last, h.run AS runs, h.node, h.segment, h.seq, u.run, u.parent, u.generation, h.k[u.kind] AS k, h.first[u.kind] AS first, u.item + h.step * u.o::int AS item, u.gen, u.attempt,
+    h.name[u.kind] AS name, h.unit[u.kind] AS unit, h.status[u.kind] AS status, h.reason[u.kind] AS reason, h.code[u.kind] AS code, h.final[u.kind] AS final, h.late[u.kind] AS late,
     h.base + u.ended - u.us AS started, h.base + u.ended AS ended, u.us, u.cpu_us, u.mem
   FROM hist h CROSS JOIN LATERAL unnest("full"(h.kind, h.total), "full"(h.run, h.total), "full"(h.parent, h.total), "full"(h.generation, h.total), "full"(h.item, h.total), "full"(h.gen, h.total),
     "full"(h.attempt, h.total), "full"(h.ended, h.total), "full"(h.us, h.total), "full"(h.cpu_us, h.total), "full"(h.mem, h.total))
-    u(kind, run, parent, generation, item, gen, attempt, ended, us, cpu_us, mem);
+    WITH ORDINALITY u(kind, run, parent, generation, item, gen, attempt, ended, us, cpu_us, mem, o);
 -- The same with its bundle, and whether it is a result: by its commit where its run is in the ledger, else unless late.
 CREATE VIEW placed AS SELECT e.*, CASE WHEN b.lo IS NULL THEN e.run ELSE b.root END AS whole, coalesce(b.lo, 0) + e.item - e.first AS element,
     CASE WHEN e.gen = 0 THEN NOT e.late ELSE EXISTS (SELECT FROM part p WHERE p.id = e.run AND p.generation = e.generation AND p.gen = e.gen AND e.item < length(p.mask) AND get_bit(p.mask, e.item) = 1) END AS result
   FROM entry e LEFT JOIN bundle b ON e.gen > 0 AND b.id = e.run AND b.generation = e.generation;
--- Those of the runs from p_from to p_to: rows of history are found by the ids that they span.
-CREATE FUNCTION attempt_between(p_from uuid, p_to uuid) RETURNS TABLE(id text, n int, status smallint, started bigint, ended bigint, exit int, signal int, reason text,
+-- Those of the runs from p_from to p_to, and of p_ids alone: rows of history are found by the ids that they span, and by
+-- their runs before they are unpacked. Views and functions below take these bodies in: no SET, no rights of their own.
+CREATE FUNCTION attempt_between(p_from uuid, p_to uuid, p_ids uuid[]) RETURNS TABLE(id text, n int, status smallint, started bigint, ended bigint, exit int, signal int, reason text,
     cpu_us bigint, mem bigint, generation int, node name, gen int, result boolean, whole uuid) LANGUAGE sql STABLE AS $$
   SELECT DISTINCT ON (p.whole, p.k, p.element, p.generation, p.gen, p.attempt) ledger.ulid(p.whole) || '.' || p.k || coalesce('.' || p.element, ''), p.attempt, p.status, p.started, p.ended,
     CASE WHEN p.code >= 0 THEN p.code END::int, CASE WHEN p.code < 0 THEN -p.code END::int, r.name, p.cpu_us, p.mem, p.generation, p.node, p.gen, p.result, p.whole
   FROM ledger.placed p LEFT JOIN ledger.reason r ON r.id = p.reason
   WHERE p.k >= 0 AND p.batch >= ledger.hour_of(p_from) AND p.batch <= p_to AND p.last >= p_from AND p.run BETWEEN p_from AND p_to
+    AND (p_ids IS NULL OR p.runs && p_ids AND p.run = ANY (p_ids))
   ORDER BY p.whole, p.k, p.element, p.generation, p.gen, p.attempt $$;
-CREATE FUNCTION task_between(p_from uuid, p_to uuid) RETURNS TABLE(id text, run text, k int, item int, name text, unit text, parent text, status smallint, reason text, exit int, signal int,
+CREATE FUNCTION task_between(p_from uuid, p_to uuid, p_ids uuid[]) RETURNS TABLE(id text, run text, k int, item int, name text, unit text, parent text, status smallint, reason text, exit int, signal int,
     attempts int, generation int, "user" text, node name, created bigint, started bigint, ended bigint, cpu_us bigint, mem bigint, whole uuid) LANGUAGE sql STABLE AS $$
   SELECT DISTINCT ON (p.whole, p.k, p.element, p.generation) ledger.ulid(p.whole) || '.' || p.k || coalesce('.' || p.element, ''), ledger.ulid(p.whole), p.k, p.element, p.name, p.unit,
     ledger.ulid(p.parent), p.status, r.name, CASE WHEN p.code >= 0 THEN p.code END::int, CASE WHEN p.code < 0 THEN -p.code END::int, p.attempt, p.generation, NULL::text, p.node,
     ledger.ms_of(p.whole) * 1000, p.started, p.ended, p.cpu_us, p.mem, p.whole
   FROM ledger.placed p LEFT JOIN ledger.reason r ON r.id = p.reason
   WHERE p.k >= 0 AND p.final AND p.result AND p.batch >= ledger.hour_of(p_from) AND p.batch <= p_to AND p.last >= p_from AND p.run BETWEEN p_from AND p_to
+    AND (p_ids IS NULL OR p.runs && p_ids AND p.run = ANY (p_ids))
   ORDER BY p.whole, p.k, p.element, p.generation, p.gen DESC, p.attempt DESC $$;
 -- A run that is in the ledger stands here from its push on, another one once it has ended.
 CREATE FUNCTION run_between(p_from uuid, p_to uuid) RETURNS TABLE(id text, name text, unit text, parent text, status smallint, reason text, generation int, by name, node name, tasks int,
@@ -641,14 +646,15 @@ CREATE FUNCTION run_between(p_from uuid, p_to uuid) RETURNS TABLE(id text, name 
   UNION ALL (SELECT DISTINCT ON (e.run, e.generation) ledger.ulid(e.run), e.name, e.unit, ledger.ulid(e.parent), e.status, r.name, e.generation, e.node, e.node, NULL, ledger.ms_of(e.run) * 1000, e.started, e.ended, e.run, e.parent
   FROM ledger.entry e LEFT JOIN ledger.reason r ON r.id = e.reason
   WHERE e.k = -1 AND e.gen = 0 AND NOT e.late AND e.batch >= ledger.hour_of(p_from) AND e.batch <= p_to AND e.last >= p_from AND e.run BETWEEN p_from AND p_to
+    AND (p_from = '00000000-0000-0000-0000-000000000000' OR (SELECT bool_or(i BETWEEN p_from AND p_to) FROM unnest(e.runs) i))
   ORDER BY e.run, e.generation, e.attempt DESC) $$;
 
-CREATE VIEW attempt AS SELECT * FROM attempt_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-CREATE VIEW task AS SELECT * FROM task_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+CREATE VIEW attempt AS SELECT * FROM attempt_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', NULL);
+CREATE VIEW task AS SELECT * FROM task_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', NULL);
 CREATE VIEW run AS SELECT * FROM run_between('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 CREATE VIEW event AS SELECT e.segment || ':' || e.seq AS id, ulid(e.run) || coalesce('.' || nullif(e.k, -1), '') || coalesce('.' || (e.item - e.first), '') AS job_id,
-    e.status, e.ended AS timestamp, 'end' AS verb, e.attempt, e.node::text AS by, CASE WHEN e.late THEN 'late' END AS detail, e.batch, e.last, e.run AS whole FROM entry e
-  UNION ALL SELECT NULL, ulid(a.id), CASE a.verb WHEN 'cancel' THEN 7 WHEN 'hold' THEN 1 WHEN 'reclaim' THEN 10 END, a.at, a.verb, NULL, a.by, concat_ws(' ', 'gen ' || a.gen, a.detail), a.id, a.id, a.id FROM audit a;
+    e.status, e.ended AS timestamp, 'end' AS verb, e.attempt, e.node::text AS by, CASE WHEN e.late THEN 'late' END AS detail, e.batch, e.last, e.runs, e.run AS whole FROM entry e
+  UNION ALL SELECT NULL, ulid(a.id), CASE a.verb WHEN 'cancel' THEN 7 WHEN 'hold' THEN 1 WHEN 'reclaim' THEN 10 END, a.at, a.verb, NULL, a.by, concat_ws(' ', 'gen ' || a.gen, a.detail), a.id, a.id, ARRAY[a.id], a.id FROM audit a;
 CREATE VIEW tasks AS SELECT t.id, t.run, t.k, t.item, t.name, t.unit, t.parent, s.name AS state, t.reason, t.exit, t.signal, t.attempts, t.generation, t.node, rfc3339(t.created) AS created,
     rfc3339(t.started) AS started, rfc3339(t.ended) AS ended, t.ended - t.started AS run_us, t.cpu_us, t.mem FROM task t JOIN status s ON s.id = t.status;
 CREATE VIEW runs AS SELECT r.id, r.name, r.unit, r.parent, s.name AS state, r.reason, r.generation, r.by, r.node, r.tasks, rfc3339(r.created) AS created, rfc3339(r.started) AS started,
@@ -664,11 +670,20 @@ CREATE VIEW tally AS SELECT h.id AS batch, h.base AS ended, h.node, h.name[i] AS
     h.us_sum[i] AS us_sum, h.us_max[i] AS us_max, h.final[i] AS final
   FROM hist h CROSS JOIN LATERAL generate_subscripts(h.k, 1) i JOIN status s ON s.id = h.status[i] LEFT JOIN reason r ON r.id = h.reason[i] WHERE h.k[i] >= 0 AND NOT h.late[i];
 
--- One run's tasks, and the runs below it: a subtask's id has the millisecond of its parent.
+-- One run: its tasks, attempts, events, and the runs below it (a subtask's id has the millisecond of its parent).
+CREATE FUNCTION ids_of(p_run text) RETURNS uuid[] LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
+  SELECT array_agg(i ORDER BY i) FROM (SELECT ulid_uuid(p_run) AS i UNION SELECT id FROM bundle WHERE root = ulid_uuid(p_run) AND lo IS NOT NULL) x WHERE i IS NOT NULL $$;
 CREATE FUNCTION tasks_of(p_run text) RETURNS SETOF task LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-DECLARE w uuid := ulid_uuid(p_run); low uuid; high uuid; BEGIN
-  SELECT least(w, min(id::text)::uuid), greatest(w, max(id::text)::uuid) INTO low, high FROM bundle WHERE root = w AND lo IS NOT NULL;
-  RETURN QUERY SELECT * FROM task_between(low, high) t WHERE t.whole = w;
+DECLARE i uuid[] := ids_of(p_run); BEGIN
+  IF i IS NOT NULL THEN RETURN QUERY SELECT * FROM task_between(i[1], i[cardinality(i)], i) t WHERE t.whole = ulid_uuid(p_run); END IF;
+END $$;
+CREATE FUNCTION attempts_of(p_run text) RETURNS SETOF attempt LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE i uuid[] := ids_of(p_run); BEGIN
+  IF i IS NOT NULL THEN RETURN QUERY SELECT * FROM attempt_between(i[1], i[cardinality(i)], i) t WHERE t.whole = ulid_uuid(p_run); END IF;
+END $$;
+CREATE FUNCTION events_of(p_run text) RETURNS SETOF event LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE i uuid[] := ids_of(p_run); BEGIN
+  IF i IS NOT NULL THEN RETURN QUERY SELECT * FROM event e WHERE e.batch BETWEEN hour_of(i[1]) AND i[cardinality(i)] AND e.last >= i[1] AND e.runs && i AND e.whole = ANY (i) ORDER BY e.timestamp; END IF;
 END $$;
 CREATE FUNCTION tree_of(p_run text) RETURNS TABLE(depth int, id text, name text, state text, reason text, node name, started text, ended text) LANGUAGE plpgsql STABLE
   SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
@@ -691,7 +706,7 @@ GRANT EXECUTE ON FUNCTION cancel, hold, release, drain, add_node, make_hours, dr
 -- A reader sees all but plans and results, which may carry secrets.
 GRANT SELECT ON status, reason, meta, node, ready, later, held, part, done, hist, audit, entry, placed, attempt, task, run, event, attempts, tasks, runs, events, nodes, tally TO ledger_reader;
 GRANT SELECT (id, generation, root, cut, lo, n, prio, origin, name, unit, pushed, digest) ON bundle TO ledger_reader;
-GRANT EXECUTE ON FUNCTION ulid, ulid_uuid, now_us, rfc3339, id_at, ms_of, hour_of, one, "full", attempt_between, task_between, run_between, tasks_of, tree_of TO ledger_reader;
+GRANT EXECUTE ON FUNCTION ulid, ulid_uuid, now_us, rfc3339, id_at, ms_of, hour_of, one, "full", attempt_between, task_between, run_between, ids_of, tasks_of, attempts_of, events_of, tree_of TO ledger_reader;
 SELECT make_hours() AS hours \gset
 RESET ROLE;
 GRANT ledger_reader TO ledger_operator;

@@ -10,8 +10,13 @@
 -- result once, and unpacks what it is asked for: give it a run, or an hour.
 -- History is kept in hours of the run's id, so `batch >= …` (a day before the time asked for, for runs that
 -- took or waited that long) reads these hours alone.
-\if :{?hours} \else \set hours 24 \endif
-\if :{?run} \else SELECT coalesce((SELECT ledger.ulid(id) FROM ledger.hist ORDER BY id DESC LIMIT 1), '00000000000000000000000000') AS run \gset
+\if :{?hours}
+\else
+\set hours 24
+\endif
+\if :{?run}
+\else
+SELECT coalesce((SELECT ledger.ulid(id) FROM ledger.hist ORDER BY id DESC LIMIT 1), '00000000000000000000000000') AS run \gset
 \endif
 SELECT ledger.now_us() - :hours * 3600000000 AS since, ledger.id_at(ledger.now_us() / 1000 - (:hours + 24) * 3600000) AS low \gset
 
@@ -33,10 +38,11 @@ SELECT unit, sum(n) FILTER (WHERE final) AS tasks, sum(again) FILTER (WHERE fina
     sum(n) FILTER (WHERE final AND state = 'failure') AS failed
   FROM ledger.tally WHERE ended >= :since AND batch >= :'low' GROUP BY 1 HAVING sum(again) > 0 OR bool_or(state = 'lost') ORDER BY retried DESC NULLS LAST LIMIT 20;
 
-\echo The latest failures: rows without any are not unpacked
+\echo The latest failures: out of the newest shipments that have one, so that few are unpacked
 SELECT ledger.ulid(run) || '.' || k || coalesce('.' || (item - first), '') AS task, e.name, r.name AS reason, code, node, ledger.rfc3339(ended) AS ended
   FROM ledger.entry e LEFT JOIN ledger.reason r ON r.id = e.reason
-  WHERE 6 = ANY (states) AND status = 6 AND k >= 0 AND final AND NOT late AND batch >= ledger.id_at(ledger.now_us() / 1000 - 3600000) ORDER BY e.ended DESC LIMIT 20;
+  WHERE (batch, last, segment, seq) IN (SELECT id, last, segment, seq FROM ledger.hist WHERE 6 = ANY (status) AND id >= :'low' ORDER BY id DESC LIMIT 20)
+    AND status = 6 AND k >= 0 AND final AND NOT late ORDER BY e.ended DESC LIMIT 20;
 
 \echo One run with the runs below it
 SELECT repeat('  ', depth) || id AS run, name, state, reason, node, started, ended FROM ledger.tree_of(:'run');
