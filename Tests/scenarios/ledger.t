@@ -153,6 +153,10 @@ sql -c "REVOKE SELECT ON ledger.reaper FROM ledger_node"
 GRANTED="adopt cancel claim commit enter give held hold later push reap recommit register release renew reported result results settle ship"
 is "a node may execute what is listed, no more" "$(sql -c "SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc
     WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('ledger_test_1', oid, 'EXECUTE')")" "$GRANTED"
+is "each is in the manual, with its arguments" "$(sed -n 's/^\.It Fn //p' "$ROOT/man/task-ledger.7" | sort)" "$(sql -c "SELECT proname || coalesce(' ' || (
+        SELECT string_agg(substr(a, 3) || CASE WHEN format_type(t, NULL) LIKE '%[]' THEN '[]' ELSE '' END, ' ' ORDER BY o) FROM unnest(proargnames[1:pronargs], string_to_array(proargtypes::text, ' ')::oid[]) WITH ORDINALITY u(a, t, o)), '')
+    FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace AND (has_function_privilege('ledger_node', oid, 'EXECUTE')
+        OR has_function_privilege('ledger_operator', oid, 'EXECUTE') AND NOT has_function_privilege('ledger_reader', oid, 'EXECUTE'))" | sort)"
 is "every one of these runs as the owner, with a fixed search_path" "$(sql -c "SELECT string_agg(proname, ' ') FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace
     AND has_function_privilege('ledger_test_1', oid, 'EXECUTE') AND NOT (prosecdef AND proowner = 'ledger_owner'::regrole AND 'search_path=ledger, pg_temp' = ANY (proconfig))")" ""
 for TRY in "CREATE TABLE ledger.mine()" "CREATE TABLE public.mine()" "CREATE TEMP TABLE mine(x int)" "CREATE SCHEMA mine" "COPY (SELECT 1) TO PROGRAM 'true'" \
