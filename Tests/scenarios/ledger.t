@@ -10,26 +10,13 @@ HERE=$(cd "$(dirname "$0")" && pwd)/ledger
 
 # ---- a server of its own
 
-PGBIN=$(command -v pg_ctl || find /usr/lib/postgresql -path '*/bin/pg_ctl' 2>/dev/null | sort -V | tail -n 1)
-[ -n "$PGBIN" ] || skip_all "PostgreSQL is not installed: $(apt_line postgresql)"
-PGBIN=$(dirname "$(readlink -f "$PGBIN")")
-MAJOR=$("$PGBIN/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-[ "$MAJOR" -ge 15 ] || skip_all "PostgreSQL $MAJOR is too old: the ledger needs 15"
-AS_PG=()
-if is_root; then
-    getent passwd postgres >/dev/null || skip_all "no user postgres, and a server does not run as root"
-    AS_PG=(setpriv --reuid=postgres --regid=postgres --init-groups --)
-fi
-PATH=$PGBIN:$PATH
-export PGHOST=$TMP/pg PGUSER=owner PGDATABASE=ledger PGOPTIONS='-c client_min_messages=warning' PGAPPNAME=
-mkdir "$TMP/pg"
-! is_root || chown postgres "$TMP/pg"
-server() { (cd "$TMP/pg" && "${AS_PG[@]}" "$@" >"$TMP/server" 2>&1) || diag <"$TMP/server"; }
-server initdb -D "$TMP/pg/data" -A trust -U owner
-server pg_ctl -D "$TMP/pg/data" -l "$TMP/pg/log" -w -t 60 start -o "-k $TMP/pg -c listen_addresses='' \
-    -c fsync=off -c shared_buffers=32MB -c dynamic_shared_memory_type=mmap"
-POSTMASTER=$("${AS_PG[@]}" head -n 1 "$TMP/pg/data/postmaster.pid")
+# shellcheck source=contrib/sql/server.sh
+. "$SQL/server.sh"
+find_postgres >"$TMP/why" || skip_all "$(cat "$TMP/why")"
+export PGOPTIONS='-c client_min_messages=warning' PGAPPNAME=
+start_postgres "$TMP/pg" -c fsync=off -c shared_buffers=32MB
 TEST_PIDS+=("$POSTMASTER")
+export PGDATABASE=ledger
 sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
 as() { # as NODE SQL: in a session of that role; its word, or SQLSTATE
     PGUSER=$1 psql -XAtq -v VERBOSITY=sqlstate -c "$2" 2>&1 | sed 's/^ERROR:  //'
@@ -404,5 +391,5 @@ exits "nor with a wrong name" 1 "$SQL/restored" --open=nobody
 exits "open without who is gone" 0 "$SQL/restored" --open=ledger_test_2
 is "then there is work" "$(as ledger_test_1 "$(claim "$ONE")")" "53 1001 000"
 
-server pg_ctl -D "$TMP/pg/data" -m fast -w stop
+stop_postgres
 done_testing

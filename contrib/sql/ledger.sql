@@ -353,13 +353,17 @@ CREATE FUNCTION give(p_epoch bigint, p_id uuid, p_generation int, p_gen int) RET
 
 -- ---- ends
 
+-- Which of these are in the ledger, and in which generations. Planned each time: then only their hours are looked at.
+CREATE FUNCTION bundles_of(p_ids uuid[], OUT ids uuid[], OUT generations int[]) LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$ BEGIN
+  SELECT array_agg(id), array_agg(generation) INTO ids, generations FROM bundle WHERE id = ANY (p_ids);
+END $$;
 -- History at its cursor: p_from must be where the ledger is; the answer is where it is now. An end whose token is not
 -- current is kept and late. Arrays are as long as p_run, or of one element for all. gen 0: its run is not in the ledger.
 CREATE FUNCTION ship(p_epoch bigint, p_spool uuid, p_segment text, p_from bigint, p_to bigint,
   p_run uuid[], p_generation int[], p_item int[], p_gen int[], p_attempt int[], p_k int[], p_first int[], p_name text[], p_unit text[],
   p_status smallint[], p_reason smallint[], p_code smallint[], p_final boolean[], p_ended bigint[], p_us bigint[], p_parent uuid[], p_cpu_us bigint[], p_mem bigint[])
-  RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0); ids uuid[]; here uuid[]; born int[]; r held; news varbit; BEGIN
+  RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0); ids uuid[]; here uuid[]; born int[]; r held; news varbit; same uuid; BEGIN
   PERFORM FROM node WHERE role = x AND spool = p_spool;
   IF NOT FOUND THEN RAISE EXCEPTION 'fenced' USING ERRCODE = 'TL001'; END IF;
   INSERT INTO cursor VALUES (p_spool, p_segment, 0) ON CONFLICT DO NOTHING;
@@ -367,8 +371,9 @@ DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0
   IF c <> p_from THEN RETURN c; END IF;
   PERFORM FROM unnest(p_status) z WHERE z NOT BETWEEN 5 AND 10 UNION ALL SELECT FROM unnest(p_k) z WHERE z < -1;
   IF FOUND THEN RAISE EXCEPTION 'no end' USING ERRCODE = '22023'; END IF;
-  SELECT array_agg(DISTINCT i) INTO ids FROM unnest(p_run) i;
-  SELECT array_agg(id), array_agg(generation) INTO here, born FROM bundle WHERE id = ANY (ids);
+  SELECT array_agg(DISTINCT i ORDER BY i) INTO ids FROM unnest(p_run) i;
+  same := CASE WHEN hour_of(ids[1]) = hour_of(ids[cardinality(ids)]) THEN hour_of(ids[1]) END; -- the usual case
+  SELECT * INTO here, born FROM bundles_of(ids);
   FOR r IN SELECT * FROM held WHERE id = ANY (here) AND node = x ORDER BY id, generation FOR UPDATE LOOP
     SELECT string_agg(CASE WHEN u.i IS NULL THEN '0' ELSE '1' END, '' ORDER BY g)::varbit INTO news FROM generate_series(0, length(r.done) - 1) g LEFT JOIN
       (SELECT DISTINCT i FROM unnest("full"(p_run, t), "full"(p_generation, t), "full"(p_item, t), "full"(p_gen, t), "full"(p_final, t), "full"(p_k, t)) v(run, y, i, g, f, k)
@@ -376,7 +381,7 @@ DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0
     IF bit_count(news) > 0 THEN UPDATE held SET told = told | news WHERE id = r.id AND generation = r.generation; END IF;
   END LOOP;
   IF t > 0 THEN INSERT INTO hist WITH u AS (
-      SELECT v.*, b.id IS NOT NULL AND h.id IS NULL AS late, hour_of(v.run) AS hour
+      SELECT v.*, b.id IS NOT NULL AND h.id IS NULL AS late, coalesce(same, hour_of(v.run)) AS hour
       FROM unnest("full"(p_run, t), "full"(p_generation, t), "full"(p_item, t), "full"(p_gen, t), "full"(p_attempt, t), "full"(p_k, t), "full"(p_first, t), "full"(p_name, t),
           "full"(p_unit, t), "full"(p_status, t), "full"(p_reason, t), "full"(p_code, t), "full"(p_final, t), "full"(p_ended, t), "full"(p_us, t), "full"(p_parent, t),
           "full"(p_cpu_us, t), "full"(p_mem, t)) v(run, generation, item, gen, attempt, k, first, name, unit, status, reason, code, final, ended, us, parent, cpu_us, mem)
@@ -390,10 +395,10 @@ DECLARE x name := me(p_epoch); c bigint; t int := coalesce(cardinality(p_run), 0
       FROM (SELECT hour, kind, k, first, name, unit, status, reason, code, final, late, count(*)::int AS n, count(*) FILTER (WHERE attempt > 1)::int AS again,
           sum(us)::bigint AS us_sum, max(us) AS us_max FROM w GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11) q GROUP BY hour),
     ends AS (SELECT hour, min(run::text)::uuid AS low, max(run::text)::uuid AS high, count(*)::int AS total, min(base) AS base, min(step) AS step,
-        one(array_agg(kind ORDER BY o)) AS kind, one(array_agg(run ORDER BY o)) AS run, one(array_agg(parent ORDER BY o)) AS parent,
-        one(array_agg(generation ORDER BY o)) AS generation, one(array_agg(item - step * o ORDER BY o)) AS item, one(array_agg(gen ORDER BY o)) AS gen,
-        one(array_agg(attempt ORDER BY o)) AS attempt, one(array_agg(ended - base ORDER BY o)) AS ended, one(array_agg(us ORDER BY o)) AS us,
-        one(array_agg(cpu_us ORDER BY o)) AS cpu_us, one(array_agg(mem ORDER BY o)) AS mem FROM w GROUP BY hour)
+        one(array_agg(kind)) AS kind, one(array_agg(run)) AS run, one(array_agg(parent)) AS parent,
+        one(array_agg(generation)) AS generation, one(array_agg(item - step * o)) AS item, one(array_agg(gen)) AS gen,
+        one(array_agg(attempt)) AS attempt, one(array_agg(ended - base)) AS ended, one(array_agg(us)) AS us,
+        one(array_agg(cpu_us)) AS cpu_us, one(array_agg(mem)) AS mem FROM (SELECT * FROM w ORDER BY hour, o) v GROUP BY hour)
     SELECT e.low, e.high, x, p_spool, p_segment, p_from, e.total, e.base, e.step,
       z.k, z.first, z.name, z.unit, z.status, z.reason, z.code, z.final, z.late, z.n, z.again, z.us_sum, z.us_max,
       e.kind, e.run, e.parent, e.generation, e.item, e.gen, e.attempt, e.ended, e.us, e.cpu_us, e.mem
