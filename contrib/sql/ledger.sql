@@ -287,8 +287,8 @@ DECLARE x name := me(p_epoch); m meta; d bytea; BEGIN
   IF p_id < m.horizon THEN RETURN 'stale'; ELSIF p_id >= m.ahead THEN RETURN 'ahead'; END IF;
   IF p_n NOT BETWEEN 1 AND 1000 OR length(p_payload) > 262144 OR p_lo IS NOT NULL AND p_root IS NULL THEN RETURN 'limit'; END IF;
   IF m.recovering AND NOT p_again THEN RETURN 'later'; END IF;
-  IF p_root IS NOT NULL AND NOT m.recovering THEN -- only the present owner of a run adds to it
-    PERFORM FROM held WHERE id = p_root AND gen = p_root_gen AND node = x FOR SHARE;
+  IF p_root IS NOT NULL AND NOT m.recovering THEN -- only the present owner of a run adds to it; a range has its run's generation
+    PERFORM FROM held WHERE id = p_root AND gen = p_root_gen AND node = x AND (p_lo IS NULL OR generation = p_generation) FOR SHARE;
     IF NOT FOUND THEN RETURN 'orphan'; END IF;
   END IF;
   INSERT INTO bundle VALUES (p_id, p_generation, p_root, coalesce(p_root_gen, 0), p_lo, p_n, p_prio, x, p_name, p_unit, now_us(), p_digest, p_payload) ON CONFLICT DO NOTHING;

@@ -123,6 +123,7 @@ SELECT t.is('rule 8: … before its claim', t.claim('n1'), '33+0 1 00');
 -- owner, children, results
 SELECT t.is('a range of its plan', t.push('n1', 60, root => 51, root_gen => 1, lo => 0, n => 1), 'new');
 SELECT t.is('a bundle of a stranger', t.push('n1', 61, root => 51, root_gen => 2, lo => 1, n => 1), 'orphan');
+SELECT t.is('rule 17: a range of another generation', t.push('n1', 61, 1, root => 51, root_gen => 1, lo => 1, n => 1), 'orphan');
 SET SESSION AUTHORIZATION ledger_test_2;
 SELECT t.is('… or of another node', t.push('n2', 61, root => 51, root_gen => 1, lo => 1, n => 1), 'orphan');
 SELECT t.is('the other claims the child', t.claim('n2'), '3c+0 1 0');
@@ -239,6 +240,7 @@ SELECT t.is('rule 14: nothing new while recovering', t.push('n1', 80, hold => tr
 SELECT t.is('rule 14: no claim', t.claim('n1'), NULL);
 SELECT t.is('rule 15: the old cut, pushed again', t.push('n1', 73, root => 71, root_gen => 1, lo => 0, n => 2, again => true), 'new');
 SELECT t.is('rule 15: the new cut, of an owner that the ledger forgot', t.push('n1', 74, root => 71, root_gen => 3, lo => 0, n => 1, again => true) || t.push('n1', 75, root => 71, root_gen => 3, lo => 1, n => 1, again => true), 'newnew');
+SELECT t.is('rule 14: nothing to adopt', (SELECT count(*)::text FROM ledger.adopt(t.e('n1'), t.u(71), 3)), '0');
 SELECT t.is('rule 14: recommit of the other half', ledger.recommit(t.e('n1'), t.u(75), 0, 5, '1', '0', 5, 'ledger_test_2'), 'done');
 SELECT t.is('rule 14: again', ledger.recommit(t.e('n1'), t.u(75), 0, 5, '1', '0', 5, 'ledger_test_2'), 'known');
 SELECT t.is('rule 14: a union of masks', ledger.recommit(t.e('n1'), t.u(74), 0, 5, '0', '0', 5, 'ledger_test_2') || ledger.recommit(t.e('n1'), t.u(73), 0, 1, '01', '00', 5, 'ledger_test_1'), 'knownpart');
@@ -255,4 +257,10 @@ SELECT t.is('rule 14: no gen comes twice', t.claim('n1', 10), '42+0 1001 0, 46+0
 SELECT t.is('rule 14: nor of what waited', t.see(format('SELECT gen FROM later WHERE id = %L', t.u(72))), '1000');
 SELECT t.is('rule 14: an end under a token of before is late', t.ship('n1', 1, 6, 9, '{70,70,74}', '{0}', '{1,1,0}', '{1,1001,0}') || t.see('SELECT array_agg(l ORDER BY l) FROM hist, unnest(late) l WHERE seq = 6'), '9{f,t}');
 SELECT t.is('new runs begin there too', t.push('n1', 81, hold => true) || t.see(format('SELECT gen FROM held WHERE id = %L', t.u(81))), 'mine1001');
+
+-- a copy of its spool ships the same history under an id of its own
+SELECT t.is('an end at home', t.ship('n1', 1, 9, 10, '{82}', '{0}', '{0}', '{0}'), '10');
+SELECT t.is('another spool', t.register('n1', 9, 11, fresh => true), 'registered');
+SELECT t.is('… ships it too', t.ship('n1', 9, 0, 1, '{82}', '{0}', '{0}', '{0}') || t.see('SELECT count(*) FROM entry WHERE run = t.u(82)'), '12');
+SELECT t.is('rule 16: it is shown once', t.shown(82), '0:0:5');
 RESET SESSION AUTHORIZATION;
