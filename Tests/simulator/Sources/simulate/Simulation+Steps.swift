@@ -68,7 +68,12 @@ extension Simulation {
                 drop.isWhole = false
                 disk.beginWriting(file)
                 let half = dice.below(bytes.count)
-                try disk.write(Array(bytes[..<half]), at: 0, to: file)
+                do {
+                    try disk.write(Array(bytes[..<half]), at: 0, to: file)
+                } catch {
+                    disk.endWriting(file)  // the copier gives up
+                    throw error
+                }
                 copies.append((recipe.name, file, Array(bytes[half...])))
             } else {
                 try disk.write(bytes, at: 0, to: file)
