@@ -87,7 +87,7 @@ truncate -s 10G large.task; head -c 10241 /dev/zero >zeros.task; printf "a\0b" >
 printf "\377" >latin.task; head -c 9000 /dev/zero | tr "\0" "%" >wide.task; echo x >"odd name"
 head -c 10240 /dev/zero | tr "\0" x >exact.task
 for i in link fifo directory large zeros nul latin wide; do
-wait_for $i.task.reason; echo "$i: $(cat $i.task.reason)"; done; cat names.reason; ls -d *~')
+wait_for $i.task.reason; echo "$i: $(cat $i.task.reason)"; done; wait_for names.reason; cat names.reason; ls -d *~')
 expect 20 end $RUN.3
 END
 for line in 'link: it is a symbolic link' 'fifo: it is a FIFO' 'directory: it is a directory' \
