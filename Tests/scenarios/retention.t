@@ -135,6 +135,14 @@ unit parked "sleep 1000"
 parked=$(submit "$TMP/parked.task")
 ok "one runs" wait_until 20 has_event " start $parked.0"
 task hold "$parked" >/dev/null
+unit left "printf 42 >\$TASK_RESULT"
+unit needs "[ \$TASK_ATTEMPT = 2 ] || exec sleep 1000; grep -q 42 \$TASK_INPUTS/left"
+sed -i '1i [Dependencies]\nRequires=left.task' "$TMP/needs.task"
+sed -i '/Jail/d' "$TMP/left.task" "$TMP/needs.task" # a result is the jail's
+given=$(submit "$TMP/needs.task")
+ok "one that was given a result runs" wait_until 20 has_event " start $given.1"
+task hold "$given" >/dev/null
+ok "and is parked" wait_until 20 has_event " hold $given"
 stop_taskd
 limits 0 0 0 0
 : >"$TMP/taskd.err"
@@ -146,18 +154,24 @@ for _ in 1 2; do
 done
 ok "that it keeps more than is allowed is said" wait_until 30 said "journal/ has more than JournalMax=0: the run $parked \(parked\) has not ended"
 exits "its history is there" 0 task status "$parked"
+two_logs() { [ "$(find "$SPOOL/log" -type f | wc -l)" -eq 2 ]; }
+ok "of the log what a live run may be given is kept, and what is written" wait_until 20 two_logs
 exits "verify is content with that" 0 tasklog verify -q
 rm "$SPOOL/checkpoint"
 stop_taskd KILL
 start_taskd "$SPOOL"
 task release "$parked" >/dev/null
 ok "and it goes on, without a checkpoint" wait_until 20 has_event " start $parked.0 a=2"
+task release "$given" >/dev/null
+exits "another finds the result that it was given" 0 task wait --timeout=30s "$given"
 task cancel "$parked" >/dev/null
 ok "until its end" wait_until 20 has_event " end $parked "
 for _ in 1 2; do
     stop_taskd
     start_taskd "$SPOOL"
 done
+one_log() { [ "$(find "$SPOOL/log" -type f | wc -l)" -eq 1 ]; }
+ok "of the log no more than what is written is left" wait_until 30 one_log
 parked_gone() { ! has_event " accept $parked "; }
 ok "then it goes as well" wait_until 30 parked_gone
 exits "what is left is sound" 0 tasklog verify -q
