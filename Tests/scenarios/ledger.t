@@ -50,7 +50,7 @@ is "all of rules.sql ran" "$SEEN" "$(grep -c '^SELECT t.is(' "$HERE/rules.sql")"
 mutants() {
     cat <<'END'
 1 s/b.id IS NOT NULL AND h.id IS NULL AS late/false AS late/
-1 s/THEN NOT e.late ELSE EXISTS .* END AS result/THEN NOT e.late ELSE true END AS result/
+1 s/THEN NOT e.late ELSE EXISTS (SELECT/THEN NOT e.late ELSE true OR EXISTS (SELECT/
 3 /THEN RETURN 'history'/d
 4 s/ OR EXISTS (SELECT FROM held h WHERE h.id IN (b.id, b.root) AND h.node = x)//
 5 s/CASE WHEN h.id = ANY (p_have) THEN NULL ELSE b.payload END/NULL::bytea/

@@ -136,13 +136,14 @@ DECLARE t text; p text; b uuid := id_at(ms_of(p_hour) + 3600000); BEGIN
     EXECUTE format('ALTER TABLE ledger.%I ATTACH PARTITION ledger.%I FOR VALUES FROM (%L) TO (%L)', t, p, p_hour, b);
   END LOOP;
 END $$;
--- Makes what is missing up to hours_ahead from now; the first call begins an hour back. Returns how many.
+-- Makes what is missing up to hours_ahead from now, 64 hours a call (each takes some 25 locks); the first call begins an
+-- hour back. Returns how many.
 CREATE FUNCTION make_hours() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE m meta; h bigint; k int := 0; BEGIN
   SELECT * INTO m FROM meta FOR UPDATE;
   IF m.ahead = id_at(0) THEN m.ahead := id_at((now_us() / 3600000000 - 1) * 3600000); m.horizon := m.ahead; END IF;
   h := ms_of(m.ahead);
-  WHILE h <= now_us() / 1000 + m.hours_ahead * 3600000::bigint LOOP PERFORM make_hour(id_at(h)); h := h + 3600000; k := k + 1; END LOOP;
+  WHILE k < 64 AND h <= now_us() / 1000 + m.hours_ahead * 3600000::bigint LOOP PERFORM make_hour(id_at(h)); h := h + 3600000; k := k + 1; END LOOP;
   UPDATE meta SET ahead = id_at(h), horizon = m.horizon;
   RETURN k;
 END $$;
@@ -151,14 +152,14 @@ CREATE FUNCTION open_below(p_end uuid) RETURNS boolean LANGUAGE sql STABLE SET s
   SELECT EXISTS (SELECT FROM (SELECT id FROM ready UNION ALL SELECT id FROM later UNION ALL SELECT id FROM held) o
     WHERE o.id < p_end OR EXISTS (SELECT FROM bundle c WHERE c.root = o.id AND c.id < p_end)) $$;
 -- Drops the hours below the horizon that an earlier call set, so that no push is on its way into them; then sets it as
--- near to p_before (microseconds) as open runs allow. Returns how many went.
+-- near to p_before (microseconds) as open runs allow. Returns how many went, 64 at most.
 CREATE FUNCTION drop_hours(p_before bigint) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE m meta; h bigint; t text; k int := 0; BEGIN
   SELECT * INTO m FROM meta FOR UPDATE;
   IF m.recovering THEN RETURN 0; END IF;
   FOR h IN SELECT (extract(epoch FROM to_timestamp(substr(relname, 8) || '+00', 'YYYYMMDDHH24TZH')) * 1000)::bigint FROM pg_class
       WHERE relnamespace = 'ledger'::regnamespace AND relname ~ '^bundle_[0-9]{10}$' ORDER BY relname LOOP
-    EXIT WHEN id_at(h + 3600000) > m.horizon OR open_below(id_at(h + 3600000));
+    EXIT WHEN k = 64 OR id_at(h + 3600000) > m.horizon OR open_below(id_at(h + 3600000));
     FOREACH t IN ARRAY ARRAY['bundle', 'part', 'done', 'result', 'hist', 'audit'] LOOP
       EXECUTE format('DROP TABLE ledger.%I', t || '_' || to_char(to_timestamp(h / 1000) AT TIME ZONE 'UTC', 'YYYYMMDDHH24'));
     END LOOP;
@@ -183,7 +184,7 @@ CREATE FUNCTION me(p_epoch bigint) RETURNS name LANGUAGE plpgsql SET search_path
   RETURN session_user;
 END $$;
 -- Who may cancel or park a run: its origin, its holder, an operator (p_epoch null).
-CREATE FUNCTION entitled(p_epoch bigint, p_id uuid) RETURNS boolean LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
+CREATE FUNCTION entitled(p_epoch bigint, p_id uuid) RETURNS boolean LANGUAGE plpgsql SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE x name; BEGIN
   IF p_epoch IS NULL THEN RETURN pg_has_role(session_user, 'ledger_operator', 'member'); END IF;
   x := me(p_epoch);
@@ -443,6 +444,12 @@ END $$;
 
 -- ---- what became of it
 
+-- Bundles and subtask runs of a run: none is older than it but for clocks that differ. So not all hours are looked at.
+CREATE FUNCTION children_of(p_root uuid) RETURNS SETOF bundle LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE low uuid := id_at(ms_of(p_root) - 3600000); high uuid := id_at(now_us() / 1000 + 3600000); BEGIN
+  RETURN QUERY SELECT * FROM bundle WHERE root = p_root AND id BETWEEN low AND high;
+END $$;
+
 -- One row a bundle: where it is, what of it ended, what of that failed.
 CREATE FUNCTION state_of(p_id uuid, p_generation int, OUT state text, OUT status smallint, OUT done varbit, OUT failed varbit) LANGUAGE plpgsql STABLE
   SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
@@ -471,8 +478,8 @@ CREATE FUNCTION adopt(p_epoch bigint, p_root uuid, p_gen int) RETURNS TABLE(id u
 DECLARE x name := me(p_epoch); BEGIN
   PERFORM FROM held WHERE id = p_root AND gen = p_gen AND node = x FOR SHARE;
   IF NOT FOUND OR (SELECT recovering FROM meta) THEN RETURN; END IF;
-  RETURN QUERY SELECT b.id, b.generation, b.cut, b.lo, b.n, s.state, s.status, s.done, s.failed, b.digest, b.payload FROM bundle b, state_of(b.id, b.generation) s
-    WHERE b.root = p_root ORDER BY b.id, b.generation;
+  RETURN QUERY SELECT b.id, b.generation, b.cut, b.lo, b.n, s.state, s.status, s.done, s.failed, b.digest, b.payload FROM children_of(p_root) b, state_of(b.id, b.generation) s
+    ORDER BY b.id, b.generation;
 END $$;
 -- Results of a run's committed ends, for its origin, its holder, and who holds its root.
 CREATE FUNCTION results(p_epoch bigint, p_id uuid, p_generation int) RETURNS TABLE(item int, bytes bytea) LANGUAGE plpgsql SECURITY DEFINER
@@ -507,7 +514,7 @@ DECLARE h held; BEGIN
 END $$;
 CREATE FUNCTION cancel_children(p_root uuid) RETURNS void LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
 DECLARE c record; BEGIN
-  FOR c IN SELECT b.id, b.generation FROM bundle b WHERE b.root = p_root LOOP PERFORM end_it(c.id, c.generation); END LOOP;
+  FOR c IN SELECT id, generation FROM children_of(p_root) LOOP PERFORM end_it(c.id, c.generation); END LOOP;
 END $$;
 -- Takes an open bundle out of where it is, as if it were held.
 CREATE FUNCTION take(p_id uuid, p_generation int) RETURNS held LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
@@ -562,7 +569,6 @@ DECLARE m meta; BEGIN
   DELETE FROM held;
   UPDATE ready SET gen = m.n * 1000;
   UPDATE later SET gen = m.n * 1000;
-  PERFORM make_hours();
   RETURN m.incarnation;
 END $$;
 -- What was acknowledged to a node before the restore; p_node: who did it. A union of masks, and only a full one closes.
@@ -617,28 +623,30 @@ CREATE VIEW entry AS SELECT h.id AS batch, h.last, h.run AS runs, h.node, h.segm
   FROM hist h CROSS JOIN LATERAL unnest("full"(h.kind, h.total), "full"(h.run, h.total), "full"(h.parent, h.total), "full"(h.generation, h.total), "full"(h.item, h.total), "full"(h.gen, h.total),
     "full"(h.attempt, h.total), "full"(h.ended, h.total), "full"(h.us, h.total), "full"(h.cpu_us, h.total), "full"(h.mem, h.total))
     WITH ORDINALITY u(kind, run, parent, generation, item, gen, attempt, ended, us, cpu_us, mem, o);
--- The same with its bundle, and whether it is a result: by its commit where its run is in the ledger, else unless late.
-CREATE VIEW placed AS SELECT e.*, CASE WHEN b.lo IS NULL THEN e.run ELSE b.root END AS whole, coalesce(b.lo, 0) + e.item - e.first AS element,
-    CASE WHEN e.gen = 0 THEN NOT e.late ELSE EXISTS (SELECT FROM part p WHERE p.id = e.run AND p.generation = e.generation AND p.gen = e.gen AND e.item < length(p.mask) AND get_bit(p.mask, e.item) = 1) END AS result
-  FROM entry e LEFT JOIN bundle b ON e.gen > 0 AND b.id = e.run AND b.generation = e.generation;
--- Those of the runs from p_from to p_to, and of p_ids alone: rows of history are found by the ids that they span, and by
--- their runs before they are unpacked. Views and functions below take these bodies in: no SET, no rights of their own.
+-- Those of the runs from p_from to p_to, and of p_ids alone, with their bundle, and whether they are results: by their
+-- commit where their run is in the ledger, else unless late. Rows of history are found by the ids that they span, and by
+-- their runs before they are unpacked; bounds stand at each table, so that only these hours are looked at. What is
+-- built on it takes this body in: no SET, no rights of its own.
+CREATE FUNCTION placed(p_from uuid, p_to uuid, p_ids uuid[]) RETURNS TABLE(whole uuid, k int, element int, generation int, gen int, attempt int, name text, unit text, parent uuid,
+    status smallint, reason smallint, code smallint, final boolean, started bigint, ended bigint, cpu_us bigint, mem bigint, node name, result boolean) LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN b.lo IS NULL THEN e.run ELSE b.root END, e.k, coalesce(b.lo, 0) + e.item - e.first, e.generation, e.gen, e.attempt, e.name, e.unit, e.parent,
+    e.status, e.reason, e.code, e.final, e.started, e.ended, e.cpu_us, e.mem, e.node,
+    CASE WHEN e.gen = 0 THEN NOT e.late ELSE EXISTS (SELECT FROM ledger.part p WHERE p.id = e.run AND p.id BETWEEN p_from AND p_to AND p.generation = e.generation AND p.gen = e.gen
+      AND e.item < length(p.mask) AND get_bit(p.mask, e.item) = 1) END
+  FROM ledger.entry e LEFT JOIN ledger.bundle b ON e.gen > 0 AND b.id = e.run AND b.generation = e.generation AND b.id BETWEEN p_from AND p_to
+  WHERE e.batch >= ledger.hour_of(p_from) AND e.batch <= p_to AND e.last >= p_from AND e.run BETWEEN p_from AND p_to AND (p_ids IS NULL OR e.runs && p_ids AND e.run = ANY (p_ids)) $$;
 CREATE FUNCTION attempt_between(p_from uuid, p_to uuid, p_ids uuid[]) RETURNS TABLE(id text, n int, status smallint, started bigint, ended bigint, exit int, signal int, reason text,
     cpu_us bigint, mem bigint, generation int, node name, gen int, result boolean, whole uuid) LANGUAGE sql STABLE AS $$
   SELECT DISTINCT ON (p.whole, p.k, p.element, p.generation, p.gen, p.attempt) ledger.ulid(p.whole) || '.' || p.k || coalesce('.' || p.element, ''), p.attempt, p.status, p.started, p.ended,
     CASE WHEN p.code >= 0 THEN p.code END::int, CASE WHEN p.code < 0 THEN -p.code END::int, r.name, p.cpu_us, p.mem, p.generation, p.node, p.gen, p.result, p.whole
-  FROM ledger.placed p LEFT JOIN ledger.reason r ON r.id = p.reason
-  WHERE p.k >= 0 AND p.batch >= ledger.hour_of(p_from) AND p.batch <= p_to AND p.last >= p_from AND p.run BETWEEN p_from AND p_to
-    AND (p_ids IS NULL OR p.runs && p_ids AND p.run = ANY (p_ids))
+  FROM ledger.placed(p_from, p_to, p_ids) p LEFT JOIN ledger.reason r ON r.id = p.reason WHERE p.k >= 0
   ORDER BY p.whole, p.k, p.element, p.generation, p.gen, p.attempt $$;
 CREATE FUNCTION task_between(p_from uuid, p_to uuid, p_ids uuid[]) RETURNS TABLE(id text, run text, k int, item int, name text, unit text, parent text, status smallint, reason text, exit int, signal int,
     attempts int, generation int, "user" text, node name, created bigint, started bigint, ended bigint, cpu_us bigint, mem bigint, whole uuid) LANGUAGE sql STABLE AS $$
   SELECT DISTINCT ON (p.whole, p.k, p.element, p.generation) ledger.ulid(p.whole) || '.' || p.k || coalesce('.' || p.element, ''), ledger.ulid(p.whole), p.k, p.element, p.name, p.unit,
     ledger.ulid(p.parent), p.status, r.name, CASE WHEN p.code >= 0 THEN p.code END::int, CASE WHEN p.code < 0 THEN -p.code END::int, p.attempt, p.generation, NULL::text, p.node,
     ledger.ms_of(p.whole) * 1000, p.started, p.ended, p.cpu_us, p.mem, p.whole
-  FROM ledger.placed p LEFT JOIN ledger.reason r ON r.id = p.reason
-  WHERE p.k >= 0 AND p.final AND p.result AND p.batch >= ledger.hour_of(p_from) AND p.batch <= p_to AND p.last >= p_from AND p.run BETWEEN p_from AND p_to
-    AND (p_ids IS NULL OR p.runs && p_ids AND p.run = ANY (p_ids))
+  FROM ledger.placed(p_from, p_to, p_ids) p LEFT JOIN ledger.reason r ON r.id = p.reason WHERE p.k >= 0 AND p.final AND p.result
   ORDER BY p.whole, p.k, p.element, p.generation, p.gen DESC, p.attempt DESC $$;
 -- A run that is in the ledger stands here from its push on, another one once it has ended.
 CREATE FUNCTION run_between(p_from uuid, p_to uuid) RETURNS TABLE(id text, name text, unit text, parent text, status smallint, reason text, generation int, by name, node name, tasks int,
@@ -671,13 +679,16 @@ CREATE VIEW nodes AS SELECT n.role AS name, n.live, n.drain, n.free, n.reported,
     coalesce(sum(length(h.done) - bit_count(h.done)), 0) AS tasks, rfc3339(min(h.since)) AS since FROM node n LEFT JOIN held h ON h.node = n.role GROUP BY n.role;
 -- Ends counted, not unpacked: a row a shipment and kind of end (a task of a unit, and how it ended). Late ones are left
 -- out; what ended twice because a machine died counts twice.
-CREATE VIEW tally AS SELECT h.id AS batch, h.base AS ended, h.node, h.name[i] AS name, h.unit[i] AS unit, s.name AS state, r.name AS reason, h.code[i] AS code, h.n[i] AS n, h.again[i] AS again,
-    h.us_sum[i] AS us_sum, h.us_max[i] AS us_max, h.final[i] AS final
-  FROM hist h CROSS JOIN LATERAL generate_subscripts(h.k, 1) i JOIN status s ON s.id = h.status[i] LEFT JOIN reason r ON r.id = h.reason[i] WHERE h.k[i] >= 0 AND NOT h.late[i];
+CREATE VIEW tally AS SELECT h.id AS batch, h.base AS ended, h.node, u.name, u.unit, s.name AS state, r.name AS reason, u.code, u.n, u.again, u.us_sum, u.us_max, u.final
+  FROM hist h CROSS JOIN LATERAL unnest(h.k, h.name, h.unit, h.status, h.reason, h.code, h.n, h.again, h.us_sum, h.us_max, h.final, h.late)
+    u(k, name, unit, status, reason, code, n, again, us_sum, us_max, final, late)
+    JOIN status s ON s.id = u.status LEFT JOIN reason r ON r.id = u.reason WHERE u.k >= 0 AND NOT u.late;
 
 -- One run: its tasks, attempts, events, and the runs below it (a subtask's id has the millisecond of its parent).
-CREATE FUNCTION ids_of(p_run text) RETURNS uuid[] LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
-  SELECT array_agg(i ORDER BY i) FROM (SELECT ulid_uuid(p_run) AS i UNION SELECT id FROM bundle WHERE root = ulid_uuid(p_run) AND lo IS NOT NULL) x WHERE i IS NOT NULL $$;
+CREATE FUNCTION ids_of(p_run text) RETURNS uuid[] LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE w uuid := ulid_uuid(p_run); low uuid := id_at(ms_of(w) - 3600000); high uuid := id_at(now_us() / 1000 + 3600000); BEGIN
+  RETURN (SELECT array_agg(i ORDER BY i) FROM (SELECT w AS i UNION SELECT id FROM bundle WHERE root = w AND lo IS NOT NULL AND id BETWEEN low AND high) x WHERE i IS NOT NULL);
+END $$;
 CREATE FUNCTION tasks_of(p_run text) RETURNS SETOF task LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE i uuid[] := ids_of(p_run); BEGIN
   IF i IS NOT NULL THEN RETURN QUERY SELECT * FROM task_between(i[1], i[cardinality(i)], i) t WHERE t.whole = ulid_uuid(p_run); END IF;
@@ -709,14 +720,15 @@ GRANT USAGE ON SCHEMA ledger TO ledger_node, ledger_operator, ledger_reader;
 GRANT EXECUTE ON FUNCTION enter, renew, register, reap, push, claim, held(bigint, uuid[]), later, give, ship, commit, result, settle, adopt, results, cancel, hold, release, recommit, reported TO ledger_node;
 GRANT EXECUTE ON FUNCTION cancel, hold, release, drain, add_node, make_hours, drop_hours, open TO ledger_operator;
 -- A reader sees all but plans and results, which may carry secrets.
-GRANT SELECT ON status, reason, meta, node, ready, later, held, part, done, hist, audit, entry, placed, attempt, task, run, event, attempts, tasks, runs, events, nodes, tally TO ledger_reader;
+GRANT SELECT ON status, reason, meta, node, ready, later, held, part, done, hist, audit, entry, attempt, task, run, event, attempts, tasks, runs, events, nodes, tally TO ledger_reader;
 GRANT SELECT (id, generation, root, cut, lo, n, prio, origin, name, unit, pushed, digest) ON bundle TO ledger_reader;
-GRANT EXECUTE ON FUNCTION ulid, ulid_uuid, now_us, rfc3339, id_at, ms_of, hour_of, one, "full", attempt_between, task_between, run_between, ids_of, tasks_of, attempts_of, events_of, tree_of TO ledger_reader;
+GRANT EXECUTE ON FUNCTION ulid, ulid_uuid, now_us, rfc3339, id_at, ms_of, hour_of, one, "full", placed, attempt_between, task_between, run_between, ids_of, tasks_of, attempts_of, events_of, tree_of TO ledger_reader;
 SELECT make_hours() AS hours \gset
 RESET ROLE;
 GRANT ledger_reader TO ledger_operator;
 -- Nobody else comes into this database, and nobody makes a temporary table in it.
 DO $$ BEGIN
+  EXECUTE format('ALTER DATABASE %I SET jit = off', current_database()); -- hundreds of partitions take seconds to compile
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO ledger_node, ledger_operator, ledger_reader', current_database());
   IF to_regnamespace('public') IS NOT NULL THEN REVOKE ALL ON SCHEMA public FROM PUBLIC; END IF;
