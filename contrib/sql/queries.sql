@@ -21,9 +21,9 @@ SELECT coalesce((SELECT ledger.ulid(id) FROM ledger.hist ORDER BY id DESC LIMIT 
 SELECT ledger.now_us() - :hours * 3600000000 AS since, ledger.id_at(ledger.now_us() / 1000 - (:hours + 24) * 3600000) AS low \gset
 
 \echo Throughput by hour: ends, how many a second, how many failed, and their mean time
-SELECT ledger.rfc3339(ended / 3600000000 * 3600000000) AS hour, sum(n) AS ended, round(sum(n) / 3600.0, 1) AS a_second,
-    coalesce(sum(n) FILTER (WHERE state = 'failure'), 0) AS failed, round(sum(us_sum) / sum(n) / 1e6, 3) AS mean_s
-  FROM ledger.tally WHERE final AND ended >= :since AND batch >= :'low' GROUP BY 1 ORDER BY 1;
+SELECT ledger.rfc3339(hour * 3600000000) AS hour, ended, round(ended / 3600.0, 1) AS a_second, failed, round(us / ended / 1e6, 3) AS mean_s
+  FROM (SELECT ended / 3600000000 AS hour, sum(n) AS ended, coalesce(sum(n) FILTER (WHERE state = 'failure'), 0) AS failed, sum(us_sum) AS us
+    FROM ledger.tally WHERE final AND ended >= :since AND batch >= :'low' GROUP BY 1) x ORDER BY 1;
 
 \echo Failures by reason: code is the exit status, or a signal as a negative number
 SELECT reason, code, unit, sum(n) AS failed, ledger.rfc3339(max(ended)) AS latest
