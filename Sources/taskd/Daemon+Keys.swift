@@ -13,13 +13,21 @@ extension Daemon {
         case first(TaskID)
         /// That run was accepted before.
         case again(TaskID, isSame: Bool)
+        /// No further key is remembered.
+        case tooMany
     }
+
+    /// Keys of today and yesterday; each takes some 50 bytes of the checkpoint, and of memory.
+    private static let mostKeys = 200_000
 
     /// - Parameter id: the drop's own, which says the day.
     func keyed(_ compiled: Compiled, _ id: TaskID) -> Keyed {
         guard case .plan(let plan, let encoded) = compiled, let key = plan.key else { return .none }
         let run = TaskID(key: key, milliseconds: id.milliseconds)
-        guard let known = keys[run] else { return .first(run) }
+        guard let known = keys[run] else {
+            if keys.count >= Self.mostKeys { forgetKeys() }
+            return keys.count < Self.mostKeys ? .first(run) : .tooMany
+        }
         let digest = Plan.digest(ofEncoded: encoded) ?? ""
         return .again(run, isSame: known == JournalFold.prefix(ofDigest: digest))
     }
@@ -34,6 +42,13 @@ extension Daemon {
             taken,
             "\(taken.name): its Key= stands for the run \(run) of that day, which has another plan: take "
                 + "another key")
+    }
+
+    func refuseKeyed(_ taken: TakenName) {
+        reject(
+            taken,
+            "\(taken.name): of today and yesterday \(Self.mostKeys) runs with Key= are remembered, and no more: "
+                + "drop it tomorrow, or without Key=")
     }
 
     /// It is accepted.

@@ -7,11 +7,18 @@ import TaskSpool
 /// `RemainAfterExit=`: a success of a task counts for the same task of later runs, which does not run then.
 /// The engine lets one of them run at a time (`RunInput`), so that who comes meanwhile finds it.
 extension Daemon {
+    /// So many successes count at once; of further ones the task runs again.
+    private static let mostRemaining = 10_000
+
     /// A task has succeeded: what its end says of that, for a restart.
     func remain(_ ref: TaskRef, _ state: TaskState, _ result: ResultPlace?) -> [EventLine.Field] {
         guard state == .success, ref.item == nil,
             let own = ref.task.flatMap({ runs[ref.run]?.remains[$0] })
         else { return [] }
+        if remaining.count >= Self.mostRemaining, remaining[own.key] == nil {
+            forgetRemaining()
+            if remaining.count >= Self.mostRemaining { return [] }
+        }
         let (until, isEver) = now().addingReportingOverflow(own.span)
         let success = Remaining(until: isEver ? .max : until, ref: ref, result: result)
         remaining[own.key] = success

@@ -142,7 +142,7 @@ extension Daemon {
         switch keyed {
         case .none: break
         case .first(let run): taken.id = run
-        case .again: taken.id = newID()
+        case .again, .tooMany: taken.id = newID()
         }
         incoming.letDropperFinish()
         do {
@@ -151,7 +151,11 @@ extension Daemon {
             return sayStays(drop.name, error)
         }
         incoming.unreadable.remove("take \(drop.name)")
-        if case .again(let run, let isSame) = keyed { return endKeyed(taken, run, isSame: isSame) }
+        switch keyed {
+        case .again(let run, let isSame): return endKeyed(taken, run, isSame: isSame)
+        case .tooMany: return refuseKeyed(taken)
+        case .none, .first: break
+        }
         enter(compiled, taken, drop.identity)
     }
 

@@ -72,7 +72,29 @@ like "with a sentence" "$(cat "$TMP/err")" 'for one file'
 exits "task run waits for the same" 0 timeout 30 task run "$TMP/order.task"
 is "which ran once" "$(starts "$first")" 1
 
-[ "$today" = "$(day)" ] || skip_all "the day ended in between"
 stop_taskd
 ok "nothing is left to do" task fsck
+
+# ---- as many keys as are remembered, by a checkpoint that has them
+
+python3 - "$SPOOL/checkpoint" "$first" <<'PYTHON'
+import hashlib, sys
+path, first = sys.argv[1:]
+body = open(path, "rb").read()[:-72]
+digits = "0123456789abcdefghjkmnpqrstvwxyz"
+for i in range(200_000):
+    body += f"key {first[:10]}{''.join(digits[i >> s & 31] for s in range(75, -1, -5))} 1\n".encode()
+open(path, "wb").write(body + b"digest " + hashlib.sha256(body).hexdigest().encode() + b"\n")
+PYTHON
+start_taskd "$SPOOL"
+drop "$TMP/order.task" order.task
+ok "with 200,000 keys those are known" wait_until 30 are_dups "$first" "$(($(dups "$first") + 1))"
+drop "$(unit further five '[Service]' 'Key=further')" further.task
+ok "a further one is rejected" wait_until 30 test -e "$SPOOL/rejected/further.task"
+like "with a reason" "$(cat "$SPOOL/rejected/further.task.reason")" "no more: drop it tomorrow"
+drop "$(unit keyless six)" keyless.task
+ok "what has none is taken" wait_until 30 grep -aq ' accept .*name=keyless.task' "$SPOOL"/journal/*.open
+
+[ "$today" = "$(day)" ] || skip_all "the day ended in between"
+stop_taskd
 done_testing
