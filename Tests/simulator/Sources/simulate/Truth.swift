@@ -48,6 +48,8 @@ final class Truth {
     private var successes: Set<TaskRef> = []
     private var durableSuccesses: Set<TaskRef> = []
     private var startsOf: [TaskRef: Int] = [:]
+    /// What a plan's tasks require; an accepted plan stays what it is.
+    private var required: [RunFileName: [PlanEdge]] = [:]
     private var executed: Set<ModelPool.Key> = []
     /// The attempts that run, by task.
     private var running: [TaskRef: Int] = [:]
@@ -65,8 +67,11 @@ final class Truth {
 
     func durable(_ bytes: ArraySlice<UInt8>) {
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
-            let words = line.split(separator: UInt8(ascii: " "), maxSplits: 3)
-            guard words.count == 4, let event = try? EventLine(parsing: words[3]) else { continue }
+            let words = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
+            // Most say nothing here: accept, end, reject and lost do.
+            guard words.count == 6, let first = words[4].first, "aerl".utf8.contains(first),
+                let event = try? EventLine(parsing: line[words[3].startIndex...])
+            else { continue }
             switch event.verb {
             case .accept, .reject, .arm:
                 durableRuns.insert(event.id)
@@ -206,10 +211,12 @@ final class Truth {
     }
 
     private func checkRequirements(_ ref: TaskRef) {
-        guard let task = ref.task, let (_, inode) = find(ref.run),
-            let plan = try? Plan(parsing: inode.data)
-        else { return }
-        for edge in plan.edges where edge.to == task && edge.kind == .ok {
+        guard let task = ref.task, let (file, inode) = find(ref.run) else { return }
+        let generation = RunFileName(run: ref.run, generation: file.generation)
+        if required[generation] == nil, let plan = try? Plan(parsing: inode.data) {
+            required[generation] = plan.edges.filter { $0.kind == .ok }
+        }
+        for edge in required[generation] ?? [] where edge.to == task {
             if !successes.contains(TaskRef(run: ref.run, task: edge.from)) {
                 fail(
                     "order",
