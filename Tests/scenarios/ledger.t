@@ -396,5 +396,22 @@ exits "nor with a wrong name" 1 "$SQL/restored" --open=nobody
 exits "open without who is gone" 0 "$SQL/restored" --open=ledger_test_2
 is "then there is work" "$(as ledger_test_1 "$(claim "$ONE")")" "53 1001 000"
 
+# ---- a dump of before, in the place of the ledger, and nobody said so
+
+INCARNATION=$(sql -c "SELECT incarnation FROM ledger.meta")
+enter() { echo "SELECT nodes FROM ledger.enter('$INCARNATION', $ONE, $1, $(x $((100 + $1))), $(x 1), 1)"; }
+is "a round" "$(as ledger_test_1 "$(enter 1)")" 1
+sql -d postgres -c "CREATE DATABASE old"
+pg_dump ledger | sql -d old -f - >"$TMP/out"
+is "a round that is not in the dump" "$(as ledger_test_1 "$(enter 2)")" 1
+export PGDATABASE=old
+is "rule 13: the next round finds out" "$(as ledger_test_1 "$(enter 3)")" TL003
+is "… it has the same history" "$(sql -c 'SELECT count(*) FROM ledger.tasks')$(as ledger_test_look 'SELECT count(*) FROM ledger.tasks')" "$(sql -d ledger -c 'SELECT count(*) || count(*)::text FROM ledger.tasks')"
+is "… and the same rights" "$(as ledger_test_1 'SELECT FROM ledger.node')" 42501
+exits "restored" 0 "$SQL/restored"
+is "rule 14: then it is another incarnation" "$(as ledger_test_1 "$(enter 3)")" TL002
+like "and the node registers" "$(register ledger_test_1 1)" '^[0-9]{16}$'
+export PGDATABASE=ledger
+
 stop_postgres
 done_testing
