@@ -172,11 +172,12 @@ extension Daemon {
 
     /// Remembers a task's result for the reduced plan.
     private func note(_ ref: TaskRef, _ state: TaskState) {
-        guard let task = ref.task, ref.item == nil, let run = runs[ref.run] else { return }
-        if !run.subtasks.isEmpty {
+        guard let task = ref.task, ref.item == nil else { return }
+        // No copy of the run is held meanwhile: its tables would be copied with each end.
+        if runs[ref.run]?.hasSubtasks(task) ?? false {
             runs[ref.run]?.closeSubtasks(of: task, state, attempt: engine.attempts(of: ref))
         }
-        if !run.isSingle { runs[ref.run]?.results[task] = state }
+        if runs[ref.run]?.isSingle == false { runs[ref.run]?.results[task] = state }
     }
 
     private func endRun(

@@ -10,12 +10,11 @@ import TaskSpool
 extension Daemon {
     /// The last attempt of a task has ended, or its process has: what it left is the task's.
     func noteResult(_ ref: TaskRef, _ end: EventLine) {
-        guard let task = ref.task, ref.item == nil, let run = runs[ref.run],
-            !run.isSingle || run.kin != nil || !run.remains.isEmpty
+        guard let task = ref.task, ref.item == nil, runs[ref.run]?.keepsResults ?? false
         else { return }
-        if run.kin != nil, task == run.root { runs[ref.run]?.exit = end.number("exit") }
         let left = end["state"] == TaskState.success.word ? ResultPlace(end) : nil
         runs[ref.run]?.setLeft(left, by: task)
+        if runs[ref.run]?.answers(for: task) ?? false { runs[ref.run]?.exit = end.number("exit") }
     }
 
     /// An end that says where a result lies must not be more durable than the result.

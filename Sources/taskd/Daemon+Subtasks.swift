@@ -21,19 +21,21 @@ extension Daemon {
 
     /// Accepts, adopts, runs again or refuses it: one record, after which the pool need not keep it.
     func takeSubtask(_ line: EventLine, of parent: TaskRef, _ attempt: Int) {
-        guard let run = runs[parent.run], pool.sent[parent] == attempt, let name = line["name"],
+        // No copy of the run is held: its table of subtasks would be copied with each.
+        guard
+            let (depth, generation) = runs[parent.run].map({
+                (($0.kin?.depth ?? 0) + 1, $0.file.generation)
+            }), pool.sent[parent] == attempt, let name = line["name"],
             let text = line["unit"], case .unit = DropName(Array(name.utf8))
         else { return }
         if isPaused || !hasSpace() { return stallPool("there is no space") }
-        let depth = (run.kin?.depth ?? 0) + 1
-        let generation = run.file.generation
         let child = Subtask(
             id: Subtask.id(of: name, parent: parent, generation: generation), name: name,
             attempt: attempt, depth: depth, digest: SHA256.hex(text.utf8))
         let drop = SubtaskDrop(child: child, parent: parent, bytes: Array(text.utf8))
         defer { if pool.connection != nil { isStalled = false } }
         guard var known = engine.child(child.id, of: parent) else { return accept(drop) }
-        if let own = parent.task.flatMap({ run.subtasks[$0]?[child.id] }) {
+        if let own = parent.task.flatMap({ runs[parent.run]?.subtasks[$0]?[child.id] }) {
             (known.exit, known.result) = (own.exit, own.result)
         }
         if known.attempt == attempt, known.digest == child.digest {  // told again

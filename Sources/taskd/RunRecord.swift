@@ -172,6 +172,14 @@ struct RunRecord {
 
     // MARK: Results
 
+    /// Whether anybody may ask for what a task of it left.
+    var keepsResults: Bool { !isSingle || kin != nil || !remains.isEmpty }
+
+    /// Whether it is a subtask, and a task of it what was dropped.
+    func answers(for task: Int) -> Bool { kin != nil && task == root }
+
+    func hasSubtasks(_ task: Int) -> Bool { rare.first?.subtasks[task] != nil }
+
     /// What is known of a subtask has changed.
     mutating func set(_ child: Subtask, of task: Int) {
         lookAtEdges()
@@ -186,9 +194,9 @@ struct RunRecord {
 
     /// A task has ended: of what it dropped that stays which its [Then] is given.
     mutating func closeSubtasks(of task: Int, _ state: TaskState, attempt: Int) {
-        guard let children = rare.first?.subtasks[task] else { return }
+        let children = subtasks.removeValue(forKey: task) ?? [:]
         let left = Subtask.leaving(children, to: state, attempt: attempt)
-        subtasks[task] = left.isEmpty ? nil : left
+        if !left.isEmpty { subtasks[task] = left }
     }
 
     private mutating func lookAtEdges() {
@@ -216,7 +224,13 @@ struct RunRecord {
     func task(_ number: Int) -> PlanTask? {
         guard let tasks = plan?.tasks else { return nil }
         if tasks.indices.contains(number), tasks[number].number == number { return tasks[number] }
-        return tasks.first { $0.number == number }
+        // A reduced plan has gaps.
+        var (low, high) = (0, tasks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if tasks[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low < tasks.count && tasks[low].number == number ? tasks[low] : nil
     }
 }
 

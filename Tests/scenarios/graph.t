@@ -77,6 +77,6 @@ for format in text dot svg; do
     is "$format: all of it" "$(grep -cE '(^t[0-9]+ pending$|label="t[0-9]+.npending"|>t[0-9]+ <tspan [^>]*>pending<)' "$TMP/out")" 99999
 done
 task cancel "$chain" >/dev/null
-exits "it ends" 130 timeout 60 task wait "$chain"
+exits "it ends" 130 timeout 180 task wait "$chain"
 stop_taskd
 done_testing
