@@ -27,14 +27,20 @@ extension Daemon {
     /// A new connection: what its attempts may have missed.
     func tellEnds() {
         for (parent, attempt) in pool.sent where engine.hasChildren(parent) {
-            guard let task = parent.task, let children = runs[parent.run]?.subtasks[task] else {
-                continue
-            }
-            for (_, child) in children.sorted(by: { $0.key < $1.key })
-            where child.attempt == attempt {
-                tellEnd(child, to: parent)
+            for child in engine.children(of: parent) where child.attempt == attempt {
+                tellEnd(whole(child, of: parent), to: parent)
             }
         }
+    }
+
+    /// What the engine knows of a subtask, with what that has left.
+    func whole(_ child: Subtask, of parent: TaskRef) -> Subtask {
+        guard let own = parent.task.flatMap({ runs[parent.run]?.subtasks[$0]?[child.id] }) else {
+            return child
+        }
+        var child = child
+        (child.exit, child.result) = (own.exit, own.result)
+        return child
     }
 
     func sendFile(of child: Subtask, _ suffix: String, _ text: String, to parent: TaskRef) {

@@ -34,10 +34,8 @@ extension Daemon {
             attempt: attempt, depth: depth, digest: SHA256.hex(text.utf8))
         let drop = SubtaskDrop(child: child, parent: parent, bytes: Array(text.utf8))
         defer { if pool.connection != nil { isStalled = false } }
-        guard var known = engine.child(child.id, of: parent) else { return accept(drop) }
-        if let own = parent.task.flatMap({ runs[parent.run]?.subtasks[$0]?[child.id] }) {
-            (known.exit, known.result) = (own.exit, own.result)
-        }
+        guard let found = engine.child(child.id, of: parent) else { return accept(drop) }
+        let known = whole(found, of: parent)
         if known.attempt == attempt, known.digest == child.digest {  // told again
             return tellEnd(known, to: parent)
         }

@@ -80,10 +80,9 @@ ok "nothing is left to do" task fsck
 python3 - "$SPOOL/checkpoint" "$first" <<'PYTHON'
 import hashlib, sys
 path, first = sys.argv[1:]
-body = open(path, "rb").read()[:-72]
 digits = "0123456789abcdefghjkmnpqrstvwxyz"
-for i in range(200_000):
-    body += f"key {first[:10]}{''.join(digits[i >> s & 31] for s in range(75, -1, -5))} 1\n".encode()
+ids = (first[:10] + "".join(digits[i >> s & 31] for s in range(75, -1, -5)) for i in range(200_000))
+body = open(path, "rb").read()[:-72] + "".join(f"key {id} 1\n" for id in ids).encode()
 open(path, "wb").write(body + b"digest " + hashlib.sha256(body).hexdigest().encode() + b"\n")
 PYTHON
 start_taskd "$SPOOL"
