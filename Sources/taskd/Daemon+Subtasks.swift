@@ -34,7 +34,11 @@ extension Daemon {
             attempt: attempt, depth: depth, digest: SHA256.hex(text.utf8))
         let drop = SubtaskDrop(child: child, parent: parent, bytes: Array(text.utf8))
         defer { if pool.connection != nil { isStalled = false } }
-        guard let found = engine.child(child.id, of: parent) else { return accept(drop) }
+        guard let found = engine.child(child.id, of: parent) else {
+            // Damage of the journal has lost whose it is: it runs by itself.
+            if let run = runs[child.id], !run.isEnded { return takeUp(drop, child, run) }
+            return accept(drop)
+        }
         let known = whole(found, of: parent)
         if known.attempt == attempt, known.digest == child.digest {  // told again
             return tellEnd(known, to: parent)
