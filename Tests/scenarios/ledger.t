@@ -63,7 +63,7 @@ mutants() {
 10 s/IF r.done <> p_before THEN .*//
 11 s/WHERE role = session_user AND epoch = p_epoch AND live FOR SHARE/WHERE role = session_user AND epoch = p_epoch FOR SHARE/
 12 s/PERFORM put_back(h, p_at);$/PERFORM put_back(h, 0);/
-12 s/PERFORM cancel_children(p_id);//
+12 s/PERFORM cancel_children(p_id);/NULL;/
 13 /'ledger behind'/d
 13 s/UPDATE node SET live = false WHERE role = x;/UPDATE node SET live = false, epoch = epoch + 1 WHERE role = x;/
 14 s/UPDATE later SET gen = m.n \* 1000;//

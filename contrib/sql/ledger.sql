@@ -499,7 +499,12 @@ CREATE FUNCTION cancel(p_epoch bigint, p_id uuid, p_generation int) RETURNS text
   IF NOT entitled(p_epoch, p_id) THEN RETURN 'foreign'; END IF;
   RETURN end_it(p_id, p_generation);
 END $$;
-CREATE FUNCTION end_it(p_id uuid, p_generation int) RETURNS text LANGUAGE plpgsql SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+CREATE FUNCTION end_it(p_id uuid, p_generation int) RETURNS text LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
+DECLARE w text := end_one(p_id, p_generation); BEGIN
+  IF w = 'cancelled' THEN PERFORM cancel_children(p_id); END IF;
+  RETURN w;
+END $$;
+CREATE FUNCTION end_one(p_id uuid, p_generation int) RETURNS text LANGUAGE plpgsql SET search_path = ledger, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE h held; BEGIN
   FOR i IN 1..3 LOOP -- a row moves from one table to another; each statement sees what was committed before it
     IF EXISTS (SELECT FROM done WHERE id = p_id AND generation = p_generation) THEN RETURN 'done'; END IF;
@@ -507,14 +512,19 @@ DECLARE h held; BEGIN
     CONTINUE WHEN h.id IS NULL;
     INSERT INTO done VALUES (p_id, p_generation, 7, NULL, NULL, now_us());
     PERFORM note(p_id, 'cancel', p_generation, h.gen, h.node);
-    PERFORM cancel_children(p_id);
     RETURN 'cancelled';
   END LOOP;
   RETURN 'busy';
 END $$;
+-- All below a run, by a list: a chain of subtasks may be longer than a stack is deep.
 CREATE FUNCTION cancel_children(p_root uuid) RETURNS void LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
-DECLARE c record; BEGIN
-  FOR c IN SELECT id, generation FROM children_of(p_root) LOOP PERFORM end_it(c.id, c.generation); END LOOP;
+DECLARE ids uuid[] := ARRAY[p_root]; at int := 1; c record; BEGIN
+  WHILE at <= cardinality(ids) LOOP
+    FOR c IN SELECT id, generation FROM children_of(ids[at]) LOOP
+      IF end_one(c.id, c.generation) = 'cancelled' THEN ids := ids || c.id; END IF;
+    END LOOP;
+    at := at + 1;
+  END LOOP;
 END $$;
 -- Takes an open bundle out of where it is, as if it were held.
 CREATE FUNCTION take(p_id uuid, p_generation int) RETURNS held LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$

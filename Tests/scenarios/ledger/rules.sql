@@ -184,6 +184,12 @@ SELECT t.is('rule 12: a retry''s time', ledger.later(t.e('n1'), t.u(51), 0, 3, 9
 SELECT t.is('rule 12: cancelled, and its children', ledger.cancel(t.e('n1'), t.u(51), 0), 'cancelled');
 SELECT t.is('rule 12: … both', t.see(format('SELECT string_agg(status::text, '' '') FROM done WHERE id IN (%L, %L)', t.u(51), t.u(62))), '7 7');
 SELECT t.is('rule 12: cancelled again', ledger.cancel(t.e('n1'), t.u(51), 0), 'done');
+RESET SESSION AUTHORIZATION;
+WITH b AS (INSERT INTO ledger.bundle SELECT t.u(100000 + i), 0, t.u(99999 + i), 1, NULL, 1, 0, 'ledger_test_1', 'deep', 'deep', 0, 'd', 'plan' FROM generate_series(0, 4999) i RETURNING id)
+  INSERT INTO ledger.ready SELECT id, 0, 0, 0, 0, '0' FROM b;
+SET SESSION AUTHORIZATION ledger_test_1;
+SELECT t.is('rule 12: a chain of 5,000 subtasks is cancelled', t.try(format('SELECT ledger.cancel(t.e(%L), %L, 0)', 'n1', t.u(100000))), 'cancelled');
+SELECT t.is('rule 12: … each', t.see(format('SELECT count(*) FROM done WHERE status = 7 AND id BETWEEN %L AND %L', t.u(100000), t.u(104999))), '5000');
 SET SESSION AUTHORIZATION ledger_test_2;
 SELECT t.is('rule 12: the child''s holder is fenced', t.ship('n2', 3, 4, 5, '{62}', '{0}', '{0}', '{1}') || t.commit('n2', 62, 0, 1, '0', '1', 5), '5refused');
 SELECT t.is('rule 5: held says so', (SELECT string_agg(right(id::text, 2), ' ') FROM ledger.held(t.e('n2'), '{}')), '3f');
