@@ -132,6 +132,8 @@ extension Daemon {
         try? spool.remove(taken.id.description, .tmp)
         do {
             try spool.moveNew(taken.text, .tmp, to: taken.text, .incoming)
+            // Its accept will name it as it is now: a power failure must not bring it back as it was (rule 3).
+            try spool.sync(.incoming)
         } catch {
             report.error(
                 "unable to put \(taken.text) back into incoming/: \(error), start taskd again")
