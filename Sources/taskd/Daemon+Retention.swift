@@ -86,7 +86,8 @@ extension Daemon {
 
     private func noteCompleted() {
         let needed = retention.needed
-        if retention.journal != needed || retention.log != nil && retention.log != pool.logSegment {
+        // With the first log segment of a start the pool has closed that of the taskd before.
+        if retention.journal != needed || retention.log != pool.logSegment {
             retention.due = min(retention.due, Clock.boot() + RetentionState.afterSeal)
         }
         retention.journal = needed
