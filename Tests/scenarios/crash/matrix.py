@@ -341,7 +341,8 @@ class Case:
             if run in self.refused:
                 self.expect(got in (state, "failure"), f"{name} ({run}) ended as {got} after its jail was refused")
                 continue
-            self.expect(got == state, f"{name} ({run}) ended as {got}, not {state}")
+            said = [fields for verb, ref, fields in records if verb == "end" and ref.startswith(run + ".") and fields.get("state") == got]
+            self.expect(got == state, f"{name} ({run}) ended as {got}, not {state}: {said[-1:]}")
             parked = any(n.startswith(run) for n in self.names("failed"))
             self.expect(parked == (state != "success"), f"{name}: {'no ' if not parked else 'a '}plan in failed/")
             marks = os.path.join(self.scenario.marks, name)
