@@ -105,6 +105,8 @@ ssize_t cl_receive(int socket, void *bytes, size_t count, int *fds, int *passed)
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control.space};
     ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    // Of a peer that closed with unread messages that is told first, and once; what it sent comes after.
+    if (got < 0 && errno == ECONNRESET) got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0) return got;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
          header = CMSG_NXTHDR(&message, header)) {

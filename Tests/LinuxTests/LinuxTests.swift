@@ -157,6 +157,27 @@ import Testing
         }
     }
 
+    /// Linux tells a peer's close with unread messages (ECONNRESET) before what the peer had sent.
+    @Test func whatAPeerSentIsReceivedThoughItDidNotReadAll() throws {
+        let pair = try MessageSocket.pair()
+        let first = Descriptor(owning: pair.first)
+        do {
+            let second = Descriptor(owning: pair.second)
+            #expect(try MessageSocket.send([1], to: first.number))
+            #expect(try MessageSocket.send([2, 3], to: second.number))
+        }
+        var buffer = [UInt8](repeating: 0, count: 16)
+        guard case .message(2, _) = try MessageSocket.receive(from: first.number, into: &buffer)
+        else {
+            Issue.record("the message is lost")
+            return
+        }
+        guard case .closed = try MessageSocket.receive(from: first.number, into: &buffer) else {
+            Issue.record("it is not closed")
+            return
+        }
+    }
+
     @Test func messagesCarryOneDescriptor() throws {
         let pair = try MessageSocket.pair()
         let first = Descriptor(owning: pair.first)
