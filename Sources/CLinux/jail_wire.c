@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "cl_socket.h"
 #include "jail_internal.h"
 
 union rights {
@@ -153,7 +154,7 @@ int cl_jail_receive(const struct cl_jail_slot *slot, struct cl_jail_report *repo
     union rights rights;
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights,
                              .msg_controllen = CMSG_SPACE(sizeof(int))};
-    ssize_t got = recvmsg(slot->control, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t got = cl_recvmsg(slot->control, &message);
     if (got == (ssize_t)sizeof *report) {
         // One at most: only init sends one, and no task has this socket.
         const struct cmsghdr *header = CMSG_FIRSTHDR(&message);

@@ -93,6 +93,12 @@ ssize_t cl_send(int socket, const void *bytes, size_t count, int fd) {
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+ssize_t cl_recvmsg(int socket, struct msghdr *message) {
+    ssize_t got = recvmsg(socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got >= 0 || errno != ECONNRESET) return got;
+    return recvmsg(socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+}
+
 ssize_t cl_receive(int socket, void *bytes, size_t count, int *fds, int *passed) {
     *passed = 0;
     struct iovec part = {.iov_base = bytes, .iov_len = count};
@@ -104,9 +110,7 @@ ssize_t cl_receive(int socket, void *bytes, size_t count, int *fds, int *passed)
     } control;
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control.space};
-    ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    // Of a peer that closed with unread messages that is told first, and once; what it sent comes after.
-    if (got < 0 && errno == ECONNRESET) got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t got = cl_recvmsg(socket, &message);
     if (got < 0) return got;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
          header = CMSG_NXTHDR(&message, header)) {

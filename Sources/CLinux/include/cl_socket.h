@@ -21,6 +21,10 @@ int cl_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
 ssize_t cl_send(int socket, const void *bytes, size_t count, int fd);
 /// As many descriptors come with a message at most (SCM_MAX_FD of the kernel).
 enum { CL_MOST_PASSED = 253 };
+struct msghdr;
+/// recvmsg(2) without waiting. Of a peer that closed with unread messages the kernel tells that first, and once
+/// (ECONNRESET): what it had sent is still to be had, and is received.
+ssize_t cl_recvmsg(int socket, struct msghdr *message);
 /// Receives one message and the descriptors that came with it (close-on-exec), into room for
 /// CL_MOST_PASSED; also when it fails with EMSGSIZE, for a message longer than the buffer.
 ssize_t cl_receive(int socket, void *bytes, size_t count, int *fds, int *passed);
