@@ -35,6 +35,32 @@ enum CompileProperties {
         compile(text, [main], world([:]))
     }
 
+    /// task.conf, behind each byte 0x1e a file of its directory: what counts is canonical, and written
+    /// down it counts again.
+    static func configuration(_ bytes: [UInt8]) {
+        let parts = bytes.split(separator: 0x1e, maxSplits: 3, omittingEmptySubsequences: false)
+        let files = parts.enumerated().map {
+            UnitFile(file: "/c/\($0.offset).conf", bytes: Array($0.element))
+        }
+        let (found, problems) = ConfigurationParser.parse(files)
+        places(problems, files)
+        var text = ""
+        for setting in Setting.allCases {
+            let traits = setting.traits
+            let value = found[setting]
+            require((try? traits.type.canonical(value)) == value, "\(setting): a canonical value")
+            text += "[\(traits.section.rawValue)]\n\(setting.rawValue)=\(value)\n"
+            guard traits.type == .diskSize else { continue }
+            require((0...Int64.max).contains(found.bytes(setting, of: 1 << 40)), "a size")
+        }
+        let written = UnitFile(file: "/c/task.conf", bytes: Array(text.utf8))
+        let (again, none) = ConfigurationParser.parse([written])
+        require(none.isEmpty, "what counts can be written: \(none.map(\.text))")
+        for setting in Setting.allCases {
+            require(again[setting] == found[setting], "\(setting): parse, print, parse")
+        }
+    }
+
     /// Parts that begin with a line `== NAME` (or without one); the first is the root, the others are
     /// what it can name.
     static func several(_ bytes: [UInt8]) {

@@ -4,7 +4,7 @@ import Glibc
 /// What can be fuzzed.
 enum Format: String, CaseIterable {
     case unit, yaml, compile, plan, event, job, handover, spec, values, words, percent, cron, zone
-    case journal, damage, log, checkpoint, owner, runas, request
+    case journal, damage, log, checkpoint, owner, runas, conf, request
 
     /// The environment's; nil where it names none.
     static var chosen: Format? {
@@ -33,6 +33,7 @@ enum Format: String, CaseIterable {
         case .checkpoint: StateProperties.checkpoint(bytes)
         case .owner: StateProperties.owner(bytes)
         case .runas: StateProperties.runAs(bytes)
+        case .conf: CompileProperties.configuration(bytes)
         case .request: RequestProperties.test(bytes)
         }
     }

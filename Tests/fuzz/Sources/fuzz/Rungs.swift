@@ -22,6 +22,12 @@ extension Ladder {
                 }),
             Rung(format: .runas, name: "lines", size: 20_000, make: lines("") { "u\($0): a b" }),
             Rung(
+                format: .conf, name: "one setting again and again", size: 4000,
+                make: lines("[Retention]\n") { "FailedMax=\($0)" }),
+            Rung(
+                format: .conf, name: "errors", size: 4000,
+                make: lines("[Retentio]\n[Retention]\n") { "FailedMa\($0)=1" }),
+            Rung(
                 format: .request, name: "arguments", size: 5000,
                 make: { Array(("command=x" + (0..<$0).map { " arg=\($0)" }.joined()).utf8) }),
             Rung(
