@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Goal: taskd or taskrun killed at its n-th system call, or that call failing with an errno that it can give, loses nothing: what was
 # acknowledged ends once, the spool is as empty as it should be, verify is content, no descriptor is left, complaints say what
-# of what and why. A scenario with dependencies, arrays, retries, checks, a large plan, a bad drop, a hold and a cancel.
+# of what and why. A scenario with dependencies, arrays, retries, checks,
+# subtasks, a large plan, a bad drop, a hold and a cancel.
 #
 # TASKSPOOL_CRASH=SECONDS tries a choice for so long (150); TASKSPOOL_CRASH=all tries every call, some 3,000 cases. SEED=N chooses
 # another order. A case by itself: python3 crash/matrix.py INJECT BIN DIRECTORY --case=taskd:EIO:renameat:3 -v

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The crash matrix: taskd or taskrun is killed at its n-th system call, or that call fails, in a scenario with dependencies,
-arrays, retries, checks, a large plan, a bad drop, a hold and a cancel; then taskd starts again, and the promises are asked.
+arrays, retries, checks, subtasks, a large plan, a bad drop, a hold and a cancel; then taskd starts again, and the promises are asked.
 
     matrix.py INJECT BIN DIRECTORY [--seconds=S] [--seed=N] [--all] [--case=PROGRAM:DEED:CALLS:N]… [--list] [-v]
 
@@ -37,6 +37,23 @@ LONG = [("fdatasync", "EIO", 2), ("fdatasync", "EIO", 3), ("fdatasync", "EIO", 5
         ("openat", "EMFILE", 20), ("renameat", "ENOSPC", 8), ("openat2", "EMFILE", 12), ("write", "ENOSPC", 10), ("unlinkat", "EROFS", 8)]
 STATES = ["ready", "active", "deferred", "hold", "failed"]
 WORK = ["incoming", "tmp", "ready", "active", "deferred", "hold"]
+OF_A_JAIL = 9  # descriptors that taskrun keeps
+# Waits for a subtask that fails once. An attempt that was refused its subtask fails, and the next one adopts or drops it.
+PARENT = """#!/bin/sh
+#TASK Restart=5
+#TASK RestartSec=20ms
+cat >$TASK_SUBMIT/.new <<'END'
+#!/bin/sh
+#TASK Restart=5
+#TASK RestartSec=20ms
+test $TASK_ATTEMPT -gt 1
+END
+mv $TASK_SUBMIT/.new $TASK_SUBMIT/kid.task
+echo kid.task >$TASK_SUBMIT/.new
+mv $TASK_SUBMIT/.new $TASK_SUBMIT/.wait
+while test -e $TASK_SUBMIT/.wait; do sleep 0.01; done
+grep -q state=success $TASK_SUBMIT/kid.task.end
+"""
 
 
 def unit(script, service="", jail="Jail=no", more=""):
@@ -44,7 +61,7 @@ def unit(script, service="", jail="Jail=no", more=""):
 
 
 class Scenario:
-    """Eight drops, two of them arrays; what must become of each."""
+    """Eight drops, two of them arrays, one with a subtask; what must become of each."""
 
     def __init__(self, binaries, directory):
         self.bin, self.directory = binaries, directory
@@ -79,7 +96,7 @@ class Scenario:
             "refused": ('[Checks]\none="false"\n[Jail]\nJail=no\n[Command]\ncommand="true"\n', "failure"),
             "fails": (unit(f"{mark('fails')}; exit $TASK_INDEX", more="[Dependencies]\nRequires=lib.task\n[Array]\nCount=2\n"), "failure"),
             "large": (unit(mark("large"), more='[Environment]\nBIG="%05000d"\n' % 0), "success"),
-            "jailed": ('[Command]\ncommand="true"\n', "success"),
+            "parent": (PARENT, "success"),
             "held": (unit("exec sleep 1000"), "cancelled"),
         }
         for name, (text, state) in drops.items():
@@ -90,6 +107,7 @@ class Scenario:
             if name in ("checked", "fails"):
                 task = 0 if name == "checked" else 1
                 self.items[run] = {f"{run}.{task}.{item}": "failure" if name == "fails" and item else "success" for item in range(3 - task)}
+        self.parent = next(run for run, (name, _) in self.expected.items() if name == "parent")
         self.held = next(run for run, (name, _) in self.expected.items() if name == "held")
         with open(os.path.join(self.template, "incoming", "bad.task"), "w") as file:
             file.write("[Service]\nLimitMme=1G\n")
@@ -262,6 +280,15 @@ class Case:
         except FileNotFoundError:
             return 0
 
+    def pool_descriptors(self):
+        """Without those of jails that wait for their next task: how many there are is a matter of time."""
+        pid = self.pool()
+        try:
+            jails = len(open(f"/proc/{pid}/task/{pid}/children").read().split())
+        except FileNotFoundError:
+            return 0
+        return self.descriptors(pid) - jails * OF_A_JAIL
+
     def run(self, log=None):
         shutil.rmtree(self.spool, ignore_errors=True)
         shutil.rmtree(os.path.join(self.scenario.directory, "state"), ignore_errors=True)
@@ -282,7 +309,7 @@ class Case:
         else:
             until(15, lambda: self.taskd.poll() is not None or self.idle())
         self.fds = self.descriptors(self.pid())
-        self.pool_fds = self.descriptors(self.pool())
+        self.pool_fds = self.pool_descriptors()
         if self.deed == "kill":
             self.stop()
             if self.taskd.returncode != 0:  # it came to rest, and was killed while it stopped
@@ -332,10 +359,17 @@ class Case:
         expected = dict(self.scenario.expected)
         for run in plain:
             expected[run] = ("plain", "success")
+        kids = {name for verb, name, fields in records if verb == "accept" and fields.get("parent") == f"{self.scenario.parent}.0"}
+        for run in kids:
+            expected[run] = ("kid", "success")
         self.refused = {}
         if self.program == "taskrun" and self.deed != "kill":  # an attempt whose jail could not be built says so
             self.refused = {name.split(".")[0]: fields.get("what", "") for verb, name, fields in records
                             if verb == "end" and fields.get("reason") == "jail" and fields.get("exit") and "unable%20to" in fields.get("what", "")}
+        if kids & set(self.refused):
+            self.refused.setdefault(self.scenario.parent, "its subtask was")
+        if self.scenario.parent not in self.refused:
+            self.expect(len(kids) == 1, f"the parent has {len(kids)} subtasks")
         for run, (name, state) in expected.items():
             got = ends.get((run, "0"), ["none"])[-1]
             if run in self.refused:
@@ -348,7 +382,7 @@ class Case:
             marks = os.path.join(self.scenario.marks, name)
             if run in self.scenario.items:
                 self.ask_items(run, name, ends, parked)
-            elif state == "success" and name != "jailed":
+            elif state == "success" and name not in ("parent", "kid"):
                 self.expect(os.path.exists(marks), f"{name} never ran")
         others = {run for _, run, _ in records if re.fullmatch(r"[0-9a-z]{26}", run)} - set(expected)
         rejects = [name for verb, name, _ in records if verb == "reject"]
