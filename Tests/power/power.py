@@ -62,9 +62,9 @@ class Cutter:
         self.entries = self.store.entries()
         self.flushes = [at for at, entry in enumerate(self.entries) if entry[0] == "flush"]
         self.marks = [at for at, entry in enumerate(self.entries) if entry[0] == "mark"]
-        print("# %s, seed %s: %d writes, %d flushes, %d acknowledgements" % (
+        print("# %s, seed %s: %d writes, %d flushes, %d acknowledgements, %d segments compressed" % (
             self.store.kind, self.arguments.seed, len(self.entries) - len(self.flushes) - len(self.marks),
-            len(self.flushes), len(self.marks)), flush=True)
+            len(self.flushes), len(self.marks), users.packed), flush=True)
 
     def tracers(self):
         return {"submit": {"submit": lying("fsync"),

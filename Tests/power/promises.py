@@ -51,12 +51,15 @@ class History:
 class Promises:
     def __init__(self, machine, told):
         self.machine, self.told, self.faults, self.runs, self.drops, self.rejects = machine, told, [], {}, {}, {}
+        self.subtasks = {}
         self.records = disk.all_records(machine.spool)
         for event in map(Event, self.records):
             self.runs.setdefault(event.run, History()).add(event)
             if event.verb == "reject":
                 self.rejects.setdefault(event.get("name"), []).append(event)
-            if event.verb == "accept":
+            if event.verb == "accept" and event.get("parent"):
+                self.subtasks.setdefault(event.get("parent"), set()).add(event.run)
+            elif event.verb == "accept":
                 self.drops.setdefault(event.get("name"), set()).add(event.run)
         self.runs.pop("-", None)
 
@@ -73,6 +76,8 @@ class Promises:
             self.expect(name + ".task" in where, "a drop that was safe is accepted, or rejected", name)
         for name, ids in self.drops.items():
             self.expect(len(ids) == 1 or name.startswith("stdin"), "one drop, one run", name, *ids)
+        for parent, ids in self.subtasks.items():
+            self.expect(len(ids) == 1, "a name dropped again is the same subtask", parent, *ids)
         for name, events in self.rejects.items():
             self.expect(len(events) == 1, "one drop, one reject", name, len(events))
         for run, history in self.runs.items():
@@ -95,6 +100,8 @@ class Promises:
         for generation in range(history.generation + 1):
             ends = history.ends.get(generation, [])
             self.expect(len(ends) == 1, "one end a generation", run, name, generation, len(ends))
+            if name.startswith("parent_"):
+                self.expect(run + ".0" in self.subtasks, "its subtask is on record", run)
             for end in ends:
                 kind, state = re.split("[_.-]", name)[0], end.get("state")
                 is_right = state == ("success" if kind in ENDS_WELL else "failure")

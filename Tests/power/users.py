@@ -20,9 +20,19 @@ TEXTS = {
     "chainfails": UNIT % (LIB, "", "", "false", ""),
     "large": UNIT % ("", "", "", "true", '[Environment]\nBIG="%05000d"\n' % 0),
     "bad": "this is no unit\n",
+    "parent": """#!/bin/sh
+#TASK Restart=2
+#TASK RestartSec=10ms
+printf '#!/bin/sh\\n#TASK Restart=2\\n#TASK RestartSec=10ms\\ntest $TASK_ATTEMPT -gt 1\\n' >$TASK_SUBMIT/.new
+mv $TASK_SUBMIT/.new $TASK_SUBMIT/kid.task
+echo kid.task >$TASK_SUBMIT/.new
+mv $TASK_SUBMIT/.new $TASK_SUBMIT/.wait
+while test -e $TASK_SUBMIT/.wait; do sleep 0.01; done
+grep -q state=success $TASK_SUBMIT/kid.task.end
+""",
     "slow": UNIT % ("", "", "", "sh", "[Args]\nargs=\"-c 'test -e @/fast || sleep 0.4'\"\n"),
 }
-ENDS_WELL = {"good", "checked", "flaky", "chain", "large", "slow", "many", "stdin"}
+ENDS_WELL = {"good", "checked", "flaky", "chain", "large", "slow", "many", "stdin", "parent", "kid"}
 
 
 class Users:
@@ -31,6 +41,7 @@ class Users:
         self.spool, self.tracers = machine.spool, tracers
         self.stage = os.path.join(store.mount_point, "stage")
         self.is_over, self.count, self.lock, self.errors = threading.Event(), 0, threading.Lock(), []
+        self.packed = 0  # segments that were seen compressed
 
     def name(self, kind):
         with self.lock:
@@ -141,6 +152,12 @@ class Users:
             except FileNotFoundError:
                 pass
 
+    def compress(self, choose):
+        """Of segments above 64 KiB all but the last two: what `many` made is, two starts later."""
+        self.is_over.wait(choose.uniform(0.2, 0.8))
+        self.machine.ask("tasklog", "compress", "-q")
+        self.packed = max(self.packed, sum(name.endswith(".zst") for name in names(self.spool, "journal")))
+
     def await_(self, condition):
         until(10, lambda: self.is_over.is_set() or condition())
 
@@ -178,12 +195,13 @@ class Users:
         with open(self.spool + "/units/lib.task", "w") as file:
             file.write(TEXTS["good"])
         os.sync()
-        deeds = [self.single, self.single, self.drop, self.drop, self.meddle, self.group]
+        deeds = [self.single, self.single, self.drop, self.drop, self.meddle, self.group, self.compress]
         threads = [threading.Thread(target=self.actor, args=entry) for entry in enumerate(deeds)]
         for thread in threads:
             thread.start()
         if many:
             self.submit_many(many)
+            self.submit_plan(2 * many)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(choose.uniform(0.2, 0.9))

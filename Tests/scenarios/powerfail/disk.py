@@ -9,6 +9,7 @@ disk.py rekey SPOOL ID FILE [VERB]  the accept of ID was that of FILE: inode, ti
 """
 import os
 import re
+import subprocess
 import sys
 import urllib.parse
 
@@ -36,7 +37,11 @@ def segments(spool):
 
 def lines(path):
     """(offset, bytes) of each record of a segment."""
-    data = open(path, "rb").read().rstrip(b"\0")
+    return records(open(path, "rb").read())
+
+
+def records(data):
+    data = data.rstrip(b"\0")
     at = data.find(b"\n") + 1
     while 0 < at < len(data):
         end = data.find(b"\n", at)
@@ -67,9 +72,22 @@ def tear(spool):
         file.write(b"\xff\0\xfe rubbish")
 
 
+def whole_segments(spool):
+    """Bytes of taskd's segments, compressed ones too, oldest first; the original counts where both are there."""
+    folder = os.path.join(spool, "journal")
+    found = {}
+    for name in sorted(n for n in os.listdir(folder) if "-taskd-" in n):
+        stem, _, kind = name.rpartition(".")
+        if kind in ("open", "sealed"):
+            found[stem] = open(os.path.join(folder, name), "rb").read()
+        elif kind == "zst" and stem not in found:
+            found[stem] = subprocess.run(["zstd", "-dcq", os.path.join(folder, name)], check=True, capture_output=True).stdout
+    return [found[stem] for stem in sorted(found)]
+
+
 def all_records(spool):
-    return [line.split(b" ", 3)[3].decode() for path in segments(spool)
-            for _, line in lines(path) if line.count(b" ") > 3]
+    return [line.split(b" ", 3)[3].decode() for data in whole_segments(spool)
+            for _, line in records(data) if line.count(b" ") > 3]
 
 
 def plan(spool, run):
