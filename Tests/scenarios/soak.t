@@ -39,6 +39,7 @@ import figures, oracle
 class Daemons: recoveries = []
 class Soak:
     spool, work, binaries = sys.argv[2] + "/spool", sys.argv[2], sys.argv[3]
+    seconds = 60
     acknowledged, dropped, moved, samples, daemons = {}, {}, {}, [], Daemons
 soak, verdict, journal = Soak(), oracle.Verdict(), oracle.Journal(Soak.spool)
 runs = sorted(i for i in journal.accepts if journal.generation.get(i, 0) == 0)
@@ -63,4 +64,8 @@ LEAK='soak.samples = [dict(at=t, disturbed=True, load=1, journal=0, segments=0, 
 figures.judge(verdict, soak)'
 like "a leak" "$(judge "${LEAK/SLOPE/50}")" 'broken descriptors, threads, memory'
 unlike "no leak" "$(judge "${LEAK/SLOPE/20}")" 'broken descriptors'
+unlike "nor what a kill piles up for some seconds" "$(judge 'soak.seconds = 800
+soak.samples = [dict(at=t, disturbed=True, load=1, journal=0, segments=0, parked=0, live=300 if t in range(700, 705) or t in range(790, 795) else 10 + t % 7)
+    for t in range(800)]
+figures.judge(verdict, soak)')" 'broken descriptors'
 done_testing

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptors, memory, threads and inodes over time: flat, by least squares."""
+"""Descriptors, memory, threads and inodes over time: flat, by least squares through medians.
+
+A kill makes some of them jump for seconds, a leak raises what they come back to."""
 
 # Series, unit, and how much it may rise over the second half of a part.
 SERIES = [
@@ -9,8 +11,9 @@ SERIES = [
     ("pool.anon", " kB", 1024),
     ("live", " files", 20),
 ]
-RULE = ("flat: the line by least squares through the second half rises by no more than is allowed, or "
-        "by no more than three standard errors of its slope")
+WINDOWS = 80  # of the whole time; the samples of one are one point, their median
+RULE = ("flat: the line by least squares through medians (80 in all) of the second half rises by no more "
+        "than is allowed, or by no more than three standard errors of its slope")
 
 
 def fit(points):
@@ -23,6 +26,14 @@ def fit(points):
     slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / square
     rest = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in points)
     return slope, (rest / (n - 2) / square) ** 0.5
+
+
+def medians(points, seconds):
+    windows = {}
+    for x, y in points:
+        windows.setdefault(int(x // seconds), []).append((x, y))
+    return [(sum(x for x, _ in part) / len(part), sorted(y for _, y in part)[len(part) // 2])
+            for _, part in sorted(windows.items())]
 
 
 def halves(points):
@@ -44,7 +55,7 @@ def judge(verdict, soak):
     for part, disturbed in (("killed", True), ("undisturbed", False)):
         rows = [row for row in soak.samples if row["disturbed"] == disturbed]
         for name, unit, allowed in SERIES:
-            points = [(row["at"], row[name]) for row in rows if name in row]
+            points = medians([(row["at"], row[name]) for row in rows if name in row], soak.seconds / WINDOWS)
             first, second = halves(points)
             (early, _), (late, error) = fit(first), fit(second)
             seconds = second[-1][0] - second[0][0] if second else 0
