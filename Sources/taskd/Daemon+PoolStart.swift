@@ -52,7 +52,9 @@ extension Daemon {
             pool.failures = 0
             return
         }
-        pool.failures = seconds > 10 ? 0 : pool.failures + 1
+        // One that served is started again at once, whatever ended it; so a crash at each start costs a fork
+        // each two seconds at most. What its tasks have to do with it shows by their third loss.
+        pool.failures = seconds >= 2 ? 0 : pool.failures + 1
         if end.exitCode == 75 {  // another had the lock, and answers in a moment
             if pool.failures == 3 {
                 report.error(
