@@ -152,7 +152,8 @@ class Cutter:
         last = dict((run, verb) for verb, run in told.moves)
         ended = {words for words in told.ends}
         for run in (run for run, verb in last.items() if verb == "hold" and run not in held | ended):
-            faults.append("what was parked is: %s" % run)
+            if not self.ended_meanwhile(run):
+                faults.append("what was parked is: %s" % run)
         while self.machine.live() and not faults:
             self.machine.release_held()
             if not until(20, self.is_settled):
@@ -162,6 +163,12 @@ class Cutter:
         if self.machine.taskd.returncode != 0:
             faults.append("taskd ends in order: " + open(self.machine.log).read()[-600:])
         return faults + Promises(self.machine, told).check()
+
+    def ended_meanwhile(self, run):
+        """Its attempt ended by itself when it was about to be killed: nothing started since."""
+        verbs = [record.split(" ")[1] for record in disk.all_records(self.machine.spool) if " %s" % run in record]
+        since = verbs[len(verbs) - verbs[::-1].index("hold"):] if "hold" in verbs else ["start"]
+        return "end" in since and "start" not in since
 
     def is_settled(self):
         """Nothing is on its way: seen twice, as a run is in no directory for a moment while it moves."""
