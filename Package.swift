@@ -160,6 +160,16 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict, linkerSettings: trimmed),
+        // How many machines there should be: a value that decides.
+        .target(name: "TaskFleet", dependencies: [], swiftSettings: strict),
+        // Asks a datacenter for machines and gives them back; its providers are programs.
+        .executableTarget(
+            name: "taskscale",
+            dependencies: [
+                "Linux", "TaskFleet", "TaskModel", "TaskTool",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The user's front.
         .executableTarget(
             name: "task",
@@ -195,6 +205,7 @@ let package = Package(
         .testTarget(
             name: "TaskPlanTests", dependencies: ["TaskModel", "TaskPlan", "TaskUnit"],
             swiftSettings: strict),
+        .testTarget(name: "TaskFleetTests", dependencies: ["TaskFleet"], swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
         .testTarget(
             name: "TaskHistoryTests",
