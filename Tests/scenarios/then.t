@@ -138,6 +138,27 @@ is "a row is the task's own" "$(grep -oE '"(name|state|reason|exit|status)":[^,}
 exits "the [Then] of a single unit's run" 3 timeout 60 task wait "$three.1"
 exits "and by its name" 3 timeout 60 task wait three.then
 
+# ---- written out in a pipeline
+
+cat >"$TMP/line.yaml" <<'END'
+- name: made
+  command: sh
+  args: [-c, echo made >$TASK_RESULT]
+  Then:
+    command: sh -c
+    args: ['read it <$TASK_INPUTS/made && echo then $it']
+- {name: behind, command: echo behind}
+END
+sed 's/echo then/exit 6 #/' "$TMP/line.yaml" >"$TMP/bad.yaml"
+written=$(task submit "$TMP/line.yaml")
+exits "a member's Then: ends well" 0 timeout 60 task wait "$written"
+is "it comes behind the member, and what follows behind it" \
+    "$(journal | grep -aE " start $written\." | grep -oE 'name=[^ ]+' | tr '\n' ' ')" 'name=made name=made.then name=behind '
+like "it has the member's result" "$(task logs "$written")" 'then made'
+bad=$(task submit "$TMP/bad.yaml")
+exits "one that fails fails the pipeline" 1 timeout 60 task wait "$bad"
+is "what follows does not start" "$(starts "$bad.2")" 0
+
 # ---- a subtask with one of its own
 
 unit nested "printf '%s\\n' '[Command]' 'command=sh' '[Args]' \"args='-c \\\"sleep 0.2; echo inner\\\"'\" '[Then]' 'command=echo inner then' >\$TASK_SUBMIT/.k
