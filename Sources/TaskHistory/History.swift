@@ -182,9 +182,9 @@ public final class History {
         return found
     }
 
-    /// The unit that failed before its [Then] could run: nil where the root is no such.
-    private func unit(before root: TaskRow) throws(HistoryError) -> TaskRow? {
-        guard root.reason == FailureReason.dependency.rawValue, let name = root.name,
+    /// The unit that failed before its [Then] could run: nil where the task is no such.
+    private func unit(before task: TaskRow) throws(HistoryError) -> TaskRow? {
+        guard task.reason == FailureReason.dependency.rawValue, let name = task.name,
             name.hasSuffix(TaskSpec.thenSuffix)
         else { return nil }
         let rows = try database.prepare(
@@ -192,7 +192,7 @@ public final class History {
             select \(Self.taskColumns) from task where id between ?1 || '.' and ?1 || '/'
             and name = ?2 and status = ?3 order by k, length(id), id limit 1
             """)
-        rows.bind(1, root.run)
+        rows.bind(1, task.run)
         rows.bind(2, String(name.dropLast(TaskSpec.thenSuffix.count)))
         rows.bind(3, Int64(TaskState.failure.rawValue))
         return try tasks(rows).first
@@ -202,6 +202,13 @@ public final class History {
         id, run, k, name, unit, parent, status, reason, exit, signal, attempts, user, node, \
         created, started, ended, cpu_us, mem, weak, message, due, item
         """
+
+    /// A task as who waits for it hears of it: where it is the [Then] of a unit that failed before, the
+    /// unit. Nil when nothing is known of it yet.
+    public func outcome(of ref: TaskRef) throws(HistoryError) -> TaskRow? {
+        guard let found = try task(ref) else { return nil }
+        return try unit(before: found) ?? found
+    }
 
     /// A task; nil when nothing is known of it yet.
     public func task(_ ref: TaskRef) throws(HistoryError) -> TaskRow? {

@@ -28,7 +28,9 @@ extension DirectiveType {
 
     /// A signal's canonical name, from `TERM`, `SIGTERM` or `15`.
     static func signal(_ text: String) -> String? {
-        if let number = Int(text) { return signals.first { $0.number == number }?.name }
+        if let number = number(text, 1...31) {
+            return signals.first { "\($0.number)" == number }?.name
+        }
         let name = text.hasPrefix("SIG") ? text : "SIG" + text
         return signals.first { $0.name == name }?.name
     }

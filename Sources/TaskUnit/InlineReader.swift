@@ -18,6 +18,7 @@ struct InlineReader {
             switch pair.key {
             case "Environment": mapping(pair, .env, specifiers, &unit)
             case "Checks": mapping(pair, .check, specifiers, &unit)
+            case "Then": sequel(pair, specifiers, &unit)
             default: directive(pair, specifiers, &unit)
             }
         }
@@ -54,6 +55,32 @@ struct InlineReader {
                 pair.place, "unknown key \(pair.key):", Spelling.key(pair.key, in: nil))
             return
         }
+        value(of: pair, found, specifiers, &unit)
+    }
+
+    /// `Then:` is the section [Then] of the task: a mapping of its keys.
+    private mutating func sequel(
+        _ pair: YAMLPair, _ specifiers: Specifiers, _ unit: inout UnitDefinition
+    ) {
+        guard case .mapping(let entries) = yaml[pair.value].content else {
+            problems.error(place(pair), "Then: is no mapping", "command: and args: lines below it")
+            return
+        }
+        for entry in entries where !entry.key.hasPrefix("X-") {
+            if let found = Directive(section: .then, key: entry.key) {
+                value(of: entry, found, specifiers, &unit)
+            } else {
+                problems.error(
+                    entry.place, "unknown key \(entry.key): in Then:",
+                    Spelling.key(entry.key, in: .then))
+            }
+        }
+    }
+
+    private mutating func value(
+        of pair: YAMLPair, _ found: Directive, _ specifiers: Specifiers,
+        _ unit: inout UnitDefinition
+    ) {
         let reader = SettingReader(directive: found, key: pair.key, specifiers: specifiers)
         switch yaml[pair.value].content {
         case .scalar(let text): report(pair, reader.read(text, at: place(pair), into: &unit))
@@ -66,6 +93,7 @@ struct InlineReader {
                 let problem = reader.read(word: word, at: yaml[member].place, into: &unit)
                 report(pair, problem, yaml[member].place)
             }
+        case .nothing: problems.error(place(pair), "\(pair.key): has no value", Self.noText)
         default:
             problems.error(
                 place(pair), "\(pair.key): is not a text",
@@ -83,13 +111,19 @@ struct InlineReader {
         }
         for entry in entries {
             guard case .scalar(let text) = yaml[entry.value].content else {
-                problems.error(entry.place, "\(entry.key): is not a text", "NAME: VALUE")
+                if case .nothing = yaml[entry.value].content {
+                    problems.error(entry.place, "\(entry.key): has no value", Self.noText)
+                } else {
+                    problems.error(entry.place, "\(entry.key): is not a text", "NAME: VALUE")
+                }
                 continue
             }
             let reader = SettingReader(directive: directive, key: entry.key, specifiers: specifiers)
             report(entry, reader.read(text, at: entry.place, into: &unit))
         }
     }
+
+    private static let noText = "\"\" is an empty text, \"~\" a tilde"
 
     private func place(_ pair: YAMLPair) -> Place { yaml[pair.value].place }
 

@@ -56,17 +56,21 @@ public struct PipelineParser {
     private mutating func fill(_ yamlIndex: Int, _ node: Int) {
         let place = yaml[yamlIndex].place
         switch yaml[yamlIndex].content {
-        case .scalar(let name):
-            if !DirectiveType.isUnitName(name) {
-                problems.error(
-                    place, "\(name.isEmpty ? "an empty member" : name) is no unit's name",
-                    DirectiveType.unitName.allowed + "; a program is `command: PROGRAM`")
-            }
-            pipeline.nodes[node].content = .unit(name)
+        case .scalar(let name): unit(name, node, place)
+        case .nothing: unit("", node, place)
         case .sequence(let members):
             pipeline.nodes[node].content = .sequence(group(members, place))
         case .mapping(let pairs): mapping(pairs, node, place)
         }
+    }
+
+    private mutating func unit(_ name: String, _ node: Int, _ place: Place) {
+        if !DirectiveType.isUnitName(name) {
+            problems.error(
+                place, "\(name.isEmpty ? "an empty member" : name) is no unit's name",
+                DirectiveType.unitName.allowed + "; a program is `command: PROGRAM`")
+        }
+        pipeline.nodes[node].content = .unit(name)
     }
 
     private mutating func group(_ members: [Int], _ place: Place) -> [Int] {

@@ -6,6 +6,8 @@ import TaskModel
 struct YAMLNode {
     enum Content {
         case scalar(String)
+        /// No value at all, or `~`, unquoted: other readers of YAML see no text there either.
+        case nothing
         case sequence([Int])
         case mapping([YAMLPair])
     }
@@ -150,7 +152,9 @@ struct YAMLReader {
             open[last].key = (text, place)
             return true
         }
-        return add(YAMLNode(content: .scalar(text), place: place)) != nil
+        let isNothing =
+            scalar.style == YAML_PLAIN_SCALAR_STYLE && (text.isEmpty || text == "~")
+        return add(YAMLNode(content: isNothing ? .nothing : .scalar(text), place: place)) != nil
     }
 
     private mutating func begin(isMapping: Bool, _ place: Place) -> Bool {

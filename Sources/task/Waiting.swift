@@ -121,7 +121,7 @@ final class Waiting {
     private func look(_ index: Int) throws {
         if refs[index] == nil { refs[index] = try find(words[index]) }
         guard let ref = refs[index], let run = try history.run(ref.run) else { return }
-        let task = ref.task == nil ? run.main : try history.task(ref)
+        let task = ref.task == nil ? run.main : try history.outcome(of: ref)
         let state = ref.task == nil ? run.state : task?.state ?? run.state
         if state.isFinal {
             // A run that failed by another task than its own has that one's reason.
@@ -167,10 +167,15 @@ final class Waiting {
         ])
         for (index, ref) in refs.enumerated() {
             let run = try ref.flatMap { try history.run($0.run) }
+            let isRun = ref?.task == nil
+            let task = isRun ? run?.main : try ref.flatMap { try history.outcome(of: $0) }
+            let state = isRun ? run?.state : task?.state ?? run?.state
             table.add([
-                ref.map { .id($0.description) } ?? .absent, Value(run?.name ?? words[index]),
-                run.map { .state($0.state) } ?? .absent, Value(run?.main?.reason ?? run?.reason),
-                Value(run?.main?.exit), Value(ends[index].map { Int($0) }),
+                ref.map { .id($0.description) } ?? .absent,
+                Value((isRun ? run?.name : task?.name) ?? words[index]),
+                state.map { .state($0) } ?? .absent,
+                Value(task?.reason ?? (isRun ? run?.reason : nil)),
+                Value(task?.exit), Value(ends[index].map { Int($0) }),
             ])
         }
         table.finish()

@@ -68,6 +68,8 @@ import Testing
         try fixture.event("end \(first) state=failure reason=exit name=site")
         let run = try #require(try fixture.history().run(first))
         #expect(run.main?.name == main && run.main?.exit == exit && run.root == 1)
+        let outcome = try fixture.history().outcome(of: TaskRef(run: first, task: 1))
+        #expect(outcome?.name == main && outcome?.exit == exit)
     }
 
     @Test func theStateFollowsTheJournal() throws {

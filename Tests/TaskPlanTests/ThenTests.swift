@@ -142,6 +142,81 @@ import Testing
             ])
     }
 
+    /// Written out in a pipeline it is the same as in a unit's file.
+    @Test func ofAMemberThatIsWrittenOut() {
+        let world = World(units: [
+            "p.yaml": """
+            - {name: a, command: x, MaxTime: 1s, Then: {command: t --all, args: [one word, b]}}
+            - parallel:
+                - {name: m, command: m, Then: {command: t, args: b 'c d'}}
+                - {name: m, command: n}
+            - {name: z, command: z, Items: e f, Then: {command: t, X-why: [1]}}
+            """
+        ])
+        #expect(
+            world.lines("p.yaml") == [
+                "task 0 a MaxTime=1s command=x",
+                "task 1 a.then MaxTime=1s arg=--all arg=one%20word arg=b command=t then=yes",
+                "task 2 m command=m", "task 3 m:2 command=n",
+                "task 4 m.then arg=b arg=c%20d command=t then=yes", "task 5 z command=z",
+                "task 6 z.then command=t then=yes",
+                "edge 0 1 ok", "edge 1 2 ok", "edge 1 3 ok", "edge 2 4 ok", "edge 3 5 ok",
+                "edge 4 5 ok", "edge 5 6 ok", "items 5 2 0",
+            ])
+        #expect(world.compile("p.yaml").plan?.name == "z")
+    }
+
+    @Test func ofAPipelineThatIsNamed() {
+        let world = World(units: [
+            "a.task": "[Dependencies]\nRequires=p\n[Command]\ncommand=x\n",
+            "p.yaml": "- {name: m, command: m, Then: {command: t}}\n",
+        ])
+        #expect(
+            world.lines("a.task") == [
+                "task 0 p:begin", "task 1 m command=m", "task 2 m.then command=t then=yes",
+                "task 3 p", "task 4 a command=x",
+                "edge 0 1 ok", "edge 1 2 ok", "edge 2 3 ok", "edge 3 4 ok",
+            ])
+    }
+
+    @Test(arguments: [
+        (
+            "{command: x, Then: t}",
+            "p.yaml:1:20: Then: is no mapping: command: and args: lines below it"
+        ),
+        (
+            "{command: x, Then: {args: t}}",
+            "p.yaml:1:27: args= without command= in [Then]: both, or neither"
+        ),
+        (
+            "{Then: {command: t}}",
+            "p.yaml:1:18: [Then] without [Command]: [Command] with command=, which [Then] follows"
+        ),
+        (
+            "{command: x, Then: {command: t, Restart: 2}}",
+            "p.yaml:1:33: unknown key Restart: in Then:: Restart= stands in [Service]"
+        ),
+        (
+            "{command: x, Then: {command: [t]}}",
+            "p.yaml:1:30: command: is not a text: a program and its arguments"
+        ),
+        (
+            "{command: x, Count: 2, Then: {command: t %i}}",
+            "p.yaml:1:40: command: %i in [Then], which runs once for all items:"
+                + " %i in NAME@.task; %% for a percent sign"
+        ),
+        (
+            "{command: x, RemainAfterExit: 1h, Then: {command: t}}",
+            "p.yaml:1:31: RemainAfterExit= beside command= in [Then]:"
+                + " one of them, or a unit of its own that Requires= this one"
+        ),
+        ("{command: x, cron: '@daily'}", "p.yaml:1:14: unknown key cron:: cron= stands in [RunIf]"),
+    ])
+    func whatIsRefusedOfAMember(member: String, text: String) {
+        let world = World(units: ["p.yaml": member + "\n"])
+        #expect(world.compile("p.yaml").diagnostics.map(\.text) == [text])
+    }
+
     @Test func ofAnArrayItRunsOnce() {
         let array = """
             [Service]

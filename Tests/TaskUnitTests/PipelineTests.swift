@@ -64,10 +64,29 @@ import Testing
         ("- command: [a, b]\n", "p.yaml:1:12: command: is not a text: "),
         ("- command: x\n  Environment: [a]\n", "p.yaml:2:16: Environment: is no mapping: "),
         ("- command: x\n  Checks: {c: [1]}\n", "p.yaml:2:12: c: is not a text: "),
+        ("- command: x\n  Nice:\n", "p.yaml:2:8: Nice: has no value: "),
+        ("- command: ~\n", "p.yaml:1:12: command: has no value: "),
+        ("- command: x\n  Environment: {A: , B: ''}\n", "p.yaml:2:17: A: has no value: "),
+        ("- command: x\n  Requires: [a, ~]\n", "p.yaml:2:17: no text in Requires:: "),
+        ("- ~\n", "p.yaml:1:3: an empty member is no unit's name: "),
+        ("- command: x\n  Then: [t]\n", "p.yaml:2:9: Then: is no mapping: "),
     ])
     func problemsSayWhereAndWhatIsAllowed(text: String, message: String) {
         let problems = parse(text).problems
         #expect(problems.first?.text.hasPrefix(message) == true, "\(problems.map(\.text))")
+    }
+
+    /// What other readers of YAML take for a number, a flag or nothing is the text that stands there.
+    @Test func plainValuesAreTexts() throws {
+        let (pipeline, problems) = parse(
+            "- {command: null, args: 012 1e3 no, Environment: {A: 1.10, B: '', C: '~'}}\n")
+        #expect(problems.isEmpty)
+        guard case .inline(let unit) = pipeline.nodes[1].content else {
+            Issue.record("\(pipeline)")
+            return
+        }
+        #expect(unit.spec.argv == ["null", "012", "1e3", "no"])
+        #expect(unit.spec[.env] == ["A=1.10", "B=", "C=~"])
     }
 
     /// A word with a line end stands on no line of a plan; between words it is a blank.

@@ -63,6 +63,21 @@ run=$(journal | awk '$5 == "accept" { id = $6 } END { print id }')
 is "… an item of a list is one word" "$(task logs "$run.0.1")" "<q r>"
 like "… and counted with their tasks" "$(task status "$run")" $'one +success, [^\n]*, 2 of 2 items ended\n +two +success, [^\n]*, 3 of 3 items ended\n +last +success'
 
+# What task-jail(7) has for what items made: a directory of the host.
+mkdir -m 0755 made
+cat >made.yaml <<END
+- name: make
+  command: sh -c 'echo made of %i >made/.%i && mv made/.%i made/\$TASK_INDEX'
+  Items: p q
+  WorkingDirectory: $PWD
+  BindPaths: $PWD/made
+- name: use
+  command: cat $PWD/made/0 $PWD/made/1
+  BindReadOnlyPaths: $PWD/made
+END
+exits "items leave files, and the next task has them" 0 task submit --wait made.yaml
+is "… all, by their numbers" "$(task logs made | sed 's/^use: //')" $'made of p\nmade of q'
+
 # ---- refusals
 
 refused() { # refused NAME TEXT LINE…

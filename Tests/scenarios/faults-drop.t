@@ -169,13 +169,14 @@ bombs = {
     "alias": "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "anchors": "".join(f"- &a{n} x\n" for n in range(60000)),
     "deep": "[" * 100000, "deep2": "".join(" " * n + "- \n" for n in range(1400)), "scalar": "- " + "x" * 1100000, "nodes": "- a\n" * 150000,
     "twice": "- command: a\n  command: b\n", "tag": "- !!python/object/apply:os.system [id]\n", "nan": "- command: .nan\n  MaxTime: .inf\n",
-    "bytes": "- \xff\xfe\x00\n",
+    "bytes": "- \xff\xfe\x00\n", "brackets": "[\n" * 524288, "braces": "{a:\n" * 250000, "tabs": "-\t[\t" * 200000,
+    "line": "[" * 1048576, "quote": "- \"" + "\\n" * 30000,
 }
 for name, text in bombs.items():
     open(f"{where}/{name}.yaml", "wb").write(text.encode("latin-1"))
     print(name)
 PYTHON
-for name in alias anchors deep deep2 scalar nodes twice tag nan bytes; do
+for name in alias anchors deep deep2 scalar nodes twice tag nan bytes brackets braces tabs line quote; do
     got=$(python3 - "$BIN/taskdep" "$TMP/$name.yaml" <<'PYTHON'
 import os, resource, subprocess, sys
 open(sys.argv[2] + ".small", "w").write("- a.task\n")

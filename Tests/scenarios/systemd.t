@@ -139,6 +139,24 @@ like "… what to do is said" "$(everything)" 'idle.service is inactive: systemc
 exits "After= of an inactive unit: it runs" 0 taskrun after-idle.task
 like "… after a warning" "$(everything)" 'warning: idle.service is inactive'
 
+# A bus that takes connections and never answers, and none at all: no run waits for either.
+deaf() { env "DBUS_SYSTEM_BUS_ADDRESS=unix:path=$TMP/deaf" "$@"; }
+none() { env "DBUS_SYSTEM_BUS_ADDRESS=unix:path=$TMP/none" "$@"; }
+within 1900 9000 "Requires=, and a bus that never answers: dependency" 1 deaf "$BIN/taskrun" needs-db.task
+unlike "… the command did not run" "$(everything)" 'needs-db ran'
+like "… it says that it had no answer" "$(everything)" 'about db.service: no system bus \(.*timed out\)'
+within 1900 9000 "After=, and a bus that never answers: it runs" 0 deaf "$BIN/taskrun" after-idle.task
+like "… after a warning that says so" "$(everything)" 'after-idle ran.*warning: .*about idle.service: no system bus \(.*timed out\)'
+within 0 1800 "Requires=, and no systemd at all: dependency" 1 none "$BIN/taskrun" needs-db.task
+unlike "… the command did not run" "$(everything)" 'needs-db ran'
+like "… it says why" "$(everything)" 'about db.service: no system bus \(No such file or directory\)'
+within 0 1800 "After=, and no systemd at all: it runs" 0 none "$BIN/taskrun" after-idle.task
+like "… after a warning that says so" "$(everything)" 'after-idle ran.*warning: .*about idle.service: no system bus'
+unit checked 'Requires=db.service'
+printf '[Checks]\nhere="echo the check ran"\n' >>checked.task
+within 0 1800 "taskdep check asks nobody: what is required does not run" 0 deaf "$BIN/taskdep" check checked.task
+like "… the check did" "$(everything)" 'here: ok.*the check ran'
+
 before=$(asked LoadUnit)
 exits "Requires= twice of one unit" 0 taskrun twice.task
 is "… asks for it once, and once for the other" "$(asked LoadUnit)" $((before + 2))

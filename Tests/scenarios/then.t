@@ -106,6 +106,59 @@ is "its [Then] came after the second attempt" \
     "$(journal | grep -aE " (start|retry) $twice\.[01] " | awk '{ printf "%s %s ", $5, substr($6, 28) }')" \
     "start 0 retry 0 start 0 start 1 "
 
+# ---- what an id of a stream, and of a run's task, is waited for
+
+stream() { # stream UNIT…: their texts, divided
+    local name first=yes
+    for name; do
+        [ -n "$first" ] || echo ---
+        cat "$SPOOL/units/$name.task"
+        first=
+    done
+}
+unit slow true "$(gate slow); exit 4"
+unit good true 'exit 0'
+unit exit3 'exit 3' 'echo never'
+mapfile -t ids < <(stream slow exit3 good | task submit --name=stream.task -)
+is "a stream has an id a unit, its [Then]'s" "${#ids[@]} ${ids[*]//*./}" "3 1 3 5"
+timeout 60 task wait "${ids[0]}" >"$TMP/slow.out" 2>&1 &
+client=$!
+TEST_PIDS+=("$client")
+ok "its [Then] runs" wait_until 60 has_started "${ids[0]}"
+ok "and is waited for" kill -0 "$client"
+: >"$TMP/gate/slow"
+status=0
+wait "$client" || status=$?
+is "its status is that of the [Then]" "$status" 4
+exits "a unit that failed before: its own status" 3 timeout 60 task wait "${ids[1]}"
+exits "both ended well" 0 timeout 60 task wait "${ids[2]}"
+exits "as JSON" 4 timeout 60 task wait -o jsonl "${ids[@]}"
+is "a row is the task's own" "$(grep -oE '"(name|state|reason|exit|status)":[^,}]*' "$TMP/out" | tr '\n' ' ')" \
+    '"name":"stream-1.then" "state":"failure" "reason":"exit" "exit":4 "status":4 "name":"stream-2" "state":"failure" "reason":"exit" "exit":3 "status":3 "name":"stream-3.then" "state":"success" "exit":0 "status":0 '
+exits "the [Then] of a single unit's run" 3 timeout 60 task wait "$three.1"
+exits "and by its name" 3 timeout 60 task wait three.then
+
+# ---- written out in a pipeline
+
+cat >"$TMP/line.yaml" <<'END'
+- name: made
+  command: sh
+  args: [-c, echo made >$TASK_RESULT]
+  Then:
+    command: sh -c
+    args: ['read it <$TASK_INPUTS/made && echo then $it']
+- {name: behind, command: echo behind}
+END
+sed 's/echo then/exit 6 #/' "$TMP/line.yaml" >"$TMP/bad.yaml"
+written=$(task submit "$TMP/line.yaml")
+exits "a member's Then: ends well" 0 timeout 60 task wait "$written"
+is "it comes behind the member, and what follows behind it" \
+    "$(journal | grep -aE " start $written\." | grep -oE 'name=[^ ]+' | tr '\n' ' ')" 'name=made name=made.then name=behind '
+like "it has the member's result" "$(task logs "$written")" 'then made'
+bad=$(task submit "$TMP/bad.yaml")
+exits "one that fails fails the pipeline" 1 timeout 60 task wait "$bad"
+is "what follows does not start" "$(starts "$bad.2")" 0
+
 # ---- a subtask with one of its own
 
 unit nested "printf '%s\\n' '[Command]' 'command=sh' '[Args]' \"args='-c \\\"sleep 0.2; echo inner\\\"'\" '[Then]' 'command=echo inner then' >\$TASK_SUBMIT/.k
