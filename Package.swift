@@ -108,6 +108,14 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        // libpq speaks to PostgreSQL.
+        .systemLibrary(
+            name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"])]),
+        // The ledger of many machines: a session, its rounds, one connection.
+        .target(
+            name: "TaskLedger", dependencies: ["CPostgres", "Linux", "TaskModel"],
+            swiftSettings: strict),
         // Options, messages, tables, progress for the programs that people type.
         .target(
             name: "TaskTool",
@@ -194,6 +202,9 @@ let package = Package(
             name: "TaskUnitTests", dependencies: ["TaskModel", "TaskUnit"], swiftSettings: strict),
         .testTarget(
             name: "TaskPlanTests", dependencies: ["TaskModel", "TaskPlan", "TaskUnit"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TaskLedgerTests", dependencies: ["TaskLedger", "TaskModel"],
             swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
         .testTarget(
