@@ -168,6 +168,14 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict, linkerSettings: trimmed),
+        // Joins a spool to the ledger.
+        .executableTarget(
+            name: "tasklink",
+            dependencies: [
+                "Linux", "TaskJournal", "TaskLedger", "TaskModel", "TaskSpool", "TaskTool",
+                "TaskUnit", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The user's front.
         .executableTarget(
             name: "task",
