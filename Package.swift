@@ -108,6 +108,14 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        // libpq speaks to PostgreSQL.
+        .systemLibrary(
+            name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"])]),
+        // The ledger of many machines: a session, its rounds, one connection.
+        .target(
+            name: "TaskLedger", dependencies: ["CPostgres", "Linux", "TaskModel"],
+            swiftSettings: strict),
         // Options, messages, tables, progress for the programs that people type.
         .target(
             name: "TaskTool",
@@ -170,6 +178,14 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict, linkerSettings: trimmed),
+        // Joins a spool to the ledger.
+        .executableTarget(
+            name: "tasklink",
+            dependencies: [
+                "Linux", "TaskJournal", "TaskLedger", "TaskModel", "TaskSpool", "TaskTool",
+                "TaskUnit", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict, linkerSettings: trimmed),
         // The user's front.
         .executableTarget(
             name: "task",
@@ -206,6 +222,9 @@ let package = Package(
             name: "TaskPlanTests", dependencies: ["TaskModel", "TaskPlan", "TaskUnit"],
             swiftSettings: strict),
         .testTarget(name: "TaskFleetTests", dependencies: ["TaskFleet"], swiftSettings: strict),
+        .testTarget(
+            name: "TaskLedgerTests", dependencies: ["TaskLedger", "TaskModel"],
+            swiftSettings: strict),
         .testTarget(name: "TaskModelTests", dependencies: ["TaskModel"], swiftSettings: strict),
         .testTarget(
             name: "TaskHistoryTests",

@@ -12,7 +12,7 @@ RELEASE=$STATIC/release
 
 # What the build needs: libraries by their headers, and what the Swift toolchain itself expects.
 BUILD_PACKAGES=(
-    libseccomp-dev libsystemd-dev libsqlite3-dev libyaml-dev libzstd-dev pkg-config
+    libseccomp-dev libsystemd-dev libsqlite3-dev libyaml-dev libzstd-dev libpq-dev pkg-config
     ca-certificates gcc git libc6-dev libstdc++-12-dev binutils libcurl4 libedit2 libxml2 libncurses6 tzdata zlib1g
 )
 

@@ -233,7 +233,7 @@ extension EventIndexer {
         let root =
             event.number("root") ?? outline?.root.map { Int64($0) } ?? count.map { $0 - 1 }
         try add(event, run, .ready, count, root)
-        let unit = UnitNames(event).unit
+        let unit = RunNames(event).unit
         for entry in outline?.tasks ?? [] {
             addTask.bind(1, run + [UInt8(ascii: ".")] + Array(String(entry.number).utf8))
             addTask.bind(2, run)
@@ -268,7 +268,7 @@ extension EventIndexer {
         _ root: Int64?
     ) throws(HistoryError) {
         addRun.bind(1, run)
-        let names = UnitNames(event)
+        let names = RunNames(event)
         addRun.bind(2, names.task)
         addRun.bind(3, names.unit)
         addRun.bind(4, event.text("parent"))

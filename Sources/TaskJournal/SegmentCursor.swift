@@ -107,6 +107,16 @@ public final class SegmentCursor {
             && (try? File.unlock(source.number)) != nil
     }
 
+    /// What was read is on disk when this returns (fdatasync(2)): for who tells others of it, which a power failure
+    /// would not take back.
+    public func sync() throws(JournalError) {
+        do {
+            try File.syncData(source.number)
+        } catch {
+            throw .io(verb: "sync", name: name.stem, errno: error)
+        }
+    }
+
     /// Whether the segment has so many bytes: a shorter one was made anew, or cut after a crash.
     public func reaches(_ offset: Int64) throws(JournalError) -> Bool {
         do {

@@ -176,7 +176,8 @@ public enum Hex {
         return value
     }
 
-    static func digit(_ byte: UInt8) -> UInt8? {
+    /// The value of a digit in either case; nil for what is none.
+    public static func digit(_ byte: UInt8) -> UInt8? {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
         case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10

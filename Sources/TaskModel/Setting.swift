@@ -12,12 +12,15 @@ public enum Setting: String, CaseIterable, Sendable {
     case logMax = "LogMax"
     case failedMax = "FailedMax"
     case rejectedMax = "RejectedMax"
+    // [Ledger]
+    case ledgerURL = "URL"
 }
 
 /// The sections of task.conf, in the order in which task.conf(5) describes them.
 public enum SettingSection: String, CaseIterable, Sendable {
     case node = "Node"
     case retention = "Retention"
+    case ledger = "Ledger"
 }
 
 /// One row of the table of settings.
@@ -54,6 +57,10 @@ extension Setting {
             SettingTraits(
                 section: .retention, type: .limit(0...100_000_000), defaultText: "1000",
                 help: "files in rejected/, with their reasons")
+        case .ledgerURL:
+            SettingTraits(
+                section: .ledger, type: .text, defaultText: "none",
+                help: "PostgreSQL connection string or URI of the ledger that tasklink joins")
         }
     }
 

@@ -16,6 +16,8 @@ public enum ExitStatus {
     public static let ioError: Int32 = 74
     /// EX_TEMPFAIL: no space, or the run is parked: try later.
     public static let tryLater: Int32 = 75
+    /// EX_PROTOCOL: the ledger refuses this node.
+    public static let refused: Int32 = 76
     /// EX_NOPERM: the spool is another's.
     public static let noPermission: Int32 = 77
     /// EX_CONFIG: a file of task.conf(5) is wrong.

@@ -34,6 +34,12 @@ extension Configuration {
     /// Attempts at once; nil: the pool decides.
     public var slots: Int? { Int(self[.slots]) }
 
+    /// The ledger's address; nil: none.
+    public var ledger: String? {
+        let url = self[.ledgerURL]
+        return url == Setting.ledgerURL.traits.defaultText ? nil : url
+    }
+
     /// A size, in bytes of a file system that has `total`.
     public func bytes(_ setting: Setting, of total: Int64) -> Int64 {
         DiskSize(self[setting])?.bytes(of: total) ?? .max

@@ -33,6 +33,15 @@ import Testing
         #expect(found[.logMax] == "20%" && found.place(of: .logMax) == nil)
     }
 
+    @Test func aLedgerIsNamedOrNone() {
+        #expect(read().configuration.ledger == nil)
+        let (found, problems) = read(
+            "[Ledger]\nURL=postgresql://n1@a,b/ledger?sslmode=verify-full\n")
+        #expect(problems.isEmpty)
+        #expect(found.ledger == "postgresql://n1@a,b/ledger?sslmode=verify-full")
+        #expect(read("[Ledger]\nURL=host=a\n", "[Ledger]\nURL=\n").configuration.ledger == nil)
+    }
+
     @Test func sizesAndPercentages() {
         let (found, problems) = read(
             "[Retention]\nJournalMax=1.5G\nLogMax=7%\nFailedMax=infinity\n")
@@ -56,7 +65,10 @@ import Testing
         ),
         ("[Node]\nQueues=x\n", "0.conf:2:1: unknown key Queues= in [Node]: one of Slots="),
         ("[Nod]\nSlots=x\n", "0.conf:1:1: unknown section [Nod]: write [Node]"),
-        ("[Ledger]\nURL=x\n", "0.conf:1:1: unknown section [Ledger]: one of [Node] [Retention]"),
+        (
+            "[Cluster]\nURL=x\n",
+            "0.conf:1:1: unknown section [Cluster]: one of [Node] [Retention] [Ledger]"
+        ),
         ("Slots=1\n", "0.conf:1:1: Slots= before any section: [Section] first, then its keys"),
         (
             "[Node]\nSlots= 0\n",

@@ -21,7 +21,8 @@ is "all are shown" "$(task config -o csv --no-headers | cut -d, -f 1-5)" "Node,S
 Retention,JournalMax,10%,10%,default
 Retention,LogMax,20%,20%,default
 Retention,FailedMax,10000,10000,default
-Retention,RejectedMax,1000,1000,default"
+Retention,RejectedMax,1000,1000,default
+Ledger,URL,none,none,default"
 printf '[Node]\nSlots=3 # few\n[Retention]\nFailedMax=10000\n' >"$CONF"
 printf '[Retention]\nLogMax=2048M\n' >"$XDG_CONFIG_HOME/task/task.conf.d/site.conf"
 is "what differs, and its place" "$(task config -n -o csv --no-headers | cut -d, -f 1-5)" "Node,Slots,3,auto,$CONF:2

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+import TaskJournal
+import TaskLedger
+import TaskTool
+
+/// What the next round says, and what follows from each outcome.
+extension Link {
+    /// - Returns: nil when there is nothing to say yet.
+    func nextRound() -> Round? {
+        if pace.isRoundDue {
+            if needsSession { return Round([.register]) }
+            if let kept { return kept }
+            if let round = madeRound() { return round }
+        }
+        guard !needsSession, pace.isReapDue else { return nil }
+        return Round([.reap])
+    }
+
+    private func madeRound() -> Round? {
+        do {
+            let questions = try tail.unasked()
+            if !questions.isEmpty {
+                return Round([.enter] + questions.map { .ship(.question($0)) })
+            }
+            let batch = try tail.collect()
+            sayMissed()
+            if batch.shipments.isEmpty { return quietRound(isReading: batch.hasMore) }
+            isHurried = batch.hasMore
+            return Round([.enter] + batch.shipments.map { .ship($0) })
+        } catch {
+            alarm.raise("unable to \(error.sentence), nothing is shipped until it can")
+            if setup.isOnce { status = ExitStatus.ioError }
+            pace.wait()
+            return Round([.renew])
+        }
+    }
+
+    private func quietRound(isReading: Bool) -> Round? {
+        if isReading {
+            // What was shipped before is read first; the lease does not wait for it.
+            guard pace.isLookDue || pace.isLeaseDue else { return nil }
+            isHurried = true
+            return Round([pace.isLookDue ? .enter : .renew])
+        }
+        if isReportDue { return Round([.enter, .reported]) }
+        if setup.isOnce, kept == nil {
+            status = 0
+            return nil
+        }
+        return Round([pace.isLookDue ? .enter : .renew])
+    }
+
+    private func sayMissed() {
+        for segment in tail.takeMissed() {
+            report.warning(
+                "journal/\(segment) was removed before the ledger had all of it, which now lacks the rest"
+            )
+        }
+        guard tail.damages > 0, !saidDamage else { return }
+        saidDamage = true
+        report.warning(
+            "the journal has bad or missing records, which are not shipped: tasklog verify names them"
+        )
+    }
+
+    // MARK: Outcomes
+
+    func finish(_ round: Round, _ outcome: Round.Outcome) {
+        switch outcome {
+        case .committed(let answers): commit(round, answers)
+        case .committedBefore:
+            // The cursors were asked for in this very session: what was shipped was taken.
+            for case .ship(let shipment) in round.steps where shipment.from >= 0 {
+                _ = tail.told(shipment, shipment.to)
+            }
+            counted(round)
+            pace.hurry()
+        case .again: pace.wait(100_000)
+        case .unknown(let failure): leave("unable to reach the ledger: \(failure.message)")
+        case .fenced: fence()
+        case .copy: becomeAnother()
+        case .ledgerBehind: stayOut()
+        case .nameInUse: waitForName()
+        case .notAllowed(let failure):
+            give(
+                up: "the ledger does not let this node in: \(failure.message)",
+                ExitStatus.noPermission)
+        case .otherVersion(let failure):
+            give(
+                up:
+                    "the database has no ledger of this version (contrib/sql/migrate): \(failure.message)",
+                ExitStatus.configuration)
+        case .refused(let failure):
+            give(
+                up: "the ledger refuses what is shipped: \(failure.message) "
+                    + "(\(failure.code ?? "no SQLSTATE"))", ExitStatus.refused)
+        }
+    }
+
+    private func commit(_ round: Round, _ answers: [Answer]) {
+        for (step, answer) in zip(round.steps, answers) { take(step, answer) }
+        if round.isCounted { counted(round) }
+        if round.steps != [.reap] {
+            wasUp = wasUp || round.isCounted
+            alarm.clear()
+            if isHurried { pace.hurry() } else { pace.wait() }
+            isHurried = false
+        }
+    }
+
+    private func counted(_ round: Round) {
+        session.committed()
+        (kept, isNamed) = (nil, false)
+        if setup.isOnce { isHurried = true }
+    }
+
+    private func take(_ step: Round.Step, _ answer: Answer) {
+        switch step {
+        case .register: register(answer)
+        case .enter:
+            let entered = Round.entered(answer)
+            pace.looked(nodes: entered.nodes)
+            isReportDue = entered.isRecovering && !hasReported
+        case .ship(let shipment):
+            guard let place = Round.cursor(answer) else { return }
+            if shipment.from < 0 { isHurried = true }
+            // The ledger is elsewhere: it lost what it had, or another one ships this journal.
+            if !tail.told(shipment, place) { tail.reset() }
+        case .reported: (hasReported, isReportDue) = (true, false)
+        case .reap: pace.reaped()
+        case .renew: pace.renewed()
+        }
+    }
+
+    private func register(_ answer: Answer) {
+        guard let registered = Round.registered(answer) else { return }
+        session.registered(registered, boot: setup.boot)
+        isNamed = false
+        save()
+        needsSession = false
+        begun = Clock.boot()
+        pace.keep(lease: registered.lease)
+        (hasReported, isReportDue) = (false, registered.isRecovering)
+        tail.reset()
+        isHurried = true
+    }
+
+    // MARK: What takes a session away
+
+    private func fence() {
+        kept = nil
+        needsSession = true
+        pace.hurry()
+        fencings = Clock.boot() - begun < 15_000_000 ? fencings + 1 : 0
+        guard fencings >= 3 else { return }
+        report.error(
+            "unable to keep a session: another tasklink logs in under this name, and each ends the other's; "
+                + "nothing is shipped: give each spool a role of its own")
+        status = ExitStatus.refused
+    }
+
+    private func becomeAnother() {
+        kept = nil
+        session.becomeAnother(.random())
+        needsSession = true
+        // On disk first: under the old id it would go on where the other spool is.
+        guard mustSave() else { return pace.wait() }
+        pace.hurry()
+        report.warning(
+            "this spool is a copy, or an old state, of the one that the ledger knows (TL006): its journal is "
+                + "shipped under another id from now on")
+    }
+
+    private func stayOut() {
+        let sentence =
+            "unable to ship: the ledger knows less than this node (TL003): a backup was restored and "
+            + "contrib/sql/restored was not run"
+        if setup.isOnce {
+            report.error("\(sentence), nothing is shipped")
+            status = ExitStatus.refused
+        }
+        leave(sentence, after: 2 * pace.interval)
+    }
+
+    // Right after a reboot it is this node's own lease, and ends within seconds.
+    private func waitForName() {
+        let sentence =
+            "unable to begin a session: another boot has a lease under this name (TL005): this node's last "
+            + "one, or another machine's"
+        if setup.isOnce {
+            report.error("\(sentence), nothing is shipped")
+            status = ExitStatus.tryLater
+        }
+        leave(sentence, after: pace.interval)
+    }
+
+    /// At the start it is a mistake of who set it up; later it may pass: a restore, a migration.
+    private func give(up sentence: String, _ code: Int32) {
+        if !wasUp || setup.isOnce {
+            report.error("\(sentence), nothing is shipped")
+            status = code
+        }
+        leave(sentence)
+    }
+}

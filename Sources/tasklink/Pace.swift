@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Linux
+
+/// When the next round is due, in CLOCK_BOOTTIME microseconds.
+struct Pace {
+    /// Between two rounds that have nothing to hurry for.
+    private(set) var interval: Int64
+    private var round: Int64 = 0
+    private var reap: Int64 = 0
+    private var look: Int64 = 0
+    private var lease: Int64 = 0
+    /// How many nodes live, as the ledger said last.
+    private var nodes: Int64 = 1
+
+    /// How long a session goes without a whole round: that alone says how many nodes there are.
+    private static let silence: Int64 = 60_000_000
+
+    init(interval: Int64) { self.interval = interval }
+
+    var next: Int64 { min(round, reap) }
+    var nextRound: Int64 { round }
+    var isRoundDue: Bool { Clock.boot() >= round }
+    var isReapDue: Bool { Clock.boot() >= reap }
+    /// A whole round is due, though nothing is to be said.
+    var isLookDue: Bool { Clock.boot() >= look }
+
+    /// The lease is to be renewed, though rounds are put off.
+    var isLeaseDue: Bool { Clock.boot() >= lease }
+
+    mutating func hurry() { round = 0 }
+    mutating func renewed() { lease = Clock.boot() + interval }
+    mutating func wait(_ span: Int64? = nil) { round = Clock.boot() + (span ?? interval) }
+
+    /// A lease must be renewed three times before it ends.
+    mutating func keep(lease: Int64) { interval = min(interval, max(lease / 3, 100_000)) }
+
+    /// The cluster reaps once a second, whoever does it: so each node as often as there are nodes.
+    mutating func reaped() {
+        let period = nodes * 1_000_000
+        reap = Clock.boot() + period / 2 + Int64(Random.bits64() % UInt64(period))
+    }
+
+    mutating func looked(nodes: Int) {
+        self.nodes = Int64(min(max(nodes, 1), 100_000))
+        look = Clock.boot() + Self.silence
+        renewed()
+    }
+}
