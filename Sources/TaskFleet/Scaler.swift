@@ -42,7 +42,8 @@ public struct Scaler: Sendable {
         if isOutage {
             decision.omit(
                 .outage,
-                "\(mute.count) of \(listed.count) machines are silent at once: none of them is destroyed")
+                "\(mute.count) of \(listed.count) machines are silent at once: none of them is destroyed"
+            )
         } else if !mute.isEmpty {
             decision.add(
                 .destroy(mute.map(\.id)),
@@ -127,7 +128,8 @@ public struct Scaler: Sendable {
             decision.omit(
                 .lag,
                 "\(number) machines are missing: some may have been asked for that the provider does "
-                    + "not list yet, in \(Self.span(mayCreateAt - now)) it is asked for what is missing then")
+                    + "not list yet, in \(Self.span(mayCreateAt - now)) it is asked for what is missing then"
+            )
             return
         }
         decision.add(

@@ -35,7 +35,8 @@ public struct FlatJSON: Equatable, Sendable {
                 try scanner.expect(":")
                 let value = try scanner.value()
                 guard values.updateValue(value, forKey: key) == nil else {
-                    throw ValueProblem(what: "the key \(key.debugDescription) twice", allowed: "once")
+                    throw ValueProblem(
+                        what: "the key \(key.debugDescription) twice", allowed: "once")
                 }
             } while scanner.take(",")
             try scanner.expect("}")

@@ -11,29 +11,30 @@ enum Answers {
     static func machines(_ answer: [UInt8], group: String) throws(CallFailure) -> [Machine] {
         var found: [String: Machine] = [:]
         for (number, line) in try lines(answer) {
+            func refusal(_ why: String) -> CallFailure {
+                CallFailure(sentence: "the provider's line \(number): \(why)")
+            }
             let object: FlatJSON
             do throws(ValueProblem) {
                 object = try FlatJSON(parsing: line)
             } catch {
-                throw CallFailure(
-                    sentence: "the provider's line \(number): \(error.what): \(error.allowed)")
+                throw refusal("\(error.what): \(error.allowed)")
             }
             guard object.string("group") == group else { continue }
             guard let id = object.string("id"), Options.isName(id) else {
-                throw CallFailure(
-                    sentence: "the provider's line \(number): no \"id\" of 1 to 64 of A-Z a-z 0-9 . _ -")
+                throw refusal("no \"id\" of 1 to 64 of A-Z a-z 0-9 . _ -")
             }
             guard let state = object.string("state").flatMap(Machine.State.init(rawValue:)) else {
-                throw CallFailure(
-                    sentence: "the provider's line \(number): no \"state\" of \(id): starting, up or stopping")
+                throw refusal(
+                    "no \"state\" of \(id): starting, up or stopping"
+                )
             }
             guard let since = object.integer("since"), (0...(1 << 40)).contains(since) else {
-                throw CallFailure(
-                    sentence: "the provider's line \(number): no \"since\" of \(id): seconds since 1970")
+                throw refusal("no \"since\" of \(id): seconds since 1970")
             }
             let machine = Machine(id: id, state: state, since: since * 1_000_000)
             guard found.updateValue(machine, forKey: id) == nil else {
-                throw CallFailure(sentence: "the provider's line \(number): \(id) stands there twice")
+                throw refusal("\(id) stands there twice")
             }
         }
         return found.values.sorted { ($0.since, $0.id) < ($1.since, $1.id) }
@@ -46,7 +47,9 @@ enum Answers {
             let id = String(decoding: line, as: UTF8.self)
             guard Options.isName(id) else {
                 throw CallFailure(
-                    sentence: "the provider's line \(number) after create is no id: \(id.debugDescription)")
+                    sentence: "the provider's line \(number) after create is no id: "
+                        + id.debugDescription
+                )
             }
             ids.append(id)
         }

@@ -96,8 +96,9 @@ struct ProgramCall {
             }
             guard Clock.boot() < until else {
                 throw CallFailure(
-                    sentence: "\(what) gave no answer in \(time / 1_000_000).\(time / 100_000 % 10) s, "
-                        + "it was killed")
+                    sentence:
+                        "\(what) gave no answer in \(time / 1_000_000).\(time / 100_000 % 10) s, it "
+                        + "was killed")
             }
         }
     }

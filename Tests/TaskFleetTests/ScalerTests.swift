@@ -36,7 +36,8 @@ private func limits(_ change: (inout ScaleLimits) -> Void = { _ in }) -> ScaleLi
 /// A machine does 400 tasks of a second in the time that is allowed.
 struct ScalerUpTests {
     @Test(arguments: [
-        (0, 0, 0, 0), (1, 0, 0, 1), (400, 0, 0, 1), (401, 0, 0, 2), (0, 400, 0, 1), (300, 300, 0, 2),
+        (0, 0, 0, 0), (1, 0, 0, 1), (400, 0, 0, 1), (401, 0, 0, 2), (0, 400, 0, 1),
+        (300, 300, 0, 2),
         (4000, 0, 0, 10), (1_000_000, 0, 0, 10), (1200, 0, 2, 1), (800, 0, 2, 0),
     ])
     func `as many as do all in time are wanted`(

@@ -38,7 +38,8 @@ struct FlatJSONTests {
         (#"{"a":"b}"#, "an end", "at the string's end"), (#"{"a":"\x"}"#, "column 8", "one of"),
         (#"{"a":"\u12"}"#, "column 9", "four"), (#"{"a":"\ud83dx"}"#, "column 13", "surrogates"),
         (#"{"a":"\ud83d\u0041"}"#, "column 19", "surrogates"),
-        (#"{"a":"\ude00"}"#, "column 13", "surrogates"), ("{\"a\":\"\u{1}\"}", "column 7", "control"),
+        (#"{"a":"\ude00"}"#, "column 13", "surrogates"),
+        ("{\"a\":\"\u{1}\"}", "column 7", "control"),
     ])
     func `anything else is refused, by its column`(line: String, what: String, allowed: String) {
         let error = #expect(throws: ValueProblem.self) { try parse(line) }
