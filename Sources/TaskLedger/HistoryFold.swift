@@ -47,6 +47,8 @@ public struct HistoryFold: Sendable {
     /// Ended runs that are still known, for a retry: the oldest first, from `firstEnded` on.
     private var ended: [TaskID] = []
     private var firstEnded = 0
+    /// Those of which a retry may still come, the oldest first; one may stand there twice.
+    var retired: ArraySlice<TaskID> { ended[firstEnded...] }
     /// Equal names share their bytes.
     private var names: [String: String] = [:]
 
@@ -82,6 +84,7 @@ public struct HistoryFold: Sendable {
         switch line.verb {
         case .accept: accept(line, id)
         case .retry: retry(line, id)
+        case .start: runs[id]?.started = line.microseconds  // only in `lines`
         case .end: return endRun(line, id)
         // Of a subtask's name that stands for another run, which goes on.
         case .reject where line["reason"] == FailureReason.changed.rawValue: break
@@ -166,7 +169,7 @@ public struct HistoryFold: Sendable {
         let oldest = ended[firstEnded]
         firstEnded += 1
         // One that was retried since is live, and its next end retires it again.
-        if let run = runs[oldest], run.started == nil, run.tasks.isEmpty { runs[oldest] = nil }
+        if runs[oldest]?.isIdle == true { runs[oldest] = nil }
         guard firstEnded > mostEnded else { return }
         ended.removeFirst(firstEnded)
         firstEnded = 0

@@ -15,6 +15,8 @@ final class JournalTail {
         var told: Int64?
         /// Nothing comes any more, and all of it was read.
         var isRead = false
+        /// Where the memory of an earlier process ends in it, and what the ledger had looked at by then.
+        var memory: TailMemory.Place?
     }
 
     private let journal: Int32
@@ -22,6 +24,8 @@ final class JournalTail {
     private var segments: [SegmentName: Segment] = [:]
     /// Segments that come later are not asked for: nobody has shipped of them.
     private var isAsked = false
+    /// Something was read since the memory was taken.
+    private var isChanged = false
     /// Records that are bad or missing were met.
     private(set) var damages = 0
     private var missed: [String] = []
@@ -32,10 +36,34 @@ final class JournalTail {
     init(_ journal: Int32) { self.journal = journal }
 
     /// Forgets what was read and where the ledger is: it is asked again.
-    func reset() {
+    ///
+    /// - Parameter memory: what an earlier process had read, and was told that it is committed.
+    func reset(_ memory: TailMemory? = nil) {
         segments = [:]
         fold = HistoryFold()
         isAsked = false
+        isChanged = false
+        guard let memory else { return }
+        for place in memory.places {
+            segments[place.segment] = Segment(isRead: place.isRead, memory: place)
+        }
+        for line in memory.lines { _ = fold.add(line) }
+    }
+
+    /// What was read, for a later process. Only while nothing that was collected waits for its commit.
+    func takeMemory() -> TailMemory? {
+        guard isAsked, isChanged else { return nil }
+        isChanged = false
+        var memory = TailMemory()
+        for (name, segment) in segments {
+            guard let told = segment.told, segment.isRead || segment.cursor != nil else { continue }
+            memory.places.append(
+                TailMemory.Place(
+                    segment: name, told: told, isRead: segment.isRead,
+                    offset: segment.cursor?.offset ?? 0, sequence: segment.cursor?.sequence ?? 0))
+        }
+        fold.lines { memory.lines.append($0) }
+        return memory
     }
 
     /// Segments that were removed before they were read to their end, once.
@@ -61,8 +89,11 @@ final class JournalTail {
     func told(_ shipment: Shipment, _ place: Int64) -> Bool {
         guard let name = SegmentName(stem: shipment.segment) else { return true }
         let isQuestion = shipment.from < 0
+        let memory = segments[name]?.memory
         segments[name, default: Segment()].told = place
-        return isQuestion || place == shipment.to
+        segments[name]?.memory?.told = place
+        // A ledger that lost some of what is remembered is shipped that again.
+        return isQuestion ? place >= memory?.told ?? 0 : place == shipment.to
     }
 
     // MARK: Reading
@@ -87,7 +118,7 @@ final class JournalTail {
             }
             let next = entries[(index + 1)...].first { $0.name.writer == entry.name.writer }
             var known = segment.cursor
-            if known == nil { known = try open(entry.name) }
+            if known == nil { known = try open(entry.name, segment.memory) }
             guard let cursor = known else {
                 segments[entry.name]?.isRead = true  // `tasklog verify` names it
                 damages += 1
@@ -109,9 +140,15 @@ final class JournalTail {
         }
     }
 
-    private func open(_ name: SegmentName) throws(JournalError) -> SegmentCursor? {
+    private func open(
+        _ name: SegmentName, _ memory: TailMemory.Place? = nil
+    ) throws(JournalError) -> SegmentCursor? {
         do {
-            return try SegmentCursor(name, at: journal)
+            let cursor = try SegmentCursor(
+                name, at: journal, offset: memory?.offset ?? 0, sequence: memory?.sequence ?? 0)
+            // One that was cut after a crash is read from its beginning: what was shipped of it is not shipped again.
+            if let memory, let cursor, try !cursor.reaches(memory.offset) { return try open(name) }
+            return cursor
         } catch JournalError.format {
             return nil
         } catch {
@@ -139,7 +176,9 @@ final class JournalTail {
             if batch.hasMore { break }
             count += 1
             switch try cursor.next() {
-            case .record(let record): add(record, &shipment)
+            case .record(let record):
+                isChanged = true
+                add(record, &shipment)
             case .damaged: damages += 1
             case .end:
                 if entry.isSealed {

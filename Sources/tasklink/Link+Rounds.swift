@@ -44,11 +44,25 @@ extension Link {
             return Round([pace.isLookDue ? .enter : .renew])
         }
         if isReportDue { return Round([.enter, .reported]) }
+        if pace.isMemoryDue || setup.isOnce { remember() }
         if setup.isOnce, kept == nil {
             status = 0
             return nil
         }
         return Round([pace.isLookDue ? .enter : .renew])
+    }
+
+    /// For a quick start. Nothing that was collected waits for its commit, or it stays as it is.
+    func remember() {
+        guard kept == nil else { return }
+        pace.remembered()
+        guard let memory = tail.takeMemory() else { return }
+        do {
+            try file.save(memory)
+        } catch {
+            alarm.raise(
+                "unable to write outgoing/read: \(error), the next start reads the whole journal")
+        }
     }
 
     private func sayMissed() {
@@ -126,7 +140,7 @@ extension Link {
             guard let place = Round.cursor(answer) else { return }
             if shipment.from < 0 { isHurried = true }
             // The ledger is elsewhere: it lost what it had, or another one ships this journal.
-            if !tail.told(shipment, place) { tail.reset() }
+            if !tail.told(shipment, place) { tail.reset() }  // without the memory
         case .reported: (hasReported, isReportDue) = (true, false)
         case .reap: pace.reaped()
         case .renew: pace.renewed()
@@ -142,7 +156,7 @@ extension Link {
         begun = Clock.boot()
         pace.keep(lease: registered.lease)
         (hasReported, isReportDue) = (false, registered.isRecovering)
-        tail.reset()
+        tail.reset(file.loadMemory())
         isHurried = true
     }
 

@@ -30,7 +30,7 @@ final class Link {
 
     let setup: LinkSetup
     let tail: JournalTail
-    private let file: SessionFile
+    let file: SessionFile
     let report: Report
     private let loop: EventLoop
     private let signals: SignalSource
@@ -83,6 +83,7 @@ final class Link {
         session = try file.load(boot: setup.boot)
         needsSession = !session.isOpen(boot: setup.boot)
         session.move(to: setup.boot)
+        tail.reset(file.loadMemory())
         signals = try SignalSource([15, 2])
         loop = try EventLoop()
     }
@@ -97,7 +98,10 @@ final class Link {
         Caller.notifyManager("READY=1")
         while true {
             try act()
-            if isStopping, !isWaiting { status = status ?? 0 }
+            if isStopping, !isWaiting, status == nil {
+                status = 0
+                remember()
+            }
             if let status {
                 Caller.notifyManager("STOPPING=1")
                 return status

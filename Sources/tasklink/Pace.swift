@@ -9,6 +9,7 @@ struct Pace {
     private var reap: Int64 = 0
     private var look: Int64 = 0
     private var lease: Int64 = 0
+    private var memory: Int64 = 0
     /// How many nodes live, as the ledger said last.
     private var nodes: Int64 = 1
 
@@ -26,6 +27,9 @@ struct Pace {
 
     /// The lease is to be renewed, though rounds are put off.
     var isLeaseDue: Bool { Clock.boot() >= lease }
+
+    var isMemoryDue: Bool { Clock.boot() >= memory }
+    mutating func remembered() { memory = Clock.boot() + Self.silence }
 
     mutating func hurry() { round = 0 }
     mutating func renewed() { lease = Clock.boot() + interval }

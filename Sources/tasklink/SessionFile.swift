@@ -81,4 +81,27 @@ final class SessionFile {
             Self.temporary, at: outgoing.number, to: Self.name, at: outgoing.number)
         try File.sync(outgoing.number)
     }
+
+    // MARK: What was read
+
+    private static let memory = "read"
+    private static let mostMemory = 256 << 20
+
+    /// What an earlier process had read; nil where there is none that can be used: then all is read again.
+    func loadMemory() -> TailMemory? {
+        guard let file = try? File.open(Self.memory, at: outgoing.number, flags: .noFollow),
+            let bytes = try? File.readAll(file.number, limit: Self.mostMemory)
+        else { return nil }
+        return TailMemory(bytes)
+    }
+
+    /// Not synced: its digest tells what a power failure left of it, and the journal has all that it says.
+    func save(_ memory: TailMemory) throws(Errno) {
+        let name = ".\(Self.memory).new"
+        let file = try File.open(
+            name, at: outgoing.number, flags: [.writeOnly, .create, .truncate])
+        try File.writeAll(memory.bytes, to: file.number)
+        try file.close()
+        try File.rename(name, at: outgoing.number, to: Self.memory, at: outgoing.number)
+    }
 }

@@ -169,4 +169,33 @@ import Testing
             EventLine(3, .end, beyond.description, [.init("state", "success"), .init("name", "n")]))
         #expect(end?.name == "n" && end?.unit == nil)
     }
+
+    /// What is remembered is read again as it was.
+    @Test func linesLeadToTheSame() throws {
+        var fold = HistoryFold()
+        _ = try ends(
+            [
+                "1 accept RUN name=a.task unit=a tasks=9 root=7 items=2:3 parent=01m8ev9z6jmzg31v8v20qe46d6.0",
+                "2 retry RUN g=4 by=0 name=a", "3 start RUN.0 a=1 name=b",
+                "4 end RUN.0 a=1 state=success final=yes g=4", "5 start RUN.1 a=2 name=c",
+                "6 end RUN.1 a=2 state=failure reason=exit exit=1", "7 start RUN.2.1 a=1 name=d",
+                "8 start RUN.3 a=1 name=e",
+                "9 end RUN.3 a=1 state=failure signal=KILL cpu=3 mem=4 wait=yes",
+                "9 accept 01m8ev9z6jmzg31v8v20qe46d6 name=x.task unit=x tasks=1",
+                "9 end 01m8ev9z6jmzg31v8v20qe46d6 state=failure final=yes name=x",
+                "9 accept 01m8ev7wba8w81dqf3a8td9aw3 name=y.yaml unit=y tasks=2",
+                "9 retry 01m8ev7wba8w81dqf3a8td9aw4 g=1 name=z",
+            ], &fold)
+        var again = HistoryFold()
+        var count = 0
+        fold.lines {
+            count += 1
+            _ = again.add($0)
+        }
+        #expect(fold.runs.count == 4 && count > 10)
+        #expect(again.runs == fold.runs)
+        #expect(Array(again.retired) == Array(fold.retired))
+        let end = "30 end RUN.2.1 a=1 state=success exit=0 final=yes g=4"
+        #expect(try ends([end], &again) == ends([end], &fold))
+    }
 }

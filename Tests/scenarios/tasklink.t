@@ -143,6 +143,31 @@ if build_inject; then
     ok "all end" wait_until 30 all_ended
     exits "what is left is shipped" 0 once
     same "kill -9"
+
+    # What was read is remembered, and is only a memory.
+    LONG=$(submit "$TMP/long.task")
+    ok "something runs" wait_until 20 started
+    exits "a start that begins with it" 0 once
+    opens() { # opens: how many files the next start opens
+        "$TMP/inject" -c openat -n 0 -l "$TMP/calls" "$BIN/tasklink" --once --ledger="$LEDGER" && wc -l <"$TMP/calls"
+    }
+    WITH=$(opens)
+    cp "$SPOOL/outgoing/read" "$TMP/read"
+    rm "$SPOOL/outgoing/read"
+    WITHOUT=$(opens)
+    ok "a start does not read what was read ($WITH files, without its memory $WITHOUT)" test $((WITHOUT - WITH)) -ge 25
+    is "… and reads it to the same end" "$(sort "$SPOOL/outgoing/read" | grep -v ^digest)" "$(sort "$TMP/read" | grep -v ^digest)"
+    sed 's/name=long/name=lung/' "$TMP/read" >"$SPOOL/outgoing/read"
+    task cancel "$LONG" >/dev/null
+    ok "all end" wait_until 20 all_ended
+    exits "a memory that is not whole is none" 0 once
+    LONG=$(submit "$TMP/long.task")
+    ok "something runs" wait_until 20 started
+    exits "it is remembered" 0 once
+    task cancel "$LONG" >/dev/null
+    ok "all end" wait_until 20 all_ended
+    exits "… and ends" 0 once
+    same "a memory"
 else
     skip "kill -9 at each call" "system calls cannot be watched here"
 fi
@@ -196,7 +221,7 @@ stop_taskd
 touch "$TMP/stamp"
 exits "without a taskd" 0 once
 is "it writes to outgoing/ alone" "$(find "$SPOOL" -newer "$TMP/stamp" -not -path "$SPOOL/outgoing*" -not -path "$SPOOL" -print)" ""
-is "… two files, and nothing half written" "$(find "$SPOOL/outgoing" -mindepth 1 -printf '%f\n' | sort | tr '\n' ' ')" "lock session "
+is "… three files, and nothing half written" "$(find "$SPOOL/outgoing" -mindepth 1 -printf '%f\n' | sort | tr '\n' ' ')" "lock read session "
 start_taskd "$SPOOL"
 
 # ---- a backup that nobody announced
