@@ -55,7 +55,7 @@ struct ProgramCall {
     }
 
     private func start(output: Int32) throws -> Child {
-        let null = try File.open("/dev/null", at: File.here, flags: .readOnly)
+        let null = try File.open("/dev/null")
         var options = SpawnOptions()
         options.standardInput = null.number
         options.standardOutput = output
