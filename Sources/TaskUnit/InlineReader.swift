@@ -118,9 +118,20 @@ struct InlineReader {
                 }
                 continue
             }
+            guard isName(entry.key, directive) else {
+                problems.error(
+                    entry.place, "\(entry.key): is no name", directive.traits.type.allowed)
+                continue
+            }
             let reader = SettingReader(directive: directive, key: entry.key, specifiers: specifiers)
             report(entry, reader.read(text, at: entry.place, into: &unit))
         }
+    }
+
+    // As a value of its own; with a `=` in it, another name would be set.
+    private func isName(_ key: String, _ directive: Directive) -> Bool {
+        !key.utf8.contains(UInt8(ascii: "="))
+            && (try? directive.traits.type.canonical(key + "=x")) != nil
     }
 
     private static let noText = "\"\" is an empty text, \"~\" a tilde"

@@ -11,7 +11,8 @@ struct SettingReader {
     func read(_ text: String, at place: Place, into unit: inout UnitDefinition) -> ValueProblem? {
         do throws(ValueProblem) {
             let values = try values(text)
-            if values.isEmpty || (values == [""] && directive.traits.isList) {
+            // A quoted empty word is one.
+            if values.isEmpty || (values == [""] && text.isEmpty && directive.traits.isList) {
                 unit.reset(directive, name: directive == .check ? key : nil)
             } else {
                 for value in values { unit.add(directive, try canonical(value), place) }

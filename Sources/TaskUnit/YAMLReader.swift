@@ -146,6 +146,11 @@ struct YAMLReader {
         let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
         let text = String(decoding: bytes, as: UTF8.self)
         if let last = open.indices.last, open[last].isMapping, open[last].key == nil {
+            guard open[last].keys.count < UnitLimits.settings else {
+                problems.error(
+                    place, "too many keys", "at most \(UnitLimits.settings) in a mapping")
+                return false
+            }
             if !open[last].keys.insert(text).inserted {
                 problems.error(place, "the key \(text) stands twice", "each key once")
             }

@@ -324,14 +324,13 @@ enum PipelineSchema {
         "additionalProperties": false,
     ]
 
-    // An empty one takes back what is set, whatever its name.
     private static var checks: JSONText {
         [
             "type": "object",
             "patternProperties": [
                 "^[A-Za-z0-9._-]{1,64}\(SchemaPattern.end)": whole(SchemaPattern.check, plain)
             ],
-            "additionalProperties": ["const": ""],
+            "additionalProperties": false,
         ]
     }
 

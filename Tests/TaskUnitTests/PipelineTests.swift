@@ -65,6 +65,9 @@ import Testing
         ("- command: x\n  Environment: [a]\n", "p.yaml:2:16: Environment: is no mapping: "),
         ("- command: x\n  Checks: {c: [1]}\n", "p.yaml:2:12: c: is not a text: "),
         ("- command: x\n  Nice:\n", "p.yaml:2:8: Nice: has no value: "),
+        ("- command: x\n  Environment: {A=: b}\n", "p.yaml:2:17: A=: is no name: NAME=VALUE"),
+        ("- command: x\n  Checks: {a b: ''}\n", "p.yaml:2:12: a b: is no name: NAME="),
+        ("- args: \"''\"\n", "p.yaml:1:9: no [Command] for this: "),
         ("- command: ~\n", "p.yaml:1:12: command: has no value: "),
         ("- command: x\n  Environment: {A: , B: ''}\n", "p.yaml:2:17: A: has no value: "),
         ("- command: x\n  Requires: [a, ~]\n", "p.yaml:2:17: no text in Requires:: "),
@@ -107,6 +110,24 @@ import Testing
         #expect("\(first.place.line):\(first.place.column)" == place, "\(first.text)")
     }
 
+    /// Lists and mappings count alike, each one level.
+    @Test(arguments: [
+        ("[", "a", "]"), ("{parallel: [", "a", "]}"), ("{sequence: [", "{}", "]}"),
+    ])
+    func depthEndsAt32(open: String, leaf: String, close: String) {
+        func problems(_ depth: Int) -> [String] {
+            let (levels, own) = (open.hasPrefix("{") ? 2 : 1, leaf == "{}" ? 1 : 0)
+            let count = (depth - own) / levels
+            let nested =
+                String(repeating: open, count: count) + leaf
+                + String(repeating: close, count: count)
+            // What an even number of levels leaves over is a list around all.
+            return parse((depth - own) % levels == 0 ? nested : "[\(nested)]").problems.map(\.what)
+        }
+        #expect(problems(31) == [] && problems(32) == [])
+        #expect(problems(33) == ["nested too deep"])
+    }
+
     @Test func depthAndSizeHaveLimits() {
         let deep = String(repeating: "[", count: 100) + "a" + String(repeating: "]", count: 100)
         #expect(parse(deep).problems.first?.what == "nested too deep")
@@ -115,6 +136,10 @@ import Testing
             parse(wide).problems.contains {
                 $0.what == "too many nodes" || $0.what.contains("line")
             })
+        let keys = (0..<30_000).map { "X-\($0): a\n" }.joined()
+        #expect(
+            parse(keys).problems.map(\.text).first?.hasPrefix("p.yaml:20001:1: too many keys: ")
+                == true)
         let rows = String(repeating: "- a\n", count: 150_000)
         #expect(parse(rows).problems.first?.what == "too many nodes")
     }

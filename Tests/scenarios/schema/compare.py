@@ -96,8 +96,8 @@ BAD = {
     "SystemCallArchitectures": ["arm", ["native x86"]], "ProcSubset": ["none"],
     "args": ["'a", "a\\", {}, ["a\nb"], "'a\nb'", "%q", [["a"]]], "command": ["", " ", [], ["a", "b"], "'a", "a 'b\nc'", {}, "\n", "%i"],
     "Items": [{}, "'a", "%i"], "Count": [0, 10000001, "", "-1", True, 1.5], "MaxParallel": [0, "many", 1],
-    "Environment": ["A=b", [], {"1A": "x"}, {"A": ["b"]}, {"TASK_ID": "x"}, {"A-B": "x"}, {"A": "%q"}, {"A": {"B": "c"}}],
-    "Checks": [["x"], {"a b": "x"}, {"c": " "}, {"c": "'x"}, {"c": ["x"]}, {"c@d": "x"}, {"c": "a\nb"}],
+    "Environment": ["A=b", [], {"1A": "x"}, {"A": ["b"]}, {"TASK_ID": "x"}, {"A-B": "x"}, {"A": "%q"}, {"A": {"B": "c"}}, {"A=": "b"}, {"A=B": ""}],
+    "Checks": [["x"], {"a b": "x"}, {"c": " "}, {"c": "'x"}, {"c": ["x"]}, {"c@d": "x"}, {"c": "a\nb"}, {"a b": ""}, {"c=": "x"}, {"": ""}],
     "Then": ["x", [], {"args": "a"}, {"command": ""}, {"command": "x", "Nice": 5}, {"command": ["x"]}, {"command": "x %i"}],
     "name": ["", "a/b", ".a", [], "systemd:x", "a b"], "parallel": [["u"]], "sequence": [["u"]],
     "cron": ["@daily"], "Misfire": ["skip"], "Environmnt": [{}], "nice": [5], "LimitMEM": ["1G"], "MemoryMax": ["1G"], "then": [{}], "": ["x"],
@@ -113,7 +113,7 @@ WORDS_OF_IT = [
 ]
 WRONG = [
     [], "", "a/b", {"parallel": []}, {"parallel": "u"}, {"parallel": ["u"], "X-a": 1}, {"parallel": ["u"], "sequence": ["u"]}, [["u"], []],
-    {"sequence": None}, {"args": "a"}, {"Items": "a"}, {"Count": 2}, {"Then": {"command": "x"}}, {"command": "x", "MaxParallel": 2},
+    {"sequence": None}, {"args": "a"}, {"args": "''"}, {"args": [""]}, {"Items": "a"}, {"Count": 2}, {"Then": {"command": "x"}}, {"command": "x", "MaxParallel": 2},
     {"command": "x", "Items": "a", "Count": 2}, {"command": "x", "RemainAfterExit": "1h", "Semaphore": "a"},
     {"command": "x", "RemainAfterExit": 5, "Count": 2}, {"command": "x", "RemainAfterExit": "1h", "Then": {"command": "y"}},
     {"command": "x", "Jail": "no", "LoadCredential": "a:/b"}, {"command": "x", "WorkingDirectory": "/tmp/%i"},
