@@ -40,7 +40,7 @@ struct Service {
     init(_ options: Options, _ report: Reporter) {
         self.options = options
         self.report = report
-        scaler = Scaler(options.limits, start: options.isOnce ? nil : Clock.real())
+        scaler = Scaler(options.limits, start: options.isOnce || options.isDry ? nil : Clock.real())
     }
 
     /// Until SIGTERM or SIGINT; a call that is under way is waited for.

@@ -19,14 +19,15 @@ if find_postgres >"$TMP/why"; then
     export PGDATABASE=ledger
     sed 's/hours_ahead int NOT NULL DEFAULT 48/hours_ahead int NOT NULL DEFAULT 1/' "$ROOT/contrib/sql/ledger.sql" | psql -Xq -1 -f -
     psql -Xq -c "CREATE ROLE n1 LOGIN IN ROLE ledger_node" -c "CREATE ROLE n2 LOGIN IN ROLE ledger_node" \
-        -c "CREATE ROLE op LOGIN IN ROLE ledger_operator" -c "SELECT FROM ledger.add_node('n1'), ledger.add_node('n2')"
+        -c "CREATE ROLE op LOGIN IN ROLE ledger_operator" -c "DO \$\$ BEGIN PERFORM ledger.add_node('n1'), ledger.add_node('n2'); END \$\$"
     ledger() { PGUSER=op "$PROVIDERS/ledger" "$@"; }
     is "of an empty ledger it tells" "$(ledger read)" "$(printf 'backlog 0 0 -\nnode n1 silent serving 0 0\nnode n2 silent serving 0 0')"
     # Two plans of 10 and 5 tasks; one is claimed.
-    PGUSER=n1 psql -XAtq -v ON_ERROR_STOP=1 >"$TMP/epoch" <<'END'
+    read -r A B < <(psql -XAtq -F ' ' -c "SELECT ledger.id_at(ledger.now_us() / 1000), ledger.id_at(ledger.now_us() / 1000 + 1)")
+    PGUSER=n1 psql -XAtq -v ON_ERROR_STOP=1 -v a="$A" -v b="$B" >"$TMP/epoch" <<'END'
 SELECT epoch FROM ledger.register(NULL, NULL, 0, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 4) \gset
-SELECT ledger.push(:epoch, ledger.id_at(ledger.now_us() / 1000), 0, NULL, NULL, NULL, 10, 1, 0, 'a', 'a', '\x01', '\x02', false, false);
-SELECT ledger.push(:epoch, ledger.id_at(ledger.now_us() / 1000 + 1), 0, NULL, NULL, NULL, 5, 0, 0, 'b', 'b', '\x01', '\x02', false, false);
+SELECT ledger.push(:epoch, :'a', 0, NULL, NULL, NULL, 10, 1, 0, 'a', 'a', '\x01', '\x02', false, false);
+SELECT ledger.push(:epoch, :'b', 0, NULL, NULL, NULL, 5, 0, 0, 'b', 'b', '\x01', '\x02', false, false);
 SELECT n FROM ledger.claim(:epoch, 1);
 END
     is "two plans are pushed, one is claimed" "$(tr '\n' ' ' <"$TMP/epoch")" "new new 10 "
@@ -69,7 +70,8 @@ drain) sed -i "s/serving\|draining/$([ "$3" = on ] && echo draining || echo serv
 esac
 END
 chmod +x "$TMP/ledger"
-scale() { taskscale --provider="$PROVIDER" --ledger="$TMP/ledger" --group=a-site --slots=4 --target=10s "$@"; }
+SCALE=(taskscale "--ledger=$TMP/ledger" --group=a-site --slots=4 --target=10s)
+scale() { "${SCALE[@]}" --provider="$PROVIDER" "$@"; }
 work() { echo "$*" >"$SITE/backlog"; }
 listed() { "$PROVIDER" list --group a-site; }
 count() { listed | grep -c "\"state\":\"$1\"" || true; }
@@ -160,7 +162,7 @@ END
     exits "who was killed before the answer" 0 scale --once --min=5
     is "    finds what was made" "$(ids | sort -u | wc -l)" 5
     work 0 0 -
-    scale --every=200ms --cool-down=1s --list-lag=0s </dev/null >"$TMP/loop.out" 2>"$TMP/loop.err" &
+    "${SCALE[@]}" --provider="$PROVIDER" --every=200ms --cool-down=1s --list-lag=0s </dev/null >"$TMP/loop.out" 2>"$TMP/loop.err" &
     LOOP=$!
     TEST_PIDS+=("$LOOP")
     all_gone() { [ -z "$(ids)" ]; }
@@ -227,6 +229,6 @@ END
     is "are destroyed" "$(count up)$(count starting)" 00
     exits "destroy of one that is gone, and of one that never was" 0 "$PROVIDER" destroy --group a-site "$(basename "$(find "$SITE/nodes" -type f | head -n 1)")" i-0123456789abcdef0
     exits "no region's server" 75 env AWS_ENDPOINT_URL=http://127.0.0.1:1 AWS_MAX_ATTEMPTS=1 taskscale --provider="$PROVIDER" --ledger="$TMP/ledger" --once
-    like "    is said" "$(cat "$TMP/err")" 'ec2 list --group failed with status'
+    like "    is said" "$(cat "$TMP/err")" 'ec2 list --group task failed with status'
 fi
 done_testing

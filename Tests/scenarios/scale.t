@@ -19,13 +19,13 @@ verb=$1
 shift
 [ ! -e "$SITE/do-$verb" ] || . "$SITE/do-$verb"
 case $verb in
-list) cat "$SITE"/machines/* /dev/null ;;
+list) shopt -s nullglob && cat /dev/null "$SITE"/machines/* ;;
 create)
     for ((n = 0; n < $1; n++)); do
         id=m$(($(cat "$SITE/last" 2>/dev/null || echo 0) + 1))
         echo "${id#m}" >"$SITE/last"
         printf '{"id":"%s","state":"up","group":"%s","generation":"%s","since":%s}\n' $id $3 $5 "$(date +%s)" >"$SITE/machines/$id"
-        [ ! -e "$SITE/die-after" ] || [ "$(ls "$SITE/machines" | wc -l)" -lt "$(cat "$SITE/die-after")" ] || kill -9 $$ $PPID
+        [ ! -e "$SITE/die-after" ] || [ "$(ls "$SITE/machines" | wc -l)" -lt "$(cat "$SITE/die-after")" ] || kill -9 $PPID $$
         echo "live serving 0 $(date +%s)000000" >"$SITE/nodes/$id"
         echo $id
     done
@@ -51,9 +51,8 @@ esac
 END
 chmod +x "$TMP/provider" "$TMP/ledger"
 # A machine does 40 tasks of a second in time.
-scale() {
-    taskscale "--provider=$TMP/provider" "--ledger=$TMP/ledger" --group=site --slots=4 --target=10s "$@"
-}
+SCALE=(taskscale "--provider=$TMP/provider" "--ledger=$TMP/ledger" --group=site --slots=4 --target=10s)
+scale() { "${SCALE[@]}" "$@"; }
 machines() { find "$SITE/machines" -type f | wc -l; }
 calls() { grep -c "^$1" "$SITE/calls" || true; }
 work() { echo "$*" >"$SITE/backlog"; }
@@ -79,7 +78,7 @@ rm "$SITE/machines/x1"
 
 # ---- up, down to nothing, and up again
 
-scale --every=100ms --cool-down=500ms --list-lag=0s </dev/null >"$TMP/loop.out" 2>"$TMP/loop.err" &
+"${SCALE[@]}" --every=100ms --cool-down=500ms --list-lag=0s </dev/null >"$TMP/loop.out" 2>"$TMP/loop.err" &
 LOOP=$!
 TEST_PIDS+=("$LOOP")
 has() { [ "$(machines)" -eq "$1" ]; }
@@ -114,7 +113,7 @@ refused() { # refused NAME REGEX: a look fails, and nothing is made
     like "    and is named" "$(cat "$TMP/err")" "taskscale: error: .*$2.*, nothing more is changed until the next look"
 }
 behaves() { rm -f "$SITE"/do-*; }
-echo 'exit 3' >"$SITE/do-list" && refused "a list that fails" 'provider list --group failed with status 3'
+echo 'exit 3' >"$SITE/do-list" && refused "a list that fails" 'provider list --group site failed with status 3'
 echo 'exit 75' >"$SITE/do-list" && refused "that says to try later" 'says to try later \(75\)'
 echo 'kill -11 $$' >"$SITE/do-list" && refused "that crashes" 'was ended by signal 11'
 echo "printf '{\"id\":\"m1\",\"state\":\"up\",\"gro'; exit" >"$SITE/do-list" && refused "half an answer" 'cut off'
@@ -134,7 +133,7 @@ before=$(machines)
 echo 'echo m900; echo m901; echo m902; echo m903; exit' >"$SITE/do-create"
 exits "more machines than were asked for" 0 scale --once
 like "are said" "$(cat "$TMP/err")" 'was asked for [0-9] machines and made 4'
-echo 'exit' >"$SITE/do-create"
+echo 'exit 0' >"$SITE/do-create"
 exits "fewer, too" 0 scale --once
 like "are said" "$(cat "$TMP/err")" 'was asked for [0-9] machines and made 0'
 behaves
@@ -143,7 +142,7 @@ is "what a list does not show is not there" "$(machines)" "$before"
 # shellcheck disable=SC2016
 echo 'sleep 1000 & echo $! >"$SITE/sleeper"; wait' >"$SITE/do-list"
 exits "a provider that hangs" 75 scale --once --call-time=1s
-like "    is named" "$(cat "$TMP/err")" 'list --group gave no answer in 1\.0 s, it was killed'
+like "    is named" "$(cat "$TMP/err")" 'list --group site gave no answer in 1\.0 s, it was killed'
 ok "    and is ended with its children" wait_until 10 gone "$(cat "$SITE/sleeper")"
 # shellcheck disable=SC2016
 echo 'sleep 1000 & echo $! >"$SITE/sleeper"' >"$SITE/do-list"
