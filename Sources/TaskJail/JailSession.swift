@@ -62,6 +62,8 @@ public final class JailSession {
     private var hasFailedBeforeInit = false
     private var isFinished = false
     private var wantsKill = false
+    /// Init said something: it was begun, though the launcher has yet to say so (it may be slower).
+    private var hasInitSpoken = false
     /// The pid of init on the host; 0 before `.started`.
     public private(set) var pid: Int32 = 0
 
@@ -122,7 +124,7 @@ public final class JailSession {
         wantsKill = true
         if let number = process?.number {
             _ = cl_pidfd_send_signal(number, SIGKILL)
-        } else {
+        } else if !hasInitSpoken {
             slot.killLauncher()
         }
     }
@@ -155,6 +157,7 @@ public final class JailSession {
     // MARK: - Reports
 
     private func accept(_ report: cl_jail_report) -> [JailReport] {
+        if report.kind != CL_JAIL_STARTED.rawValue, report.pid >= 0 { hasInitSpoken = true }
         switch report.kind {
         case CL_JAIL_STARTED.rawValue:
             pid = report.pid

@@ -15,7 +15,7 @@ final class JailSlot {
     var scratch: (pool: QuotaPool, place: QuotaPool.Place)?
     /// The launcher's pid, from its first report.
     private(set) var launcherPid: Int32 = 0
-    /// An earlier program's: it starts no further attempt.
+    /// An earlier program's, or killed: it starts no further attempt.
     private(set) var isRetired = false
 
     init(resuming jail: JailHandover, _ cgroups: CgroupSlot) {
@@ -78,8 +78,10 @@ final class JailSlot {
     /// Between attempts: reads what is left, so that a launcher that died meanwhile is noticed.
     func settle() { while receive() != nil {} }
 
-    /// For a launcher that hangs at a path of the user's; its number is ours until it is reaped.
+    /// For a launcher that hangs at a path of the user's; its number is ours until it is reaped. It may take
+    /// one more request before the kernel ends it, and that would never begin: so it gets none.
     func killLauncher() {
+        isRetired = true
         if launcherPid > 0 { kill(launcherPid, SIGKILL) }
     }
 
