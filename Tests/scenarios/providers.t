@@ -186,7 +186,7 @@ rm -f "$SITE"/nodes/*
 PYTHON=$ROOT/.build/python
 if ! [ -x "$PYTHON/bin/moto_server" ]; then
     rm -rf "$PYTHON"
-    { python3 -m venv "$PYTHON" && "$PYTHON/bin/pip" install -q 'moto[server]==5.2.1' 'awscli==1.45.0'; } >"$TMP/pip" 2>&1 || true
+    { python3 -m venv "$PYTHON" && "$PYTHON/bin/pip" install -q --no-compile 'moto[server]==5.2.1' 'awscli==1.45.0'; } >"$TMP/pip" 2>&1 || true
 fi
 if ! [ -x "$PYTHON/bin/moto_server" ]; then
     skip "EC2" "moto and awscli can't be installed: $(tail -n 1 "$TMP/pip")"
