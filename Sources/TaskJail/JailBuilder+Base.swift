@@ -16,7 +16,7 @@ extension JailBuilder {
         }
         for name in Self.directories { directory(name) }
         if !request.credentials.isEmpty { directory("run/task/credentials") }
-        if request.hasDirectory { directory("run/task/submit") }
+        if request.hasSubmit { directory("run/task/submit") }
         if !request.inputs.isEmpty { directory("run/task/inputs") }
         addSystem()
         addAccounts()

@@ -78,7 +78,7 @@ extension JailBuilder {
         line(
             .initial, "close",
             "all but the control socket and the task's three descriptors"
-                + (request.hasDirectory ? ", and the submit directory" : ""))
+                + (request.hasSubmit ? ", and the submit directory" : ""))
         add(\.initial, CL_OP_CLOSE, .descriptors)
         line(
             .initial, "start",
@@ -137,7 +137,7 @@ extension JailBuilder {
         }
         privateDirectory("/tmp/scratch", mode: 0o700, on: Self.scratch)
         privateDirectory("/tmp/shm", mode: 0o1777, on: "/dev/shm")
-        if request.hasDirectory { addSubmit() }
+        if request.hasSubmit { addSubmit() }
         if !request.inputs.isEmpty { addInputs() }
         // Last: it covers the other names.
         privateDirectory("/tmp/tmp", mode: 0o1777, on: "/tmp")

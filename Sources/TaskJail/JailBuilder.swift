@@ -236,10 +236,13 @@ struct JailBuilder {
         if !request.credentials.isEmpty {
             given.insert("CREDENTIALS_DIRECTORY=" + Self.credentials, at: 0)
         }
-        if request.hasDirectory {
-            given.insert("TASK_RESULT=\(Self.submit)/\(JailRequest.result)", at: 0)
+        if request.hasSubmit {
+            given.insert(
+                contentsOf: [
+                    "TASK_SUBMIT=" + Self.submit,
+                    "TASK_RESULT=\(Self.submit)/\(JailRequest.result)",
+                ], at: 0)
         }
-        if request.hasSubmit { given.insert("TASK_SUBMIT=" + Self.submit, at: 0) }
         if !request.inputs.isEmpty { given.insert("TASK_INPUTS=" + Self.inputs, at: 0) }
         let names = Set(given.compactMap { $0.divided(at: "=").map { String($0.before) } })
         let defaults = [
@@ -283,7 +286,7 @@ struct JailBuilder {
         let who = request.identity
         var key = "\(who.uid):\(who.gid):\(who.user):\(who.group):\(HostStamp.now())"
         if !request.credentials.isEmpty { key += "\ncredentials" }
-        if request.hasDirectory { key += "\nsubmit" }
+        if request.hasSubmit { key += "\nsubmit" }
         if !request.inputs.isEmpty { key += "\ninputs" }
         for tree in trees { key += "\n" + tree.target }
         for file in request.files { key += "\n\(file.path):\(file.mode):\(file.digest)" }

@@ -97,8 +97,8 @@ public struct JailRequest: Sendable {
     /// The checks in file order, then the command.
     public var programs: [JailProgram]
     /// `NAME=VALUE`. Nothing is added but PATH, HOME, USER, LOGNAME, TMPDIR and TASK_SCRATCH where
-    /// they are absent, CREDENTIALS_DIRECTORY, TASK_SUBMIT with `hasSubmit`, TASK_RESULT with that or
-    /// `hasResult`, and TASK_INPUTS where there are `inputs`.
+    /// they are absent, CREDENTIALS_DIRECTORY, TASK_SUBMIT and TASK_RESULT with `hasSubmit`, and
+    /// TASK_INPUTS where there are `inputs`.
     public var environment: [String]
     public var identity: JailIdentity
     /// Must exist and belong to the task's user; nil: the scratch.
@@ -126,9 +126,6 @@ public struct JailRequest: Sendable {
     public var strictness = JailStrictness.yes
     /// Somebody takes the subtasks that it drops, and its result: there is a directory for them.
     public var hasSubmit = false
-    /// Somebody takes its result: there is the same directory, of which it knows no more than that file.
-    public var hasResult = false
-    var hasDirectory: Bool { hasSubmit || hasResult }
     /// PrivateNetwork=yes.
     public var hasPrivateNetwork = false
     /// ProcSubset=pid.

@@ -56,11 +56,6 @@ extension Attempt {
         if case .refused(let what)? = left, result.state == .success {
             (result.state, result.reason, result.what) = (.failure, .limit, what)
         }
-        if case .bytes(let bytes)? = left, result.state == .success,
-            let what = job.owner.left(job, bytes)
-        {
-            (result.state, result.reason, result.what) = (.failure, .limit, what)
-        }
         var line = LineBuilder("end", job.ref, attempt: job.attempt)
         Self.add(result, to: &line)
         line.field("us", Clock.boot() - began)

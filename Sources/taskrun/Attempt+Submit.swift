@@ -71,8 +71,6 @@ extension Attempt {
     /// - Returns: whether all that was there is taken.
     private func takeDrops(isLast: Bool) -> Bool {
         submitAt = .max
-        // For its result alone, nothing in it is a drop.
-        if !recipe.hasSubmit, submit != nil { return true }
         guard let submit else {
             if !isLast { session?.askForDrops() }
             return true

@@ -49,10 +49,6 @@ protocol AttemptOwner: AnyObject {
     func woke(_ job: Job)
     /// Bytes of such lines that are not acknowledged.
     func unacknowledged(_ job: Job) -> Int
-    /// What its task left in `$TASK_RESULT`, before `ended` of an attempt that succeeded.
-    ///
-    /// - Returns: why it can't be kept: the attempt fails for that.
-    func left(_ job: Job, _ bytes: [UInt8]) -> String?
     /// The attempt ended; nothing of it is left. The line has no `final=`.
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult)
 }
@@ -64,7 +60,6 @@ extension AttemptOwner {
     func sleeps(_ job: Job, _ line: [UInt8]) {}
     func woke(_ job: Job) {}
     func unacknowledged(_ job: Job) -> Int { 0 }
-    func left(_ job: Job, _ bytes: [UInt8]) -> String? { nil }
 }
 
 /// How an attempt ended, in facts.

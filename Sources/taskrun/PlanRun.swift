@@ -16,7 +16,6 @@ final class PlanRun: AttemptOwner {
     private var engine = TaskEngine()
     private var recipes = RecipeCache()
     private var lists: ItemLists
-    private var left: LocalResults
     /// The end line that the scheduler has yet to call final or not.
     private var endLine: [UInt8] = []
     private var name = ""
@@ -36,7 +35,6 @@ final class PlanRun: AttemptOwner {
         self.sink = sink
         self.events = events
         lists = ItemLists(plan)
-        left = LocalResults(plan)
         results = Array(repeating: nil, count: plan.tasks.count)
     }
 
@@ -106,9 +104,7 @@ final class PlanRun: AttemptOwner {
         let item = lists.text(of: ref)
         return Job(
             ref: ref, attempt: attempt, name: task.spec.name, item: item,
-            recipe: recipes.recipe(
-                for: task, item: item, in: plan, inputs: left.inputs(of: task.number)),
-            owner: self)
+            recipe: recipes.recipe(for: task, item: item, in: plan), owner: self)
     }
 
     // MARK: What the scheduler decides
@@ -120,10 +116,9 @@ final class PlanRun: AttemptOwner {
                 executor.submit(job(ref, attempt))
             case .kill(let ref, let attempt):
                 executor.kill(ref, attempt: attempt, of: self, grace: nil)
-            case .attemptEnded(let ref, _, let verdict):
+            case .attemptEnded(_, _, let verdict):
                 if verdict == .final || verdict == .cancelled {
                     endLine.append(contentsOf: " final=yes".utf8)
-                    if ref.item == nil { left.ended(ref.task ?? 0) }
                 }
                 events?.append(endLine)
             case .retry(let ref, let attempt, let due),
@@ -145,7 +140,6 @@ final class PlanRun: AttemptOwner {
     private func taskEnded(
         _ ref: TaskRef, _ state: TaskState, _ reason: FailureReason?, _ because: String?
     ) {
-        left.ended(ref.task ?? 0)
         results[index(of: ref.task ?? 0)] = AttemptResult(
             state: state, reason: reason, what: because.map { "\($0) failed" })
         var line = LineBuilder("end", ref)
@@ -166,7 +160,6 @@ final class PlanRun: AttemptOwner {
 
     private func itemsEnded(_ ref: TaskRef, _ result: ItemsResult) {
         let at = index(of: ref.task ?? 0)
-        left.ended(ref.task ?? 0)
         results[at] = AttemptResult(
             state: result.state, reason: result.reason, exit: result.state == .failure ? 1 : nil,
             what: result.sentence)
@@ -196,11 +189,6 @@ final class PlanRun: AttemptOwner {
     // MARK: What the executor reports
 
     func report(_ line: [UInt8]) { events?.append(line) }
-
-    func left(_ job: Job, _ bytes: [UInt8]) -> String? {
-        // Those of items are for the log alone, and there is none.
-        job.ref.item == nil ? left.keep(bytes, of: job.ref.task ?? 0) : nil
-    }
 
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
         if job.ref.item == nil { results[index(of: job.ref.task ?? 0)] = result }

@@ -30,8 +30,6 @@ final class Recipe {
     let isJailed: Bool
     /// Somebody takes the subtasks that its tasks drop.
     var hasSubmit = false
-    /// Somebody takes what they leave in `$TASK_RESULT`; with `hasSubmit`, too.
-    var hasResult = false
     /// Microseconds; nil for infinity.
     let longest: Int64?
     let stopGrace: Int64
@@ -125,7 +123,6 @@ final class Recipe {
             programs: steps.map { JailProgram(check: $0.check, arguments: $0.argv) },
             environment: TaskEnvironment.sharedInJail(spec), owner: owner.uid, files: files)
         request.hasSubmit = hasSubmit
-        request.hasResult = hasResult
         request.inputs = inputs
         resolved = (request, now + 5_000_000)
         return request

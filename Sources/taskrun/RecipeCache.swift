@@ -44,36 +44,24 @@ struct RecipeCache {
     }
 
     /// The recipe of a plan's task, or of an item of it.
-    mutating func recipe(
-        for task: PlanTask, item: String?, in plan: Plan, inputs: [JailFile]
-    ) -> Recipe {
+    mutating func recipe(for task: PlanTask, item: String?, in plan: Plan) -> Recipe {
         var fields: [UInt8] = []
         task.spec.append(to: &fields)
-        for input in inputs { fields += Array(" \(input.path):\(input.digest)".utf8) }
         let key = Key(fields, task.spec.name, item)
         if let recipe = known[key] { return recipe }
-        if let problem = Self.excess(inputs.map(\.bytes.count)) {
-            return Recipe(refusing: task.spec.name, problem)
-        }
         let files = JailFile.files(of: task, in: plan)
         let recipe =
             key.item.map { Recipe(task.spec, item: $0, files: files) }
             ?? Recipe(task.spec, files: files)
-        recipe.hasResult = true
-        recipe.inputs = inputs
         return remember(recipe, as: key)
-    }
-
-    private static func excess(_ sizes: [Int]) -> String? {
-        sizes.reduce(0, +) <= ResultPlace.largestInputs
-            ? nil
-            : "the results of its dependencies have more than \(ResultPlace.largestInputs) bytes"
     }
 
     /// What it is given is its own: it is not remembered.
     private func makeOwn(_ job: PoolJob, _ key: Key) -> Recipe {
-        if let problem = Self.excess(job.inputs.map(\.bytes.count)) {
-            return Recipe(refusing: job.name, problem)
+        guard job.inputs.reduce(0, { $0 + $1.bytes.count }) <= ResultPlace.largestInputs else {
+            return Recipe(
+                refusing: job.name,
+                "the results of its dependencies have more than \(ResultPlace.largestInputs) bytes")
         }
         let recipe = make(job, key.item)
         recipe.hasSubmit = true
@@ -90,9 +78,7 @@ struct RecipeCache {
         if recipe.problem != nil { return recipe }
         // Nor that of one item's text: it does not come again.
         if key.item.map({ !$0.isEmpty }) ?? false { return recipe }
-        let bytes =
-            key.fields.count
-            + (recipe.files + recipe.inputs).reduce(0) { $0 + $1.bytes.count }
+        let bytes = key.fields.count + recipe.files.reduce(0) { $0 + $1.bytes.count }
         keptBytes += bytes
         if known.count >= Self.most || keptBytes > Self.mostBytes {
             known.removeAll(keepingCapacity: true)

@@ -111,27 +111,5 @@ rm "$SPOOL"/log/*
 exits "without its log its dependent fails" 1 timeout 60 task wait "$lost"
 like "and says of what" "$(task status "$lost" -o jsonl)" '"reason":"dependency".*result of first'
 
-# ---- without a daemon
-
 stop_taskd
-alone() { taskdep plan "$SPOOL/units/$1.task" >"$TMP/$1.plan" && taskrun --slots=1 - <"$TMP/$1.plan"; } # alone UNIT
-output() { awk '/ what=output / && / fd=1 / { sub(/.* data=/, ""); print }' "$TMP/out" | sed 's/%0[aA]/\n/g; s/%20/ /g' | sed '/^$/d'; }
-exits "a plan that is run alone ends well" 0 alone last
-like "a dependent finds the bytes" "$(output | tr -s ' \n' ' ')" 'o n e \\0 \\n a n d f i r s t'
-is "… only to read" "$(output | grep -c '^cannot')" 2
-exits "64 KiB pass" 0 alone reads
-is "… and are the same" "$(output | sort -u | wc -l)" 1
-exits "too large a result is a failure" 1 alone large
-like "… with name and figure" "$(grep -a ' end .*\.0 ' "$TMP/out")" 'reason=limit.*70000%20bytes.*65536'
-unit wants 'cat "$TASK_INPUTS"/*; printf "%s\n" "${TASK_SUBMIT-none} $(ls "$TASK_INPUTS")"' '[Dependencies]' 'Requires=second.task'
-unit second 'cat "$TASK_INPUTS/third"; [ $TASK_ATTEMPT = 2 ] && echo second >"$TASK_RESULT"' \
-    '[Dependencies]' 'Requires=third.task' '[Service]' 'Restart=1' 'RestartSec=10ms'
-unit third 'echo third >"$TASK_RESULT"'
-exits "taskrun UNIT gives each what it depends on" 0 taskrun "$SPOOL/units/wants.task"
-is "… a second attempt, too" "$(cat "$TMP/out")" "$(printf 'third\nthird\nsecond\nnone second')"
-unit many 'head -c 65536 /dev/zero >"$TASK_RESULT"' '[Array]' 'Count=2'
-unit sum 'ls "$TASK_INPUTS" 2>/dev/null; echo "${TASK_INPUTS-none}"' '[Dependencies]' 'Requires=many.task'
-exits "items of an array end well" 0 taskrun "$SPOOL/units/sum.task"
-is "… theirs are for the log alone" "$(cat "$TMP/out")" none
-
 done_testing
