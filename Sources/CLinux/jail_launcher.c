@@ -240,10 +240,19 @@ static void join(const int *procs, int count) {
     for (int i = 0; i < count; i++) (void)!write(procs[i], "0", 1);
 }
 
+// There is no L, or it ends, for want of what errno says: nothing of an attempt has run.
+static void say_none(int control, pid_t pid) {
+    struct cl_jail_report none = {.kind = CL_JAIL_HELLO, .pid = pid, .error = errno};
+    jail_send(control, &none);
+}
+
 __attribute__((noreturn)) static void slot_main(const int *fds, int count, int has_cgroup) {
     die_with_parent();
     void *area = mmap(NULL, CL_JAIL_AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
-    if (area == MAP_FAILED) _exit(1);
+    if (area == MAP_FAILED) {
+        say_none(fds[1], getpid());
+        _exit(1);
+    }
     int first = has_cgroup ? 4 : 3;
     join(fds + first, count - first);
     // The received numbers lie above FD_FREE, so none of these overwrites another.
@@ -270,8 +279,9 @@ static void make_slot(void) {
     int count = wire_receive(FD_ORDERS, &order, fds, WIRE_DESCRIPTORS, 0);
     if (count < 0) _exit(0);
     struct clone_args args = {.flags = CLONE_PARENT};
-    if (count >= 3 && syscall(SYS_clone3, &args, sizeof args) == 0)
-        slot_main(fds, count, order.has_cgroup);
+    long pid = count >= 3 ? syscall(SYS_clone3, &args, sizeof args) : 1;
+    if (pid == 0) slot_main(fds, count, order.has_cgroup);
+    if (pid < 0) say_none(fds[1], 0);
     for (int i = 0; i < count; i++) close(fds[i]);
 }
 

@@ -94,6 +94,7 @@ public final class JailSession {
         guard !isFinished, let end = attemptEnd() else { return result }
         // Init may have spoken between that look and its end: what it said then is there by now.
         result += received()
+        if slot.refusal != 0, !hasFailedBeforeInit { result.append(.failed(noLauncher)) }
         result.append(.finished(finish(end)))
         return result
     }
@@ -194,6 +195,14 @@ public final class JailSession {
             code: JailCode.descriptors.rawValue, errno: EMFILE,
             message: "unable to take the directory for subtasks: too many open files", program: 0,
             isMissing: false, line: 0, isTransient: true)
+    }
+
+    private var noLauncher: JailFailure {
+        JailFailure(
+            code: JailCode.namespace.rawValue, errno: slot.refusal,
+            message: "unable to start a launcher: \(String(cString: strerror(slot.refusal)))",
+            program: 0, isMissing: false, line: 0,
+            isTransient: JailError.isShortage(slot.refusal))
     }
 
     private func noteDisk(_ report: cl_jail_report) {

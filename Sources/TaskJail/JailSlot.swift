@@ -11,6 +11,8 @@ final class JailSlot {
     var generation: UInt32 = 0
     var isBusy = false
     var isLost = false
+    /// The errno for which there is no launcher: nothing of an attempt has run.
+    private(set) var refusal: Int32 = 0
     /// The quota directory of the attempt.
     var scratch: (pool: QuotaPool, place: QuotaPool.Place)?
     /// The launcher's pid, from its first report.
@@ -58,6 +60,7 @@ final class JailSlot {
             case 1:
                 if report.kind == CL_JAIL_HELLO.rawValue {
                     launcherPid = report.pid
+                    refusal = report.error
                 } else if report.generation == generation {
                     return report
                 } else if report.kind == CL_JAIL_SUBMIT.rawValue, report.value >= 0 {

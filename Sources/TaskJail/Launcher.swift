@@ -129,7 +129,11 @@ public final class Launcher {
                 return JailSession(slot: slot, plan: plan)
             }
         }
-        throw JailError(.namespace, "unable to reach the launcher: it ended twice")
+        // Its fork failed, or somebody ends them: what that needs may be there again soon.
+        var error = JailError(
+            .namespace, "unable to start a launcher: it ended twice, or there is no process for it")
+        error.isTransient = true
+        throw error
     }
 
     /// nil when the slot's launcher is gone.

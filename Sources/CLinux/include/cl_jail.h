@@ -116,7 +116,7 @@ struct cl_jail_request {
 };
 
 enum cl_jail_kind {
-    CL_JAIL_HELLO = 1,     // a slot's launcher stands; pid
+    CL_JAIL_HELLO = 1,     // a slot's launcher stands; pid. error: there is none, or it ends
     CL_JAIL_STARTED,       // pid of I
     CL_JAIL_FAILED,        // a step failed: step, error, code, detail, run
     CL_JAIL_STEP_ENDED,    // run, status, usage; nothing of it is left alive
