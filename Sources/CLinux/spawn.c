@@ -53,6 +53,15 @@ static void place(struct shared *shared, int from, int to) {
     if (from == to ? fcntl(to, F_SETFD, 0) < 0 : dup2(from, to) < 0) fail(shared, 'f');
 }
 
+int cl_lower_open_files(uint64_t soft) {
+    struct rlimit both;
+    if (!soft) return 0;
+    if (getrlimit(RLIMIT_NOFILE, &both) < 0) return -1;
+    if (both.rlim_cur <= soft) return 0;
+    both.rlim_cur = soft;
+    return setrlimit(RLIMIT_NOFILE, &both);
+}
+
 static void child(void *argument) {
     struct shared *shared = argument;
     const struct cl_spawn *r = shared->request;
@@ -76,6 +85,7 @@ static void child(void *argument) {
     if (r->idle_io) (void)syscall(SYS_ioprio_set, 1, 0, 3 << 13);
     limit(shared, RLIMIT_DATA, r->memory_limit, 0);
     limit(shared, RLIMIT_CPU, r->cpu_limit, 5);  // SIGXCPU, and 5 seconds later SIGKILL
+    if (cl_lower_open_files(r->open_files) < 0) fail(shared, 'r');
     execve(r->path, r->argv, r->envp);
     fail(shared, 'x');
 }

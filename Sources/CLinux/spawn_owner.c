@@ -107,6 +107,7 @@ __attribute__((noreturn)) static void child(const struct starting *s) {
     if (r->nice) check(s, 'r', setpriority(PRIO_PROCESS, 0, r->nice) < 0);
     limit(s, RLIMIT_DATA, r->memory_limit, 0);
     limit(s, RLIMIT_CPU, r->cpu_limit, 5);  // SIGXCPU, and 5 seconds later SIGKILL
+    check(s, 'r', cl_lower_open_files(r->open_files) < 0);
     if (!s->owner->is_caller) become(s);
     else if (r->death_signal) {
         check(s, 's', prctl(PR_SET_PDEATHSIG, r->death_signal) < 0);

@@ -122,6 +122,8 @@ public struct SpawnOptions: Sendable {
     public var memoryLimit: UInt64 = 0
     /// RLIMIT_CPU in seconds, 0 for none; SIGKILL comes 5 seconds after SIGXCPU.
     public var cpuLimit: UInt64 = 0
+    /// RLIMIT_NOFILE's soft limit where the caller's is higher, 0 for his.
+    public var openFiles: UInt64 = 0
     /// A directory of cgroup v2 to be born in; -1 for the caller's.
     public var cgroup: Int32 = -1
     /// cgroup.procs of a v1 hierarchy to enter first; -1 for none.
@@ -145,6 +147,7 @@ public struct SpawnOptions: Sendable {
         request.idle_io = isIdleIO ? 1 : 0
         request.memory_limit = memoryLimit
         request.cpu_limit = cpuLimit
+        request.open_files = openFiles
         request.cgroup = cgroup
         request.procs = procs
         return request

@@ -56,6 +56,9 @@ extension Attempt {
         if case .refused(let what)? = left, result.state == .success {
             (result.state, result.reason, result.what) = (.failure, .limit, what)
         }
+        if let refused, result.state == .success {
+            (result.state, result.reason, result.what) = (.failure, .dependency, refused)
+        }
         var line = LineBuilder("end", job.ref, attempt: job.attempt)
         Self.add(result, to: &line)
         line.field("us", Clock.boot() - began)
@@ -66,7 +69,7 @@ extension Attempt {
         for place in logPlaces { line.field("log", place.text) }
         if case .bytes(let bytes)? = left, result.state == .success { keep(bytes, &line) }
         session = nil
-        executor.finished(self, slot, line.bytes, result)
+        executor.finished(self, line.bytes, result)
     }
 
     private func keep(_ bytes: [UInt8], _ line: inout LineBuilder) {
@@ -107,6 +110,9 @@ extension Attempt {
         case .output:
             result.reason = .limit
             result.what = limits.output(kept: kept, dropped: dropped)
+        case .starved(let what):
+            result.reason = .limit
+            result.what = what
         }
     }
 

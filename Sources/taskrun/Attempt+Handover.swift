@@ -26,6 +26,7 @@ extension Attempt {
         switch stopped {
         case .timeout(let span): record.add("timeout", span)
         case .output: record.add("stopped", "output")
+        case .starved(let what): record.add("starved", what)
         case .cancelled: record.add("stopped", "cancelled")
         case nil: break
         }
@@ -72,6 +73,7 @@ extension Attempt {
             awaitDrops()
         }
         if let span: Int64 = record.number("timeout") { stopped = .timeout(span) }
+        if let what = record.text("starved") { stopped = .starved(what) }
         switch record.text("stopped") {
         case "output": stopped = .output
         case "cancelled": stopped = .cancelled

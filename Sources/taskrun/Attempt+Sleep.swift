@@ -18,17 +18,26 @@ extension Attempt {
         var reason: String?
     }
 
+    /// Since when it sleeps, in CLOCK_BOOTTIME; 0 while it is awake.
+    var asleepSince: Int64 { sleep?.since ?? 0 }
+
     /// All that was dropped before `.wait` is told.
     func lookForWait() {
         guard sleep == nil, stopped == nil, let submit, submit.hasWait, !submit.isWithin else {
             return
         }
         do throws(SubmitDirectory.Refusal) {
-            fallAsleep(for: try submit.awaited())
+            let names = try submit.awaited()
+            guard executor.canSpareOne else { return submit.answerWait(Self.noRoom) }
+            fallAsleep(for: names)
         } catch {
             submit.answerWait(error.sentence)
         }
     }
+
+    private static let noRoom =
+        "so many tasks wait for subtasks that taskrun has no file descriptors left for one more "
+        + "(LimitNOFILE= of its service, ulimit -Hn): let it end, and use [Then]"
 
     private func fallAsleep(for names: [String]) {
         var line = LineBuilder("wait", job.ref, attempt: job.attempt)

@@ -5,8 +5,10 @@ import TaskModel
 /// The subtasks that an attempt's task drops: while it runs, and what is left when nothing of it is alive,
 /// before its end is told.
 extension Attempt {
-    // Most tasks are gone by then: their init says whether something is left.
-    private static let firstLook: Int64 = 20_000
+    // Most tasks are gone by the latest: their init says whether something is left. Where one had dropped
+    // something by the first look, others are likely to: they are looked at sooner, until one has not.
+    static let latestLook: Int64 = 20_000
+    private static let soonestLook: Int64 = 1_000
     // From one look to the next.
     private static let pause: Int64 = 2_000
     // Where it can't be watched.
@@ -21,7 +23,7 @@ extension Attempt {
 
     /// Its processes run, or are about to.
     func awaitDrops() {
-        if recipe.hasSubmit, recipe.isJailed { submitAt = Clock.boot() + Self.firstLook }
+        if recipe.hasSubmit, recipe.isJailed { submitAt = Clock.boot() + executor.firstLook }
     }
 
     /// Something was dropped.
@@ -81,7 +83,9 @@ extension Attempt {
             submit.watch = executor.submitWatch?.add(submit.directory, self)
         }
         submit.beginPass()
+        let before = submit.taken
         let hasFoundAll = submit.take(room: room, isLast: isLast, report)
+        if !isLast, isFirstLook { learn(hasFound: submit.taken > before || submit.hasWait) }
         if !isLast { lookForWait() }
         if hasFoundAll {
             if !isLast, submit.watch == nil { submitAt = Clock.boot() + Self.poll }
@@ -91,8 +95,16 @@ extension Attempt {
         return false
     }
 
+    private func learn(hasFound: Bool) {
+        isFirstLook = false
+        executor.firstLook =
+            hasFound ? Self.soonestLook : min(Self.latestLook, 2 * executor.firstLook)
+    }
+
     private func report(_ found: SubmitDirectory.Found) -> Int {
         switch found {
+        case .drop(let name, _) where job.ref.item != nil:
+            return refuseItem(name)
         case .drop(let name, let text):
             var line = LineBuilder("note", job.ref, attempt: job.attempt)
             line.field("what", "submit")
@@ -104,6 +116,15 @@ extension Attempt {
             noteRefused(name, reason)
             return 256
         }
+    }
+
+    // It is the array that has an end for others to wait for.
+    private func refuseItem(_ name: String) -> Int {
+        let reason = "an item of an array has no subtasks"
+        put(name + ".reason", Array((reason + "\n").utf8))
+        noteRefused(name, reason)
+        refused = refused ?? "\(reason), and it dropped \(name)"
+        return 256
     }
 
     private func noteRefused(_ name: String, _ reason: String) {

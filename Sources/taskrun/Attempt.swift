@@ -26,7 +26,7 @@ final class Attempt: SessionDelegate {
     var logPlaces: [LogPlace] = []
 
     /// CLOCK_BOOTTIME at which something has to happen; `.max` for never.
-    var deadline = Int64.max
+    var deadline = Int64.max { didSet { if deadline != .max { executor.attend(slot) } } }
     /// What ended the attempt from outside, before its processes said anything.
     var stopped: Stop?
     var isKilled = false
@@ -35,7 +35,9 @@ final class Attempt: SessionDelegate {
     /// Where its task drops subtasks; nil where nobody takes them.
     var submit: SubmitDirectory?
     /// When that is looked at, in CLOCK_BOOTTIME; `.max` for never.
-    var submitAt = Int64.max
+    var submitAt = Int64.max { didSet { if submitAt != .max { executor.attend(slot) } } }
+    /// Its drops were not looked at yet.
+    var isFirstLook = true
     /// Nothing of its processes is left, and not all that it dropped is taken yet.
     var isCollecting = false
 
@@ -44,6 +46,8 @@ final class Attempt: SessionDelegate {
     /// How long it has slept, microseconds.
     var slept: Int64 = 0
 
+    /// It dropped what it may not: the sentence that it fails with.
+    var refused: String?
     /// What its task left in `$TASK_RESULT`; nil for nothing.
     var left: SubmitDirectory.Result?
 
@@ -53,6 +57,8 @@ final class Attempt: SessionDelegate {
         case timeout(Int64)
         case output
         case cancelled
+        /// A sentence.
+        case starved(String)
 
         var isCancelled: Bool { if case .cancelled = self { true } else { false } }
     }
@@ -92,6 +98,7 @@ final class Attempt: SessionDelegate {
 
     func sessionStarted() {
         hasStarted = true
+        executor.hasStarted()
         awaitDrops()
         var line = LineBuilder("start", job.ref, attempt: job.attempt)
         line.field("name", job.name)
@@ -122,7 +129,10 @@ final class Attempt: SessionDelegate {
 
     // MARK: The session's word
 
+    func sessionWantsLook() { executor.attend(slot) }
+
     func stepEnded(_ end: ProcessEnd) {
+        executor.attend(slot)
         slot.drain()
         mayHaveOutput = false
         cpu += end.cpu
@@ -168,6 +178,7 @@ final class Attempt: SessionDelegate {
     }
 
     func sessionFailed(_ failure: SessionFailure) {
+        executor.attend(slot)
         slot.drain()
         isPutBack = failure.isTransient && !hasStarted && stopped == nil
         refuse(failure)
@@ -179,7 +190,7 @@ final class Attempt: SessionDelegate {
         if isPutBack {
             session = nil
             closeSubmit()
-            return executor.putBack(job, slot)
+            return executor.putBack(self, result?.what ?? "")
         }
         if submit == nil { finish() } else { collect() }
     }

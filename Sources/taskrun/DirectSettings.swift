@@ -18,6 +18,7 @@ struct DirectSettings {
         options.newGroup = !Self.hasTerminal
         options.diesWithParent = true
         options.nice = Int32(clamping: spec.number(.nice))
+        options.openFiles = OpenFiles.usual
         let memory = spec.size(.limitMem)
         options.memoryLimit = memory.isInfinite ? 0 : UInt64(memory.bytes)
         if let cpu = spec.span(.maxCPUTime).finite {

@@ -16,21 +16,31 @@ final class Executor {
     private(set) var slots: [Slot] = []
     /// Attempts that may be awake at once.
     let capacity: Int
-    private var free: [Int] = []
+    var free: [Int] = []
     /// Slots that stand in for those of attempts that sleep, without a launcher of their own for now.
-    private var spare: [Int] = []
+    var spare: [Int] = []
+    /// Slots that are looked at each turn: one of an attempt that sleeps only while something is due.
+    var attended: [Slot] = []
     /// Attempts that are to go on once there is a slot.
-    private var waking: Deque<Attempt> = []
+    var waking: Deque<Attempt> = []
+    /// Since when nothing can start, in CLOCK_BOOTTIME, and whether that was said.
+    var refusedSince: Int64?
+    var saidRefused = false
+    /// How long after a task's start its drops are looked for: what drops early is heard early.
+    var firstLook = Attempt.latestLook
+    private var attempts: [AttemptPlace: Attempt] = [:]
     /// Jobs that wait, by account.
     private var queues: [UInt32: Deque<Job>] = [:]
-    private var share: FairShare<UInt32>
+    var share: FairShare<UInt32>
     /// When a start is tried again that the machine had no room for.
-    private var retryAt = Int64.max
+    private(set) var retryAt = Int64.max
 
     init(loop: EventLoop, slots count: Int, jails: JailHouse) throws(Errno) {
         self.loop = loop
         self.jails = jails
         share = FairShare(slots: count)
+        // One that sleeps has some sixteen.
+        OpenFiles.raiseLimit()
         null = try File.open("/dev/null", flags: .readWrite)
         root = try File.open("/", flags: [.path, .directory])
         capacity = count
@@ -38,7 +48,7 @@ final class Executor {
         free = Array((0..<count).reversed())
     }
 
-    private func addSlot() {
+    func addSlot() {
         slots.append(Slot(index: slots.count, null: null.number, root: root.number))
     }
 
@@ -72,12 +82,11 @@ final class Executor {
         while let account = share.next(at: now), let job = take(account, now) {
             let slot = vacantSlot()
             let attempt = Attempt(job, slot: slot, executor: self)
-            slot.attempt = attempt
-            share.started(account, at: now)
+            place(attempt, at: now)
             do throws(SessionFailure) {
                 try attempt.begin()
             } catch {
-                putBack(job, slot)
+                putBack(attempt, error.what)
                 return
             }
         }
@@ -97,50 +106,36 @@ final class Executor {
         share.set(account, waits: first.map { !$0.owner.isBlocked } ?? false, at: now)
     }
 
-    /// No room for a process or a descriptor just now: no attempt was made, the job waits.
-    func putBack(_ job: Job, _ slot: Slot) {
-        vacate(slot, job, isAsleep: false)
-        queues[job.owner.account, default: []].prepend(job)
-        retryAt = Clock.boot() + 100_000
+    private func place(_ attempt: Attempt, at now: Int64) {
+        attempt.slot.attempt = attempt
+        attempts[AttemptPlace(attempt.job)] = attempt
+        attend(attempt.slot)
+        share.started(attempt.job.owner.account, at: now)
     }
 
-    private func vacate(_ slot: Slot, _ job: Job, isAsleep: Bool) {
+    /// No room for a process or a descriptor just now: no attempt was made, the job waits.
+    func putBack(_ attempt: Attempt, _ why: String) {
+        let job = attempt.job
+        vacate(attempt, isAsleep: false)
+        queues[job.owner.account, default: []].prepend(job)
+        let now = Clock.boot()
+        retryAt = now + 100_000
+        wasRefused(why, now)
+    }
+
+    private func vacate(_ attempt: Attempt, isAsleep: Bool) {
+        let slot = attempt.slot
         slot.attempt = nil
+        attempts[AttemptPlace(attempt.job)] = nil
         slot.close(in: loop)
         free.append(slot.index)
-        if !isAsleep { share.ended(job.owner.account, at: Clock.boot()) }
+        if !isAsleep { share.ended(attempt.job.owner.account, at: Clock.boot()) }
         trim()
     }
 
-    // MARK: Attempts that sleep
-
-    private func vacantSlot() -> Slot {
-        if let index = free.popLast() ?? spare.popLast() { return slots[index] }
-        addSlot()
-        return slots[slots.count - 1]
-    }
-
-    /// As many launchers as slots wait for work, and no more.
-    private func trim() {
-        guard free.count > capacity, let last = free.max() else { return }
-        free.removeAll { $0 == last }
-        spare.append(last)
-        jails.retire(slot: last)
-    }
-
-    /// Its slot is another's.
-    func fellAsleep(_ attempt: Attempt) {
-        share.ended(attempt.job.owner.account, at: Clock.boot())
-    }
-
-    /// It goes on before any job begins.
-    func wantsToGoOn(_ attempt: Attempt) { waking.append(attempt) }
-
-    private func wakeSleepers(_ now: Int64) {
-        while share.hasRoom, let attempt = waking.popFirst() {
-            share.started(attempt.job.owner.account, at: now)
-            attempt.goOn()
-        }
+    /// The attempt of that name that has a slot, or sleeps.
+    func attempt(_ key: AttemptKey, of owner: some AttemptOwner) -> Attempt? {
+        attempts[AttemptPlace(owner: ObjectIdentifier(owner), key: key)]
     }
 
     /// Whether there is a slot of that number, by now.
@@ -164,24 +159,7 @@ final class Executor {
     func adopt(_ attempt: Attempt) {
         free.removeAll { $0 == attempt.slot.index }
         spare.removeAll { $0 == attempt.slot.index }
-        attempt.slot.attempt = attempt
-        share.started(attempt.job.owner.account, at: Clock.boot())
-    }
-
-    /// When `tick` has something to do: CLOCK_BOOTTIME in microseconds.
-    var nextDeadline: Int64? {
-        var next = retryAt
-        for slot in slots { if let attempt = slot.attempt { next = min(next, attempt.wakeAt) } }
-        return next == .max ? nil : next
-    }
-
-    /// Ends what has run too long.
-    func tick() {
-        guard let next = nextDeadline, next <= Clock.boot() else { return }
-        let now = Clock.boot()
-        for slot in slots {
-            if let attempt = slot.attempt, attempt.wakeAt <= now { attempt.wake(now) }
-        }
+        place(attempt, at: Clock.boot())
     }
 
     /// Ends an attempt of this owner: one that waits at once, one that runs by its KillSignal and,
@@ -192,10 +170,9 @@ final class Executor {
         func isMeant(_ job: Job) -> Bool {
             job.ref == ref && job.attempt == number && job.owner === owner
         }
-        for slot in slots {
-            guard let attempt = slot.attempt, isMeant(attempt.job) else { continue }
-            attempt.stop(.cancelled, grace: grace ?? attempt.job.recipe.stopGrace)
-            return
+        let key = AttemptKey(ref: ref, attempt: number)
+        if let attempt = attempt(key, of: owner) {
+            return attempt.stop(.cancelled, grace: grace ?? attempt.job.recipe.stopGrace)
         }
         guard let at = queues[owner.account]?.firstIndex(where: isMeant),
             let job = queues[owner.account]?.remove(at: at)
@@ -204,13 +181,6 @@ final class Executor {
         var line = LineBuilder("end", ref, attempt: number)
         line.field("state", TaskState.cancelled.word)
         job.owner.ended(job, line.bytes, AttemptResult(state: .cancelled))
-    }
-
-    /// Reads what tasks write where their sink takes it. Call it once a turn.
-    func balanceReading() {
-        for slot in slots {
-            slot.setReading(!(slot.attempt?.job.owner.sink.isFull ?? false), in: loop)
-        }
     }
 
     // MARK: For attempts
@@ -233,12 +203,28 @@ final class Executor {
             job, slot: slot, loop: loop, house: jails, delegate: delegate)
     }
 
-    func finished(_ attempt: Attempt, _ slot: Slot, _ line: [UInt8], _ result: AttemptResult) {
-        vacate(slot, attempt.job, isAsleep: attempt.sleep != nil)
+    func finished(_ attempt: Attempt, _ line: [UInt8], _ result: AttemptResult) {
+        vacate(attempt, isAsleep: attempt.sleep != nil)
         if attempt.sleep != nil {
             waking.removeAll { $0 === attempt }
             attempt.job.owner.woke(attempt.job)
         }
         attempt.job.owner.ended(attempt.job, line, result)
+    }
+}
+
+/// An attempt among those of all owners.
+private struct AttemptPlace: Hashable {
+    var owner: ObjectIdentifier
+    var key: AttemptKey
+
+    init(owner: ObjectIdentifier, key: AttemptKey) {
+        self.owner = owner
+        self.key = key
+    }
+
+    init(_ job: Job) {
+        self.init(
+            owner: ObjectIdentifier(job.owner), key: AttemptKey(ref: job.ref, attempt: job.attempt))
     }
 }

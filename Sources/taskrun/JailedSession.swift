@@ -203,6 +203,7 @@ final class JailedSession: Session {
         let now = Clock.boot()
         killLook = (now, now + 1_000_000)
         look()
+        delegate.sessionWantsLook()
     }
 
     var nextLook: Int64 { min(killLook.next, sumLook, watchLook) }

@@ -140,12 +140,7 @@ final class PoolSpool: AttemptOwner {
         for key in waited { running(key)?.canTakeDrops() }
     }
 
-    private func running(_ key: AttemptKey) -> Attempt? {
-        executor.slots.lazy.compactMap(\.attempt).first { attempt in
-            attempt.job.owner === self && attempt.job.ref == key.ref
-                && attempt.job.attempt == key.attempt
-        }
-    }
+    private func running(_ key: AttemptKey) -> Attempt? { executor.attempt(key, of: self) }
 
     // MARK: What the executor reports
 

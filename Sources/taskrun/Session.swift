@@ -53,6 +53,8 @@ protocol SessionDelegate: AnyObject {
     /// The directory into which its task drops subtasks: once it was asked for, and before the last step's
     /// end where something lies in it.
     func sessionSubmits(_ directory: OpenFile)
+    /// `nextLook` or `endingSince` has changed, and no other call says so.
+    func sessionWantsLook()
     /// The step that ran has ended, and nothing of it is left.
     func stepEnded(_ end: ProcessEnd)
     /// The session can't go on. `sessionFinished` follows, unless `start` or `proceed` threw it.

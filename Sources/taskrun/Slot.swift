@@ -13,6 +13,8 @@ final class Slot {
     /// A descriptor of the root directory.
     let root: Int32
     var attempt: Attempt?
+    /// Whether the executor looks at it each turn.
+    var isAttended = false
     /// taskrun's own peak of resident memory as far as it is known, bytes.
     var ownPeak: Int64 = 0
 
@@ -33,10 +35,19 @@ final class Slot {
     private func watch(in loop: EventLoop) throws(Errno) {
         for capture in [out, err] {
             capture.token = try loop.add(capture.reading, .readable) { _ in
-                capture.drain(to: self.attempt, all: false)
+                self.read(capture, in: loop)
             }
         }
         isReading = true
+    }
+
+    // An attempt that sleeps is not looked at: where the log is full, this is when it is seen.
+    private func read(_ capture: Capture, in loop: EventLoop) {
+        if let attempt, attempt.job.owner.sink.isFull {
+            setReading(false, in: loop)
+            return attempt.executor.attend(self)
+        }
+        capture.drain(to: attempt, all: false)
     }
 
     /// Closes them; who still writes gets EPIPE.
@@ -57,7 +68,7 @@ final class Slot {
         try watch(in: loop)
     }
 
-    private var isReading = true
+    private(set) var isReading = true
 
     /// Stops or continues reading, as when the log is full: then the tasks wait in their writes.
     func setReading(_ isOn: Bool, in loop: EventLoop) {

@@ -36,6 +36,8 @@ final class SubmitDirectory {
     private(set) var hasWait = false
     private var names = DirectoryNames()
     private var hasTaken = false
+    /// Drops that were taken, ever.
+    private(set) var taken = 0
     private var hasOddNames = false
     private var refusals = 0
 
@@ -71,7 +73,7 @@ final class SubmitDirectory {
                 return !isStale
             }
             guard let found = look(at: name, isLast) else { continue }
-            if case .drop = found { hasTaken = true }
+            if case .drop = found { (hasTaken, taken) = (true, taken + 1) }
             left -= report(found)
         }
         return false
@@ -121,21 +123,21 @@ final class SubmitDirectory {
         return .drop(name: name, text: text)
     }
 
-    private static let taken = ".taken"
+    private static let aside = ".taken"
 
     // false: another file has the name by now; it is looked at in its turn.
     private func remove(_ name: String, _ inode: UInt64) throws(Errno) -> Bool {
         do throws(Errno) {
-            try File.rename(name, at: number, to: Self.taken, at: number)
+            try File.rename(name, at: number, to: Self.aside, at: number)
         } catch .isDirectory {
             try File.unlink(name, at: number)
             return true
         }
-        if let found = try? File.status(Self.taken, at: number), found.inode != inode {
-            try? File.renameNew(Self.taken, at: number, to: name, at: number)
+        if let found = try? File.status(Self.aside, at: number), found.inode != inode {
+            try? File.renameNew(Self.aside, at: number, to: name, at: number)
             return false
         }
-        try? File.unlink(Self.taken, at: number)
+        try? File.unlink(Self.aside, at: number)
         return true
     }
 

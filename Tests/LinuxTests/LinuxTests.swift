@@ -83,6 +83,22 @@ import Testing
         #expect(try waitFor(child).signal == SIGKILL)
     }
 
+    @Test func itsOwnLimitOfDescriptorsIsLowered() throws {
+        let program = Program(
+            path: "/bin/sh", arguments: ["sh", "-c", "ulimit -Sn; ulimit -Hn"], environment: [])
+        let own = try output(of: program, SpawnOptions()).split(separator: "\n")
+        var options = SpawnOptions()
+        options.openFiles = 99
+        #expect(try output(of: program, options) == "99\n\(own[1])\n")
+        options.openFiles = .max
+        #expect(try output(of: program, options) == "\(own[0])\n\(own[1])\n", "never raised")
+    }
+
+    @Test func roomForDescriptorsIsKnown() throws {
+        #expect(OpenFiles.hasRoom(for: 10))
+        #expect(!OpenFiles.hasRoom(for: Int(Int32.max)))
+    }
+
     /// What a program writes, at most a pipe's length.
     private func output(of program: Program, _ options: SpawnOptions) throws -> String {
         let pipe = try Pipe.make()

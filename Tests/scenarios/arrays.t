@@ -211,6 +211,16 @@ stop_taskd
 ok "task fsck is content" task fsck
 ok "tasklog verify, too" tasklog verify
 
+# ---- no subtasks
+start_taskd "$SPOOL"
+# shellcheck disable=SC2016
+printf '[Array]\nCount=2\n[Command]\ncommand=sh\n[Args]\nargs="-c '"'[ \$TASK_INDEX = 0 ] || { echo x >\$TASK_SUBMIT/.x; mv \$TASK_SUBMIT/.x \$TASK_SUBMIT/child.task; }'"'"\n' >drops.task
+exits "an array of which an item drops a subtask fails" 1 task submit --wait drops.task
+run=$(journal | awk '$5 == "accept" { id = $6 } END { print id }')
+is "it is that item" "$(items failure "$run")" "1 "
+like "which says why" "$(end_of "$run.0.1")" 'reason=dependency .*what=an%20item%20of%20an%20array%20has%20no%20subtasks,%20and%20it%20dropped%20child.task'
+stop_taskd
+
 # ---- without a taskd
 
 unit alone "echo \$1" '[Array]' 'Items=p q'

@@ -64,6 +64,30 @@ as_user prlimit --pid "$pool" --nproc="$(awk '/Max processes/ { print $4 }' "/pr
 holds 9
 is "FAULT 9: it counted no attempt" "$(events | grep -cE ' start .* a=2| retry | lost ' || true)" 0
 is "FAULT 9: all succeeded" "$(events | awk '$5 == "end" && / final=yes/ && !/state=success/')" ""
+
+# What sleeps waits for what can't start: one has to go.
+mkdir -m 0755 "$TMP/gate9"
+# shellcheck disable=SC2016 # all of it is the task's
+printf '[Jail]\nBindReadOnlyPaths=%s\n[Environment]\nGATE=%s\nSCRIPT=%s\n[Command]\ncommand=bash\n[Args]\nargs="-c '\''eval \\"$(echo $SCRIPT | base64 -d)\\"'\''"\n' \
+    "$TMP/gate9" "$TMP/gate9" "$(base64 -w0 <<'END'
+printf "[Command]\ncommand=true\n" >$TASK_SUBMIT/.new; mv $TASK_SUBMIT/.new $TASK_SUBMIT/child.task
+until [ -e $GATE/open ]; do sleep 0.02; done
+: >$TASK_SUBMIT/.wait; while [ -e $TASK_SUBMIT/.wait ]; do sleep 0.02; done
+END
+)" >"$TMP/sleeper.task"
+stop_taskd
+wait_until 70 gone "$pool" || kill -KILL "$pool"
+RUN_AS=user start_taskd "$SPOOL" --slots=1
+as_user env "TASK_SPOOL=$SPOOL" "$BIN/task" submit "$TMP/sleeper.task" >>"$IDS"
+sleeper=$(tail -n 1 "$IDS")
+ok "FAULT 9: a task has dropped one" wait_until 20 has_event " accept .*parent=$sleeper.0"
+pool=$(pool_pid "$SPOOL")
+for pid in "$pool" $(pgrep -P "$pool"); do as_user prlimit --pid "$pid" --nproc=1:; done
+: >"$TMP/gate9/open"
+ok "FAULT 9: nothing can start beside one that waits for it: that is ended" wait_until 30 has_event " end $sleeper.0 .*state=failure.*reason=limit.*what=nothing%20could%20start"
+for pid in "$pool" $(pgrep -P "$pool"); do as_user prlimit --pid "$pid" --nproc="$(awk '/Max processes/ { print $4 }' "/proc/$pid/limits"):"; done
+as_user env "TASK_SPOOL=$SPOOL" "$BIN/task" submit "$TMP/quick.task" >>"$IDS"
+holds 9
 stop_taskd
 
 # The kernel refuses each of the pool's first ten processes, for want of memory or of numbers.

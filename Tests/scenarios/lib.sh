@@ -133,11 +133,12 @@ as_user() { (cd "$TMP/user" && "${AS_USER[@]}" "$@"); } # as_user COMMAND…
 # start_taskd SPOOL [OPTION…]: returns once it holds the spool. Its pid: $TASKD; its messages:
 # $TMP/taskd.err. With RUN_AS=user it runs as that user. It compresses nothing unless it is given a
 # --tasklog=: tests read segments by grep.
+TASKD_UNDER=() # a command that executes taskd, with its arguments
 start_taskd() {
     local spool=$1 as=()
     shift
     [ "${RUN_AS-}" != user ] || as=("${AS_USER[@]}")
-    "${as[@]}" "$BIN/taskd" --spool="$spool" --tasklog=none "$@" </dev/null >>"$TMP/taskd.out" 2>>"$TMP/taskd.err" &
+    "${as[@]}" "${TASKD_UNDER[@]}" "$BIN/taskd" --spool="$spool" --tasklog=none "$@" </dev/null >>"$TMP/taskd.out" 2>>"$TMP/taskd.err" &
     TASKD=$!
     disown "$TASKD" # its death is part of some tests and no news
     TEST_PIDS+=("$TASKD")

@@ -138,6 +138,29 @@ deep=$(task submit "$TMP/deep.task")
 exits "a chain of those that wait ends on one slot" 0 timeout 300 task wait "$deep"
 is "all of it" "$(journal | grep -acE ' resume [^ ]+ .*name=deep')" "${DEPTH:-100}"
 
+# ---- as deep as descriptors allow
+
+stop_taskd
+SPOOL=$TMP/few
+export TASK_SPOOL=$SPOOL
+TASKD_UNDER=(prlimit --nofile=500:500)
+start_taskd "$SPOOL" --slots=1
+TASKD_UNDER=()
+few=$(task submit "$TMP/deep.task")
+exits "a deeper chain than there are descriptors for ends" 1 timeout 120 task wait "$few"
+asleep=$(journal | grep -acE ' wait [^ ]+ .*name=deep')
+ok "tasks wait while there are some ($asleep)" test "$asleep" -ge 10
+like "then one is told why not" "$(grep -ah 'no file descriptors left' "$SPOOL"/log/* || true)" 'LimitNOFILE='
+quick=$(task submit "$TMP/nothing.task")
+exits "and the next task runs" 0 timeout 60 task wait "$quick"
+# shellcheck disable=SC2016
+printf '[Jail]\nJail=no\n[Command]\ncommand=sh\n[Args]\nargs="-c '"'ulimit -Sn; ulimit -Hn'"'"\n' >"$TMP/soft.task"
+if is_root; then
+    soft=$(task submit "$TMP/soft.task")
+    exits "a task without a jail" 0 timeout 60 task wait "$soft"
+    is "has its hard limit" "$(task logs "$soft" | tr '\n' ' ')" "500 500 "
+fi
+
 # ---- names
 
 stop_taskd

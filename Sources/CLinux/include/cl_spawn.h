@@ -22,6 +22,7 @@ struct cl_spawn {
     int idle_io;                // its I/O waits for that of all others (ioprio_set(2), idle class)
     uint64_t memory_limit;      // RLIMIT_DATA bytes, 0: none
     uint64_t cpu_limit;         // RLIMIT_CPU seconds (5 more: SIGKILL), 0: none
+    uint64_t open_files;        // RLIMIT_NOFILE's soft limit, where it is higher; 0: the caller's
     int cgroup;                 // v2 directory to be born in, -1: the caller's
     int procs;                  // v1 cgroup.procs to enter, -1: none
 };
@@ -60,6 +61,9 @@ pid_t cl_spawn_start(const struct cl_spawn *request, int *pidfd, char *step);
 /// ends: at the child's end it holds a cl_spawn_failure if the program was never executed.
 pid_t cl_spawn_owner(const struct cl_spawn *request, const struct cl_spawn_owner *owner, int report,
                      int *pidfd);
+
+/// Lowers the caller's soft limit of descriptors; 0: leaves it. -1 with errno.
+int cl_lower_open_files(uint64_t soft);
 
 struct cl_usage {
     int64_t cpu_microseconds;   // user and system
