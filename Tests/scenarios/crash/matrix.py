@@ -37,7 +37,7 @@ LONG = [("fdatasync", "EIO", 2), ("fdatasync", "EIO", 3), ("fdatasync", "EIO", 5
         ("openat", "EMFILE", 20), ("renameat", "ENOSPC", 8), ("openat2", "EMFILE", 12), ("write", "ENOSPC", 10), ("unlinkat", "EROFS", 8)]
 STATES = ["ready", "active", "deferred", "hold", "failed"]
 WORK = ["incoming", "tmp", "ready", "active", "deferred", "hold"]
-OF_A_JAIL = 9  # descriptors that taskrun keeps
+OF_A_JAIL = 3  # descriptors that taskrun keeps
 # Waits for a subtask that fails once. An attempt that was refused its subtask fails, and the next one adopts or drops it.
 PARENT = """#!/bin/sh
 #TASK Restart=5
@@ -281,13 +281,19 @@ class Case:
             return 0
 
     def pool_descriptors(self):
-        """Without those of jails that wait for their next task: how many there are is a matter of time."""
-        pid = self.pool()
+        """Without those of slots, and of jails that wait for their next task: how many there are is a matter of
+        time."""
+        pid, open_now = self.pool(), 0
         try:
             jails = len(open(f"/proc/{pid}/task/{pid}/children").read().split())
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                try:
+                    open_now += "/slot-" not in os.readlink(f"/proc/{pid}/fd/{name}")
+                except FileNotFoundError:
+                    pass
         except FileNotFoundError:
             return 0
-        return self.descriptors(pid) - jails * OF_A_JAIL
+        return open_now - jails * OF_A_JAIL
 
     def run(self, log=None):
         shutil.rmtree(self.spool, ignore_errors=True)
