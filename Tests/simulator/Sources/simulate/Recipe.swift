@@ -24,7 +24,9 @@ struct Recipe {
             (name, text) = (
                 "\(base).task", Self.unit(dice.pick(["exit", "timeout", "missing"]), 9, &dice)
             )
-        case 8: (name, text) = ("\(base).task", Self.unit("poison", dice.below(5), &dice))
+        case 8:
+            let kind = number.isMultiple(of: 3) ? "unheard" : "poison"
+            (name, text) = ("\(base).task", Self.unit(kind, dice.below(5), &dice))
         case 9..<11:
             let check = "[Checks]\nc=\"/bin/check\"\n"
             (name, text) = (
