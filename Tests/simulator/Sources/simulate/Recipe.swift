@@ -25,8 +25,11 @@ struct Recipe {
                 "\(base).task", Self.unit(dice.pick(["exit", "timeout", "missing"]), 9, &dice)
             )
         case 8:
-            let kind = number.isMultiple(of: 3) ? "unheard" : "poison"
-            (name, text) = ("\(base).task", Self.unit(kind, dice.below(5), &dice))
+            // Of two tasks: then no file's name has the attempt's number.
+            let isUnheard = number.isMultiple(of: 3)
+            let needs = isUnheard ? "[Dependencies]\nRequires=lib.task\n" : ""
+            let kind = isUnheard ? "unheard" : "poison"
+            (name, text) = ("\(base).task", needs + Self.unit(kind, dice.below(5), &dice))
         case 9..<11:
             let check = "[Checks]\nc=\"/bin/check\"\n"
             (name, text) = (
