@@ -182,14 +182,16 @@ private struct JSONScanner {
         throw problem("a \" at the string's end")
     }
 
+    /// What stands behind a backslash, but for `u`.
+    private static let escapes: [UInt8: Unicode.Scalar] = [
+        UInt8(ascii: "\""): "\"", UInt8(ascii: "\\"): "\\", UInt8(ascii: "/"): "/",
+        UInt8(ascii: "b"): "\u{8}", UInt8(ascii: "f"): "\u{c}", UInt8(ascii: "n"): "\n",
+        UInt8(ascii: "r"): "\r", UInt8(ascii: "t"): "\t",
+    ]
+
     private mutating func escaped() throws(ValueProblem) -> Unicode.Scalar {
         guard let byte = next else { throw problem("a character behind \\") }
-        let simple: [UInt8: Unicode.Scalar] = [
-            UInt8(ascii: "\""): "\"", UInt8(ascii: "\\"): "\\", UInt8(ascii: "/"): "/",
-            UInt8(ascii: "b"): "\u{8}", UInt8(ascii: "f"): "\u{c}", UInt8(ascii: "n"): "\n",
-            UInt8(ascii: "r"): "\r", UInt8(ascii: "t"): "\t",
-        ]
-        if let found = simple[byte] {
+        if let found = Self.escapes[byte] {
             at += 1
             return found
         }

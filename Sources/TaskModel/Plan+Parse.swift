@@ -72,10 +72,10 @@ private struct PlanReader {
         guard rest.starts(with: "taskplan ".utf8) else {
             throw problem("not a plan", "the first line is taskplan \(Plan.version)")
         }
-        guard let digest = Plan.digest(ofEncoded: Array(rest.suffix(Plan.trailer))) else {
+        guard let digest = DigestLine.said(in: rest) else {
             throw problem("the last line is no digest", "digest SHA256, the plan's end")
         }
-        rest = rest.dropLast(Plan.trailer)
+        rest = rest.dropLast(DigestLine.length)
         guard SHA256.hex(rest) == digest else {
             throw problem("the digest is another", "head -n -1 PLAN | sha256sum gives it")
         }

@@ -145,8 +145,7 @@ extension Plan {
             range.append(to: &bytes)
         }
         for blob in blobs { blob.append(to: &bytes) }
-        let digest = SHA256.hex(bytes)
-        bytes.append(contentsOf: "digest \(digest)\n".utf8)
+        DigestLine.append(to: &bytes)
         return bytes
     }
 
@@ -167,17 +166,11 @@ extension Plan {
 
     /// The digest in the last line of encoded bytes, 64 hexadecimal digits; nil where none is.
     public static func digest(ofEncoded bytes: [UInt8]) -> String? {
-        let last = bytes.suffix(Self.trailer)
-        guard last.count == Self.trailer, last.starts(with: "digest ".utf8), last.last == 0x0a
-        else { return nil }
-        return String(decoding: last.dropFirst(7).dropLast(), as: UTF8.self)
+        DigestLine.said(in: bytes[...])
     }
 
     /// The plan's digest. Encodes the plan; where its bytes are at hand take `digest(ofEncoded:)`.
     public var digest: String { Self.digest(ofEncoded: encode()) ?? "" }
-
-    /// Bytes of the last line: `digest `, 64 digits, the line end.
-    static let trailer = 7 + 64 + 1
 }
 
 extension PlanTask {

@@ -8,15 +8,7 @@ public struct RunNames: Equatable, Sendable {
     public var unit: String?
 
     public init(name: String?, unit: String?) {
-        task = (unit ?? name).map { Self.withoutSuffix($0) }
+        task = (unit ?? name).map { UnitName.of($0) }
         self.unit = [unit, name].compactMap { $0 }.first { $0 != task } ?? unit
-    }
-
-    private static func withoutSuffix(_ name: String) -> String {
-        for suffix in [".task", ".yaml", ".yml"]
-        where name.hasSuffix(suffix) && name.utf8.count > suffix.utf8.count {
-            return String(name.dropLast(suffix.utf8.count))
-        }
-        return name
     }
 }

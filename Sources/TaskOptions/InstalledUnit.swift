@@ -25,10 +25,10 @@ public struct InstalledUnit {
         guard let word, !word.contains("/"),
             let owner = try? File.status(spool, following: true).uid
         else { return nil }
-        let name = Selector.unitName(word)
+        let name = UnitName.of(word)
         let units = "\(spool)/units"
         let search = UnitSearch(own: nil, units: units, owner: owner)
-        for candidate in [word] + [".task", ".yaml", ".yml"].map({ name + $0 }) {
+        for candidate in [word] + UnitName.suffixes.map({ name + $0 }) {
             let found = search.installed(candidate, in: units)
             if case .absent = found { continue }
             self.name = HumanText.printable(name)

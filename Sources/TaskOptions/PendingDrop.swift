@@ -41,7 +41,7 @@ extension History {
         switch selector {
         case .ref(let ref): return taken?.id == ref.run
         case .word(let name, _, let suffix, _, _):
-            if Selector.unitName(taken?.name ?? file) == name { return true }
+            if UnitName.of(taken?.name ?? file) == name { return true }
             guard let suffix, let taken else { return false }
             return "\(taken.id)".hasSuffix(suffix)
         case .last:

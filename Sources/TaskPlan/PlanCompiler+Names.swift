@@ -31,7 +31,7 @@ extension PlanCompiler {
         if let known = known(name) { return known }
         switch look(setting) {
         case .text(let text):
-            return nodeByName[UnitText.taskName(text.name)].map { .node($0) } ?? .nothing
+            return nodeByName[UnitName.of(text.name)].map { .node($0) } ?? .nothing
         case .refused: return .nothing
         case .none: break
         }
@@ -46,7 +46,7 @@ extension PlanCompiler {
 
     private func known(_ name: String) -> NameTarget? {
         if let target = resolved[name] { return target }
-        return nodeByName[UnitText.taskName(name)].map { .node($0) }
+        return nodeByName[UnitName.of(name)].map { .node($0) }
     }
 
     private mutating func locate(_ setting: UnitDefinition.Setting) -> NameTarget {
@@ -73,7 +73,7 @@ extension PlanCompiler {
         let name = setting.value
         if name.hasPrefix("systemd:") { return .none }
         var found: [UnitText] = []
-        let names = Self.candidates(name)
+        let names = UnitName.files(name)
         let templates = names.compactMap { UnitText.template(of: $0) }.filter(UnitText.isTemplate)
         for candidate in names + templates {
             if let first = found.first, first.name == name || UnitText.isTemplate(candidate) {
@@ -95,23 +95,17 @@ extension PlanCompiler {
         return .refused
     }
 
-    /// The file names that a name may mean: itself, or with a suffix.
-    private static func candidates(_ name: String) -> [String] {
-        if UnitText.taskName(name) != name { return [name] }
-        return [name, name + ".task", name + ".yaml", name + ".yml"]
-    }
-
     /// `resize@big.task` where `resize@big` was found as `resize@.task`.
     private static func instanceName(_ name: String, _ candidate: String) -> String {
         guard UnitText.isTemplate(candidate), UnitText.template(of: name) != nil else {
             return candidate
         }
-        return UnitText.taskName(name) == name && candidate.hasSuffix(".task")
+        return UnitName.of(name) == name && candidate.hasSuffix(".task")
             ? name + ".task" : name
     }
 
     private mutating func add(_ text: UnitText, _ setting: UnitDefinition.Setting) -> NameTarget {
-        let name = UnitText.taskName(text.name)
+        let name = UnitName.of(text.name)
         if let known = nodeByName[name] { return .node(known) }
         if name.hasPrefix("systemd:") {
             error(setting.place, "\(name) is no unit's name", "a name that has no systemd: first")

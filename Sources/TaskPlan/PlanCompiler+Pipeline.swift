@@ -117,7 +117,7 @@ extension PlanCompiler {
     private mutating func addMember(
         _ name: String, _ place: Place, _ pending: PendingPipeline
     ) -> Span {
-        if UnitText.taskName(name) == pending.pipeline.name {
+        if UnitName.of(name) == pending.pipeline.name {
             error(place, "\(name) contains itself", "another unit or pipeline")
             return Span()
         }

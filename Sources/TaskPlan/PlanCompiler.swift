@@ -54,7 +54,7 @@ public struct PlanCompiler {
     private init(inputs: PlanInputs) { self.inputs = inputs }
 
     private mutating func compile(_ root: UnitText, isConditional: Bool) -> CompiledPlan {
-        rootName = UnitText.taskName(root.name)
+        rootName = UnitName.of(root.name)
         var unit: UnitDefinition?
         checkName(root)
         if root.kind == .pipeline {

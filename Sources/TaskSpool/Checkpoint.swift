@@ -67,8 +67,7 @@ public struct Checkpoint: Equatable, Sendable {
         for (key, success) in remaining.sorted(by: { $0.key < $1.key }) {
             success.append(key, to: &bytes)
         }
-        let digest = SHA256.hex(bytes)
-        bytes.append(contentsOf: "digest \(digest)\n".utf8)
+        DigestLine.append(to: &bytes)
         return bytes
     }
 
@@ -106,11 +105,7 @@ public struct Checkpoint: Equatable, Sendable {
 
     /// Parses a checkpoint; nil when it is not whole.
     public init?(parsing bytes: [UInt8]) {
-        let trailer = 7 + 64 + 1
-        guard bytes.count > trailer, bytes.last == UInt8(ascii: "\n") else { return nil }
-        let body = bytes.dropLast(trailer)
-        let digest = String(decoding: bytes.suffix(trailer).dropLast(), as: UTF8.self)
-        guard digest == "digest \(SHA256.hex(body))" else { return nil }
+        guard let body = DigestLine.body(of: bytes) else { return nil }
         self.init(epoch: 0, segment: "", sequence: 0, runs: [:])
         var isFirst = true
         for line in body.split(separator: UInt8(ascii: "\n")) {

@@ -84,6 +84,7 @@ public struct JournalFold {
             cancel(ref)
         case .lost:
             update(ref) { past in
+                past.attempt = max(past.attempt, line.number("a") ?? past.attempt)
                 past.isOpen = false
                 past.losses += 1
             }

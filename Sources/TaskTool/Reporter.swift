@@ -41,18 +41,40 @@ public struct ToolError: Error, Equatable, Sendable {
 public struct Reporter: Sendable {
     public enum Level: String, Sendable {
         case error, warning, notice
+
+        /// The number of syslog(3).
+        fileprivate var priority: Int {
+            switch self {
+            case .error: 3
+            case .warning: 4
+            case .notice: 5
+            }
+        }
     }
 
     public let program: String
     /// `--quiet`: notices are left out.
     public var isQuiet = false
 
-    public init(_ program: String) { self.program = program }
+    private let hasPriorities: Bool
+
+    public init(_ program: String) {
+        self.program = program
+        hasPriorities = false
+    }
+
+    /// Of a daemon: where systemd takes its lines, each has the priority that sd-daemon(3) reads.
+    public init(daemon program: String) {
+        self.program = program
+        hasPriorities = Caller.environment("JOURNAL_STREAM") != nil
+    }
 
     /// Writes one message; control characters in it are made visible.
     public func say(_ level: Level, _ sentence: String) {
         if level == .notice, isQuiet { return }
-        let line = "\(program): \(level.rawValue): \(HumanText.printable(sentence))\n"
+        let mark = hasPriorities ? "<\(level.priority)>" : ""
+        let line = "\(mark)\(program): \(level.rawValue): \(HumanText.printable(sentence))\n"
+        // Nobody is left to be told when standard error is gone.
         try? File.writeAll(Array(line.utf8), to: 2)
     }
 

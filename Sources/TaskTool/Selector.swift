@@ -25,7 +25,7 @@ public enum Selector: Equatable, Sendable {
         } else {
             let (stem, task, item) = Self.split(text)
             self = .word(
-                name: Self.unitName(text), stem: String(stem), suffix: Self.suffix(stem),
+                name: UnitName.of(text), stem: String(stem), suffix: Self.suffix(stem),
                 task: task, item: item)
         }
     }
@@ -47,15 +47,6 @@ public enum Selector: Equatable, Sendable {
             && TaskID(String(repeating: "0", count: TaskID.length - lower.utf8.count) + lower)
                 != nil
         return isPossible ? lower : nil
-    }
-
-    /// TASK_NAME of a unit's file name: `site.task` is `site`, `libpng.service` stays.
-    public static func unitName(_ file: String) -> String {
-        for suffix in [".task", ".yaml", ".yml"]
-        where file.hasSuffix(suffix) && file.utf8.count > suffix.utf8.count {
-            return String(file.dropLast(suffix.count))
-        }
-        return file
     }
 }
 

@@ -29,7 +29,7 @@ struct InlineReader {
     private mutating func name(_ pairs: [YAMLPair]) -> String {
         if let pair = pairs.first(where: { $0.key == "name" }) {
             if case .scalar(let text) = yaml[pair.value].content, DirectiveType.isUnitName(text) {
-                return UnitText.taskName(text)
+                return UnitName.of(text)
             }
             problems.error(yaml[pair.value].place, "bad name", DirectiveType.unitName.allowed)
         }

@@ -22,7 +22,7 @@ public struct PipelineParser {
 
     private init(_ text: UnitText) {
         self.text = text
-        pipeline = Pipeline(name: UnitText.taskName(text.name))
+        pipeline = Pipeline(name: UnitName.of(text.name))
     }
 
     private mutating func read() {

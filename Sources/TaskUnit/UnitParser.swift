@@ -24,7 +24,7 @@ public struct UnitParser {
     }
 
     private init(_ text: UnitText) {
-        let name = UnitText.taskName(text.name)
+        let name = UnitName.of(text.name)
         unit = UnitDefinition(name: name, place: Place(file: text.main.file, line: 1))
         specifiers = Specifiers(name: name, instance: UnitText.instance(of: text.name))
         isScript = text.kind == .script

@@ -42,18 +42,9 @@ public struct UnitText: Equatable, Sendable {
         return main.bytes.starts(with: "#!".utf8) ? .script : .ini
     }
 
-    /// TASK_NAME: the name less `.task`, `.yaml`, `.yml`; other suffixes stay.
-    public static func taskName(_ name: String) -> String {
-        for suffix in [".task", ".yaml", ".yml"]
-        where name.hasSuffix(suffix) && name.utf8.count > suffix.utf8.count {
-            return String(name.dropLast(suffix.count))
-        }
-        return name
-    }
-
     /// The instance in `resize@big.task`: `big`; nil for what is no instance.
     public static func instance(of name: String) -> String? {
-        let task = taskName(name)
+        let task = UnitName.of(name)
         guard let at = task.firstIndex(of: "@"), at > task.startIndex else { return nil }
         let rest = String(task[task.index(after: at)...])
         guard rest.isEmpty || !task.hasSuffix(".service") else {

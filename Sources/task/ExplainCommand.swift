@@ -81,14 +81,9 @@ struct Explanation {
         }
     }
 
-    /// What a file of that name may be called.
-    private static func files(_ word: String) -> [String] {
-        [word] + [".task", ".yaml", ".yml"].map { word + $0 }
-    }
-
     /// Bad input: its reason, as written beside it.
     private func rejected(_ word: String) -> String? {
-        for name in Self.files(word) where live.spool.exists(name + ".reason", .rejected) {
+        for name in UnitName.files(word) where live.spool.exists(name + ".reason", .rejected) {
             let bytes = (try? live.spool.read(name + ".reason", .rejected, limit: 1 << 20)) ?? nil
             guard let bytes else { continue }
             let reason = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
@@ -106,9 +101,9 @@ struct Explanation {
     private func notAccepted(_ word: String) throws -> String? {
         var found: RunPlace?
         try live.each(in: [.incoming]) { place in
-            if place.name == Selector.unitName(word) || "\(place.run)" == word { found = place }
+            if place.name == UnitName.of(word) || "\(place.run)" == word { found = place }
         }
-        let plain = Self.files(word).first { live.spool.exists($0, .incoming) }
+        let plain = UnitName.files(word).first { live.spool.exists($0, .incoming) }
         guard let file = found?.file ?? plain else { return nil }
         return """
             \(word) lies in incoming/ as \(file): it is not accepted yet. Somebody may still have it \

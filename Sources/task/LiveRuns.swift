@@ -63,7 +63,7 @@ struct LiveRuns {
             guard let taken = TakenName(bytes) else { return nil }
             return RunPlace(
                 directory: directory, file: file, run: taken.id,
-                name: Selector.unitName(taken.name))
+                name: UnitName.of(taken.name))
         }
         guard let name = RunFileName(bytes: bytes[...]) else { return nil }
         return RunPlace(

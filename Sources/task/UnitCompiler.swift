@@ -196,11 +196,7 @@ final class UnitCompiler {
     }
 
     private func installed(_ operand: String) throws(ToolError) -> Located? {
-        var names = [operand]
-        if UnitText.taskName(operand) == operand {
-            names += [".task", ".yaml", ".yml"].map { operand + $0 }
-        }
-        for name in names {
+        for name in UnitName.files(operand) {
             let lookup = search(nil).find(name)
             if case .absent = lookup { continue }
             return Located(text: try found(lookup, name), author: Caller.uid)

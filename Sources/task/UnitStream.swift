@@ -84,7 +84,7 @@ struct UnitStream {
     ) throws(ToolError) {
         var merger = PlanMerger()
         var isWrong = false
-        let stem = Selector.unitName(name)
+        let stem = UnitName.of(name)
         let suffix = name.dropFirst(stem.utf8.count)
         for (index, part) in parts.enumerated() {
             let own = "\(stem)-\(index + 1)\(suffix)"

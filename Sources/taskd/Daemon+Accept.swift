@@ -147,13 +147,3 @@ extension Daemon {
             lower: random.bits64())
     }
 }
-
-/// From a file's name to the unit's: NAME less `.task`, `.yaml`, `.yml`.
-enum UnitName {
-    static func of(_ file: String) -> String {
-        for suffix in [".task", ".yaml", ".yml"] where file.hasSuffix(suffix) {
-            return String(file.dropLast(suffix.count))
-        }
-        return file
-    }
-}

@@ -10,7 +10,7 @@ import TaskSpool
 ///
 /// Rule 10 of task-spool(7): before `slots` ends the table nothing is lost and nothing is started,
 /// an event is acknowledged after it is durable, and an attempt is lost only when a complete table
-/// does not name it.
+/// does not name it, or the pool says so.
 extension Daemon {
     func maintainPool() {
         guard let due = pool.nextAttempt, due <= Clock.boot(), !isStopping else { return }
@@ -195,6 +195,9 @@ extension Daemon {
             pool.forget(ref)
             engine.handle(.ended(ref, attempt: attempt, outcome(of: line)), at: now())
             perform(engine.takeActions(), for: line)
+        case .lost:
+            guard pool.sent[ref] == attempt else { return }
+            lose(ref, attempt, as: line)
         case .wait: takeWait(line, of: ref, attempt)
         case .note where line["what"] == "submit": takeSubtask(line, of: ref, attempt)
         default: append(line)
@@ -246,9 +249,11 @@ extension Daemon {
         perform(engine.takeActions())
     }
 
-    func lose(_ ref: TaskRef, _ attempt: Int) {
+    /// Nobody heard an attempt's end: the pool died, or its jail, as the pool says in `line`.
+    func lose(_ ref: TaskRef, _ attempt: Int, as line: EventLine? = nil) {
         pool.forget(ref)
-        record(.lost, ref.description, named(ref, [.init("a", String(attempt))]))
+        let fields = named(ref, [.init("a", String(attempt))])
+        append(line ?? EventLine(Clock.real(), .lost, ref.description, fields))
         engine.handle(.lost(ref, attempt: attempt), at: now())
         perform(engine.takeActions())
     }

@@ -40,7 +40,7 @@ extension Daemon {
         guard let pending = reconcile else { return }
         reconcile = nil
         var ended: [TaskRef: Int] = [:]
-        for line in pending.events.lazy.map(\.line) where line.verb == .end {
+        for line in pending.events.lazy.map(\.line) where line.endsAttempt {
             if let ref = line.ref { ended[ref] = line.number("a") ?? 1 }
         }
         let (running, over) = (Self.items(pool.sent), Self.items(ended))
@@ -202,4 +202,9 @@ extension Daemon {
         pool.connection?.send(.kill(ref, attempt: attempt, grace: 10_000_000))
         pool.forget(ref)
     }
+}
+
+extension EventLine {
+    /// Whether it is the last that an attempt is told of: its end, or that nobody heard it.
+    var endsAttempt: Bool { verb == .end || verb == .lost }
 }

@@ -81,7 +81,7 @@ extension Daemon {
     func resumeUnread(_ suspect: Reconciliation.Suspect) {
         let events = wasUnread?.events ?? []
         var ended: [TaskRef: Int] = [:]
-        for line in events.lazy.map(\.line) where line.verb == .end {
+        for line in events.lazy.map(\.line) where line.endsAttempt {
             if let ref = line.ref { ended[ref] = line.number("a") ?? 1 }
         }
         let (running, over) = (Self.items(pool.sent), Self.items(ended))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+import TaskTool
 import TaskUnit
 
 /// What taskd was told on its command line and by its environment.
@@ -42,43 +42,28 @@ struct Options {
 
         """
 
-    /// What the arguments ask for.
-    enum Parsed {
-        case run(Options)
-        case help
-        case version
-        case wrong(String)
+    static func parse(_ arguments: some Sequence<String>) -> DaemonArguments<Options> {
+        .read(arguments, of: "taskd", names, defaults: Options()) { $0.set($1, $2) }
     }
 
-    static func parse(_ arguments: some Sequence<String>) -> Parsed {
-        var options = Options()
-        var rest = Array(arguments)[...]
-        while let argument = rest.popFirst() {
-            if argument == "--help" || argument == "-h" { return .help }
-            if argument == "--version" || argument == "-V" { return .version }
-            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-            let name = parts.first ?? ""
-            let names = ["--spool", "--slots", "--taskrun", "--tasklog", "--journald", "--pool"]
-            guard names.contains(name)
-            else {
-                return .wrong("unknown argument \(argument): see taskd --help")
+    private static let names = DaemonOptionNames(valued: [
+        "--spool", "--slots", "--taskrun", "--tasklog", "--journald", "--pool",
+    ])
+
+    /// - Returns: what is allowed instead.
+    private mutating func set(_ name: String, _ value: String) -> String? {
+        switch name {
+        case "--spool": spool = value
+        case "--taskrun": taskrun = value
+        case "--tasklog": tasklog = value
+        case "--journald": journald = value
+        case "--pool": pool = value
+        default:
+            guard let slots = Int(value), (1...4096).contains(slots) else {
+                return "a number from 1 to 4096 is allowed"
             }
-            guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else {
-                return .wrong("\(name) needs a value: see taskd --help")
-            }
-            switch name {
-            case "--spool": options.spool = value
-            case "--taskrun": options.taskrun = value
-            case "--tasklog": options.tasklog = value
-            case "--journald": options.journald = value
-            case "--pool": options.pool = value
-            default:
-                guard let slots = Int(value), (1...4096).contains(slots) else {
-                    return .wrong("--slots=\(value): a number from 1 to 4096 is allowed")
-                }
-                options.slots = slots
-            }
+            self.slots = slots
         }
-        return .run(options)
+        return nil
     }
 }

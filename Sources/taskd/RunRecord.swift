@@ -210,14 +210,15 @@ struct RunRecord {
         left[task] = result
     }
 
-    /// The numbers of the tasks that a task follows, where one has left a result. O(log n).
+    /// The numbers of the tasks that a task follows, where one has left a result; one whose failure it
+    /// follows leaves none. O(log n), and its edges.
     func dependencies(of task: Int) -> [Int] {
         var (low, high) = (0, into.count)
         while low < high {
             let middle = (low + high) / 2
             if into[middle].to < task { low = middle + 1 } else { high = middle }
         }
-        return into[low...].prefix { $0.to == task && $0.kind != .fail }.map(\.from)
+        return into[low...].prefix { $0.to == task }.filter { $0.kind != .fail }.map(\.from)
     }
 
     /// The task of that number, where the plan is in memory.

@@ -122,7 +122,7 @@ extension UnitSource {
     private func verified() -> Outcome? {
         do {
             let plan = try Plan(parsing: bytes)
-            return Outcome(name: UnitText.taskName(name), plan: plan, encoded: bytes)
+            return Outcome(name: UnitName.of(name), plan: plan, encoded: bytes)
         } catch {
             reporter.lines([Diagnostic(.error, place(error.line), error.what, error.allowed).text])
             return nil

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import TaskTool
 
 /// Says what keeps the ledger away, a line a minute at most, and when that is over.
 struct Alarm {
-    private let report: Report
+    private let report: Reporter
     /// Since when, in CLOCK_BOOTTIME; nil: all is well.
     private var since: Int64?
     private var said: Int64?
@@ -12,7 +13,7 @@ struct Alarm {
 
     private static let pause: Int64 = 60_000_000
 
-    init(_ report: Report) { self.report = report }
+    init(_ report: Reporter) { self.report = report }
 
     mutating func raise(_ sentence: String) {
         let now = Clock.boot()

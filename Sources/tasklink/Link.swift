@@ -31,7 +31,7 @@ final class Link {
     let setup: LinkSetup
     let tail: JournalTail
     let file: SessionFile
-    let report: Report
+    let report: Reporter
     private let loop: EventLoop
     private let signals: SignalSource
     private let endpoints: [Endpoint]
@@ -69,7 +69,7 @@ final class Link {
     private static let oncePatience: Int64 = 10_000_000
 
     init(
-        _ setup: LinkSetup, _ file: SessionFile, _ tail: JournalTail, _ report: Report
+        _ setup: LinkSetup, _ file: SessionFile, _ tail: JournalTail, _ report: Reporter
     ) throws {
         self.setup = setup
         self.file = file

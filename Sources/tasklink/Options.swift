@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import TaskModel
+import TaskTool
 
 /// What tasklink was told on its command line.
 struct Options {
@@ -28,45 +29,22 @@ struct Options {
 
         """
 
-    /// What the arguments ask for.
-    enum Parsed {
-        case run(Options)
-        case help
-        case version
-        case wrong(String)
+    static func parse(_ arguments: some Sequence<String>) -> DaemonArguments<Options> {
+        .read(arguments, of: "tasklink", names, defaults: Options()) { $0.set($1, $2) }
     }
 
-    static func parse(_ arguments: some Sequence<String>) -> Parsed {
-        var options = Options()
-        var rest = Array(arguments)[...]
-        while let argument = rest.popFirst() {
-            if argument == "--help" || argument == "-h" { return .help }
-            if argument == "--version" || argument == "-V" { return .version }
-            if argument == "--once" {
-                options.isOnce = true
-                continue
-            }
-            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-            let name = parts.first ?? ""
-            guard ["--spool", "--ledger", "--interval"].contains(name) else {
-                return .wrong("unknown argument \(argument): see tasklink --help")
-            }
-            guard let value = parts.count > 1 ? parts[1] : rest.popFirst() else {
-                return .wrong("\(name) needs a value: see tasklink --help")
-            }
-            if let wrong = options.set(name, value) { return .wrong(wrong) }
-        }
-        return .run(options)
-    }
+    private static let names = DaemonOptionNames(
+        valued: ["--spool", "--ledger", "--interval"], flags: ["--once"])
 
-    /// - Returns: what is wrong with the value.
+    /// - Returns: what is allowed instead.
     private mutating func set(_ name: String, _ value: String) -> String? {
         switch name {
+        case "--once": isOnce = true
         case "--spool": spool = value
         case "--ledger": ledger = value
         default:
             guard let span = TimeSpan(value)?.microseconds, (100_000...10_000_000).contains(span)
-            else { return "--interval=\(value): a span from 100ms to 10s is allowed" }
+            else { return "a span from 100ms to 10s is allowed" }
             interval = span
         }
         return nil

@@ -35,20 +35,13 @@ struct TailMemory: Equatable {
             line.append(to: &bytes)
             bytes.append(UInt8(ascii: "\n"))
         }
-        return bytes + Array("digest \(Hex.text(SHA256.digest(bytes)))\n".utf8)
+        DigestLine.append(to: &bytes)
+        return bytes
     }
 
     /// nil for what is not whole.
     init?(_ bytes: [UInt8]) {
-        let tail = 7 + 64 + 1
-        guard bytes.count > tail else { return nil }
-        let body = Array(bytes.dropLast(tail))
-        guard
-            Array("digest \(Hex.text(SHA256.digest(body)))\n".utf8).elementsEqual(
-                bytes.suffix(tail))
-        else {
-            return nil
-        }
+        guard let body = DigestLine.body(of: bytes) else { return nil }
         var all = body.split(separator: UInt8(ascii: "\n"))[...]
         guard let first = all.popFirst(), first.elementsEqual(Self.heading.utf8) else { return nil }
         while let line = all.first, line.starts(with: "place ".utf8) {

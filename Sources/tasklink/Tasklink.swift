@@ -13,7 +13,7 @@ import TaskUnit
 struct Tasklink {
     static func main() {
         Memory.mapLarge()
-        let report = Report()
+        let report = Reporter(daemon: "tasklink")
         switch Options.parse(Caller.arguments.dropFirst()) {
         case .help: print(Options.help, terminator: "")
         case .version: print("tasklink (taskspool) \(Version.text)")
@@ -24,7 +24,7 @@ struct Tasklink {
         }
     }
 
-    private static func run(_ options: Options, _ report: Report) -> Int32 {
+    private static func run(_ options: Options, _ report: Reporter) -> Int32 {
         SignalSource.ignorePipe()
         do {
             let chosen = SpoolPath.choose(option: options.spool)
@@ -66,7 +66,7 @@ struct Tasklink {
 
     /// The ledger's address.
     private static func ledger(
-        _ options: Options, _ report: Report
+        _ options: Options, _ report: Reporter
     ) throws(ToolError) -> String {
         if let given = options.ledger { return given }
         let (found, problems) = ConfigurationSearch(owner: Caller.uid).read()

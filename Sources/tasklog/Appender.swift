@@ -54,7 +54,7 @@ final class Appender {
             throw Garbage(sentence: error.sentence)
         }
         switch event.verb {
-        case .end: try takeEnd(event, line)
+        case .end, .lost: try takeEnd(event, line)
         default: try journal.append(raw: line)
         }
     }

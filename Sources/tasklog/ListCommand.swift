@@ -75,7 +75,7 @@ struct ListCommand: ParsableCommand {
 
     private var filter: HistoryFilter {
         var filter = HistoryFilter()
-        filter.name = name.map { Selector.unitName($0) }
+        filter.name = name.map { UnitName.of($0) }
         filter.states = state.compactMap { TaskState(word: $0) }
         if live { filter.states += TaskState.allCases.filter { !$0.isFinal && $0 != .lost } }
         filter.since = since.flatMap { Timestamp.parse($0, now: Clock.real()) }

@@ -43,10 +43,13 @@ extension Attempt {
 
     // MARK: The end
 
-    // Nobody said how it went: the launcher, or init, was killed from outside.
-    private static let unheard = AttemptResult(
-        state: .failure, reason: .jail, exit: 202,
-        what: "its jail was killed before it could say how the program ended")
+    // Nobody said how it went: the launcher, or init, was killed from outside, and the program with them,
+    // wherever it was.
+    private var unheard: AttemptResult {
+        let what = "its jail was killed before it could say how the program ended"
+        if job.owner.repeatsLost(job) { return AttemptResult(state: .lost, what: what) }
+        return AttemptResult(state: .failure, reason: .jail, exit: 202, what: what)
+    }
 
     func finish(_ decided: AttemptResult? = nil) {
         deadline = .max
@@ -59,7 +62,9 @@ extension Attempt {
         if let refused, result.state == .success {
             (result.state, result.reason, result.what) = (.failure, .dependency, refused)
         }
-        var line = LineBuilder("end", job.ref, attempt: job.attempt)
+        let isLost = result.state == .lost
+        var line = LineBuilder(isLost ? "lost" : "end", job.ref, attempt: job.attempt)
+        if isLost { line.field("name", job.name) }
         Self.add(result, to: &line)
         line.field("us", Clock.boot() - began)
         line.field("cpu", cpu)
@@ -92,7 +97,7 @@ extension Attempt {
             result.reason = met.reason
             result.what = met.what
         } else {
-            result = told ?? Self.unheard
+            result = told ?? unheard
         }
         for met in breaches { reportNote(met) }
         return result
@@ -117,7 +122,7 @@ extension Attempt {
     }
 
     private static func add(_ result: AttemptResult, to line: inout LineBuilder) {
-        line.field("state", result.state.word)
+        if result.state != .lost { line.field("state", result.state.word) }
         if let reason = result.reason { line.field("reason", reason.rawValue) }
         if let exit = result.exit { line.field("exit", exit) }
         if let signal = result.signal { line.field("signal", SignalName.name(of: signal)) }

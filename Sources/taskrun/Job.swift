@@ -49,7 +49,9 @@ protocol AttemptOwner: AnyObject {
     func woke(_ job: Job)
     /// Bytes of such lines that are not acknowledged.
     func unacknowledged(_ job: Job) -> Int
-    /// The attempt ended; nothing of it is left. The line has no `final=`.
+    /// Whether another attempt follows one whose end nobody heard: else that is a failure.
+    func repeatsLost(_ job: Job) -> Bool
+    /// The attempt ended, or is lost; nothing of it is left. The line has no `final=`.
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult)
 }
 
@@ -60,10 +62,12 @@ extension AttemptOwner {
     func sleeps(_ job: Job, _ line: [UInt8]) {}
     func woke(_ job: Job) {}
     func unacknowledged(_ job: Job) -> Int { 0 }
+    func repeatsLost(_ job: Job) -> Bool { true }
 }
 
 /// How an attempt ended, in facts.
 struct AttemptResult {
+    /// `lost`: nothing is known of the program's end.
     var state: TaskState
     var reason: FailureReason?
     /// The exit code where there is one, also that of a failed check and of a refused jail.

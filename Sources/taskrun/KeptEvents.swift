@@ -12,7 +12,7 @@ struct AttemptKey: Hashable {
 /// next one; what else the last one was told is not told again.
 struct KeptEvents {
     enum About {
-        /// This attempt ended.
+        /// This attempt ended, or is lost.
         case end(AttemptKey)
         /// This attempt's task dropped a subtask.
         case submit(AttemptKey)

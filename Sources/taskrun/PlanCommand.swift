@@ -34,7 +34,7 @@ enum PlanCommand {
 
     /// A plan does not say what it is called: its first unit text is the root's.
     private static func name(of plan: Plan) -> String {
-        let first = plan.blobs.first { $0.kind == .unit }.map { UnitText.taskName($0.name) }
+        let first = plan.blobs.first { $0.kind == .unit }.map { UnitName.of($0.name) }
         return first ?? plan.name ?? "-"
     }
 

@@ -19,6 +19,8 @@ final class PlanRun: AttemptOwner {
     /// The end line that the scheduler has yet to call final or not.
     private var endLine: [UInt8] = []
     private var name = ""
+    /// Attempts in a row of which nobody heard the end.
+    private var losses: [TaskRef: Int] = [:]
     private let clockOffset = Clock.real() - Clock.boot()
 
     /// How the tasks ended, by index in the plan.
@@ -190,7 +192,20 @@ final class PlanRun: AttemptOwner {
 
     func report(_ line: [UInt8]) { events?.append(line) }
 
+    // There is no hold/ here: the third in a row fails the task.
+    func repeatsLost(_ job: Job) -> Bool { losses[job.ref, default: 0] < 2 }
+
+    private func lost(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
+        losses[job.ref, default: 0] += 1
+        Message.warning("\(job.name): \(result.what ?? "it is lost"), another attempt follows")
+        events?.append(line)
+        engine.handle(.lost(job.ref, attempt: job.attempt), at: Clock.boot())
+        carryOut()
+    }
+
     func ended(_ job: Job, _ line: [UInt8], _ result: AttemptResult) {
+        if result.state == .lost { return lost(job, line, result) }
+        losses[job.ref] = nil
         if job.ref.item == nil { results[index(of: job.ref.task ?? 0)] = result }
         endLine = line
         engine.handle(

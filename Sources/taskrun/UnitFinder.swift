@@ -60,7 +60,7 @@ enum UnitFinder {
             }
         }
         if !operand.contains("/") {
-            for candidate in [name, "\(name).task", "\(name).yaml", "\(name).yml"] {
+            for candidate in UnitName.files(name) {
                 switch search.find(candidate) {
                 case .absent: continue
                 case let found: return chosen(found, operand)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import TaskFleet
 import TaskModel
+import TaskTool
 
 /// What taskscale was told on its command line.
 struct Options {
@@ -43,50 +44,26 @@ struct Options {
 
         """
 
-    /// What the arguments ask for.
-    enum Parsed {
-        case run(Options)
-        case help
-        case version
-        case wrong(String)
-    }
-
-    static func parse(_ arguments: some Sequence<String>) -> Parsed {
-        var options = Options()
-        var rest = Array(arguments)[...]
-        while let argument = rest.popFirst() {
-            switch argument {
-            case "--help", "-h": return .help
-            case "--version", "-V": return .version
-            case "--once": options.isOnce = true
-            case "--dry-run", "-n": options.isDry = true
-            default:
-                let parts = argument.split(
-                    separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                let name = String(parts[0])
-                guard valued.contains(name) else {
-                    return .wrong("unknown argument \(argument): see taskscale --help")
-                }
-                guard let value = parts.count > 1 ? String(parts[1]) : rest.popFirst() else {
-                    return .wrong("\(name) needs a value: see taskscale --help")
-                }
-                if let allowed = options.set(name, value) {
-                    return .wrong("\(name)=\(value): \(allowed)")
-                }
-            }
+    static func parse(_ arguments: some Sequence<String>) -> DaemonArguments<Options> {
+        let asked = DaemonArguments.read(arguments, of: "taskscale", names, defaults: Options()) {
+            $0.set($1, $2)
         }
+        guard case .run(let options) = asked else { return asked }
         return options.checked()
     }
 
-    private static let valued: Set<String> = [
-        "--provider", "--ledger", "--group", "--min", "--max", "--slots", "--target",
-        "--task-time", "--cool-down", "--silence", "--drain", "--list-lag", "--every",
-        "--call-time",
-    ]
+    private static let names = DaemonOptionNames(
+        valued: [
+            "--provider", "--ledger", "--group", "--min", "--max", "--slots", "--target",
+            "--task-time", "--cool-down", "--silence", "--drain", "--list-lag", "--every",
+            "--call-time",
+        ], flags: ["--once", "--dry-run", "-n"])
 
     /// What is allowed instead; nil: it was taken.
     private mutating func set(_ name: String, _ value: String) -> String? {
         switch name {
+        case "--once": isOnce = true
+        case "--dry-run", "-n": isDry = true
         case "--provider": provider = value
         case "--ledger": ledger = value
         case "--group":
@@ -127,7 +104,7 @@ struct Options {
         return nil
     }
 
-    private func checked() -> Parsed {
+    private func checked() -> DaemonArguments<Options> {
         if provider.isEmpty { return .wrong("--provider=PROGRAM is missing: see taskscale --help") }
         if ledger.isEmpty { return .wrong("--ledger=PROGRAM is missing: see taskscale --help") }
         guard limits.least <= limits.most else {

@@ -9,7 +9,7 @@ import TaskTool
 @main
 struct Taskscale {
     static func main() {
-        let report = Reporter("taskscale")
+        let report = Reporter(daemon: "taskscale")
         switch Options.parse(Caller.arguments.dropFirst()) {
         case .help: print(Options.help, terminator: "")
         case .version: print("taskscale (taskspool) \(Version.text)")
@@ -72,6 +72,9 @@ struct Service {
             tell(decision)
             if options.isDry { return true }
             for step in decision.steps { try act(step) }
+            if !lastFailure.isEmpty {
+                report.notice("what was said last is over: the fleet is looked after again")
+            }
             lastFailure = ""
             return true
         } catch {

@@ -35,3 +35,31 @@ import Testing
         }
     }
 }
+
+@Suite struct DigestLineTests {
+    @Test func itIsOfAllBefore() throws {
+        var bytes = Array("a 1\nb 2\n".utf8)
+        DigestLine.append(to: &bytes)
+        #expect(bytes.count == 8 + DigestLine.length)
+        #expect(DigestLine.said(in: bytes[...]) == SHA256.hex("a 1\nb 2\n".utf8))
+        #expect(try #require(DigestLine.body(of: bytes)).elementsEqual("a 1\nb 2\n".utf8))
+    }
+
+    @Test func noBitOfItIsFree() {
+        var bytes = Array("a 1\n".utf8)
+        DigestLine.append(to: &bytes)
+        for at in bytes.indices {
+            for bit in 0..<8 {
+                var other = bytes
+                other[at] ^= 1 << UInt8(bit)
+                #expect(DigestLine.body(of: other) == nil)
+            }
+            #expect(DigestLine.body(of: Array(bytes[..<at])) == nil)
+        }
+    }
+
+    @Test func whatIsShorterThanTheLineHasNone() {
+        #expect(DigestLine.body(of: []) == nil)
+        #expect(DigestLine.said(in: Array("digest 0\n".utf8)[...]) == nil)
+    }
+}

@@ -77,6 +77,12 @@ import Testing
         #expect(past?.isOpen == true && past?.due == nil)
     }
 
+    // A start waits for no disk: after kill -9 its record may be missing, and the pool tells only the end again.
+    @Test func aLossWhoseStartIsNotOnRecordCounts() throws {
+        let past = try fold(["1 accept RUN name=a", "2 lost RUN.0 a=2"]).runs.values.first?.tasks[0]
+        #expect(past?.attempt == 2 && past?.losses == 1 && past?.isOpen == false)
+    }
+
     @Test func anOperatorsRetryBeginsAgain() throws {
         let past = try fold(
             [

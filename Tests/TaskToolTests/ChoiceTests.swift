@@ -70,14 +70,6 @@ import Testing
         #expect(Selector("0abc").resolve(among: known) == .ambiguous([older, newer]))
     }
 
-    @Test(arguments: [
-        ("site.task", "site"), ("a.b.yaml", "a.b"), ("libpng.service", "libpng.service"),
-        (".task", ".task"),
-    ])
-    func unitName(_ file: String, _ name: String) {
-        #expect(Selector.unitName(file) == name)
-    }
-
     @Test(
         arguments: [
             (TaskState.success, nil, nil, nil, Int32(0)), (.skipped, nil, nil, nil, 0),

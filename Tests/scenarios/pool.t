@@ -215,4 +215,36 @@ ok "the socket stays: it is the service manager's" test -S "$TMP/passed/run.sock
 exits "what was passed must listen" 73 env LISTEN_FDS=1 BIN="$BIN" timeout 10 \
     sh -c 'exec 3</dev/null; LISTEN_PID=$$ exec "$BIN/taskrun" --pool'
 like "… and the message says so" "$(cat "$TMP/err")" 'unable to listen in descriptor 3: Socket operation on non-socket'
+
+# ---- taskd starts one that died: at once where it had served for two seconds, else after a pause
+
+cat >"$TMP/starter" <<END
+#!/bin/sh
+date +%s%N >>"$TMP/starts"
+exec "$BIN/taskrun" "\$@"
+END
+chmod +x "$TMP/starter"
+OTHER=$TMP/other
+start_taskd "$OTHER" --pool=none --taskrun="$TMP/starter"
+starts() { [ "$(wc -l <"$TMP/starts")" -ge "$1" ]; }
+is_old() { [ $(($(date +%s%N) - $(tail -n 1 "$TMP/starts"))) -ge "$1" ]; }
+waited() { # waited N AGE: milliseconds from the death of the N-th, so many of them old, to the next start
+    wait_until 20 starts "$1" && wait_until 20 pool_pid "$OTHER" && wait_until 20 is_old $(($2 * 1000000)) || return 1
+    local killed
+    killed=$(date +%s%N)
+    kill -KILL "$(pool_pid "$OTHER")"
+    wait_until 20 starts $(($1 + 1)) || return 1
+    echo $((($(tail -n 1 "$TMP/starts") - killed) / 1000000))
+}
+for n in 1 2 3; do
+    pause=$(waited $n 2050)
+    ok "death $n of a pool that served: the next is there at once ($pause ms)" test "$pause" -lt 1000
+done
+pause=$(waited 4 0)
+ok "one that dies young is forgiven once ($pause ms)" test "$pause" -lt 1000
+pause=$(waited 5 0)
+ok "and then waited for ($pause ms)" test "$pause" -ge 1000
+pause=$(waited 6 2050)
+ok "one that served is started at once again ($pause ms)" test "$pause" -lt 1000
+stop_taskd
 done_testing

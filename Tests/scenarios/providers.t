@@ -78,9 +78,38 @@ count() { listed | grep -c "\"state\":\"$1\"" || true; }
 is_count() { [ "$(count "$1")" -eq "$2" ]; } # is_count STATE N
 ids() { listed | sed 's/.*"id":"\([^"]*\)".*/\1/'; }
 
-# ---- Slurm
+# ---- what scancel may say, of a stand-in
 
 PROVIDER=$PROVIDERS/slurm
+mkdir "$TMP/stand-in"
+cat >"$TMP/stand-in/scancel" <<END
+#!/bin/bash
+cat "$TMP/says" >&2
+exit "\$(cat "$TMP/status")"
+END
+chmod +x "$TMP/stand-in/scancel"
+destroys() { # destroys NAME WANT STATUS [LINE…]: scancel says the lines and exits with the status
+    local name=$1 want=$2
+    echo "$3" >"$TMP/status"
+    shift 3
+    printf '%s\n' "$@" | grep . >"$TMP/says" || true
+    exits "$name" "$want" env "PATH=$TMP/stand-in:$PATH" "$PROVIDER" destroy --group a-site 7_0 7_1
+}
+error='scancel: error: Kill job error on job id'
+destroys "machines are ended" 0 0
+destroys "one that is not there has ended" 0 1 "$error 7_0: Invalid job id specified"
+is "    and nothing is said of it" "$(cat "$TMP/err")" ""
+destroys "one that ends has ended" 0 60 "$error 7_0: Job/step already completing or completed"
+destroys "one that may not be ended is a failure" 1 1 "$error 7_0: Invalid job id specified" \
+    "$error 7_1: Access/permission denied"
+like "    which is said" "$(cat "$TMP/err")" 'job id 7_1: Access/permission denied.*unable to end all of 7_0 7_1'
+unlike "    of that one alone" "$(cat "$TMP/err")" 'Invalid job id'
+destroys "a controller that is not there is a failure" 1 1 \
+    'scancel: error: slurm_kill_jobs: Unable to contact slurm controller (connect failure)'
+destroys "so is a scancel that crashes" 1 139
+
+# ---- Slurm
+
 start_slurm() {
     local host
     host=$(hostname -s)

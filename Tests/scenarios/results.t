@@ -50,6 +50,17 @@ like "so does the audit" "$(task audit "$first")" 'result'
 exits "of a task without one it says so" 1 task logs --result "$none"
 like "by name" "$(cat "$TMP/err")" 'none.*left no result'
 
+# ---- to one that runs because another failed
+
+unit facts 'printf facts >"$TASK_RESULT"'
+unit handler 'cat "$TASK_INPUTS/facts"; ls "$TASK_INPUTS" | sed "s/^/ has /"' '[Dependencies]' 'Requires=facts.task'
+unit breaks 'exit 3' '[Dependencies]' 'OnFailure=handler.task'
+breaks=$(task submit "$SPOOL/units/breaks.task")
+exits "a task that has a handler fails" 3 timeout 60 task wait "$breaks"
+handled() { [ -e "$SPOOL/failed/$breaks+1" ]; }
+ok "its run ends" wait_until 60 handled
+is "the handler finds what it requires" "$(task logs "$breaks")" "facts has facts"
+
 # ---- what is none
 
 unit large 'head -c 70000 /dev/zero >"$TASK_RESULT"'

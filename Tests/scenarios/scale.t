@@ -96,6 +96,12 @@ sed -i 's/draining 1/draining 0/' "$SITE/nodes/m2"
 ok "then there are none" wait_until 20 has 0
 work 40 0 1000000
 ok "work again: a machine again" wait_until 20 has 1
+says() { grep -q "$1" "$TMP/loop.err"; }
+echo 'exit 3' >"$SITE/do-list"
+ok "a provider that fails is said" wait_until 20 says 'taskscale: error: .*failed with status 3'
+rm "$SITE/do-list"
+ok "and when that is over" wait_until 20 says 'taskscale: notice: what was said last is over'
+is "once each" "$(grep -c 'failed with status 3\|is over' "$TMP/loop.err")" 2
 kill "$LOOP"
 status=0
 wait "$LOOP" || status=$?

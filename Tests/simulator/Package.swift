@@ -45,7 +45,7 @@ let package = Package(
             name: "TaskSpool",
             dependencies: ["Linux", "TaskModel", "TaskPlan", "TaskUnit", system],
             swiftSettings: strict),
-        // ExitStatus alone.
+        // What taskd needs of it.
         .target(name: "TaskTool", dependencies: ["TaskModel"], swiftSettings: strict),
         .target(
             name: "taskd",

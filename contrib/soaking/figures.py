@@ -12,7 +12,7 @@ SERIES = [
     ("live", " files", 20),
 ]
 WINDOWS = 80  # of the whole time; the samples of one are one point, their median
-RULE = ("flat: the line by least squares through medians (80 in all) of the second half rises by no more "
+RULE = (f"flat: the line by least squares through medians ({WINDOWS} in all) of the second half rises by no more "
         "than is allowed, or by no more than three standard errors of its slope")
 
 

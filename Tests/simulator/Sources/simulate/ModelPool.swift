@@ -328,6 +328,13 @@ final class ModelPool: Listener {
     }
 
     private func end(_ attempt: Attempt, _ outgoing: inout [UInt8]) {
+        if attempt.kind == "unheard", !attempt.isKilled,
+            truth.starts(of: attempt.key.ref) <= attempt.count
+        {  // its jail was killed
+            truth.ended(attempt.key, "lost")
+            tell(attempt, .lost, [.init("what", "its jail")], .end(attempt.key), &outgoing)
+            return
+        }
         var fields: [EventLine.Field]
         if attempt.isKilled {
             fields = [.init("state", "cancelled")]

@@ -24,7 +24,12 @@ struct Recipe {
             (name, text) = (
                 "\(base).task", Self.unit(dice.pick(["exit", "timeout", "missing"]), 9, &dice)
             )
-        case 8: (name, text) = ("\(base).task", Self.unit("poison", dice.below(5), &dice))
+        case 8:
+            // Of two tasks: then no file's name has the attempt's number.
+            let isUnheard = number.isMultiple(of: 3)
+            let needs = isUnheard ? "[Dependencies]\nRequires=lib.task\n" : ""
+            let kind = isUnheard ? "unheard" : "poison"
+            (name, text) = ("\(base).task", needs + Self.unit(kind, dice.below(5), &dice))
         case 9..<11:
             let check = "[Checks]\nc=\"/bin/check\"\n"
             (name, text) = (

@@ -87,6 +87,7 @@ final class Truth {
                 }
             case .end: noteAttempt(event)
             case .lost:
+                noteAttempt(event)
                 guard let ref = event.ref, let attempt = running[ref], !isTainted else { continue }
                 if event.number("a") == attempt {
                     fail("P2", "\(ref) a=\(attempt) is on record as lost while it runs")

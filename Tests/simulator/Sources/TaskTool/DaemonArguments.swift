@@ -1,0 +1,1 @@
+../../../../Sources/TaskTool/DaemonArguments.swift
