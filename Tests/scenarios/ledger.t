@@ -286,6 +286,7 @@ cp -r "$SQL" "$TMP/new" && mkdir -p "$TMP/new/steps"
 schema() { pg_dump -s "$1" | grep -vE '^(--|.(un)?restrict )'; }
 sql -d postgres -c "CREATE DATABASE fresh" -c "CREATE DATABASE upgraded"
 is "migrate installs" "$("$SQL/migrate" -d fresh)" "installed format 1"
+is "… of a server that -h names, too" "$("$SQL/migrate" -h "$PGHOST" -d fresh)$("$SQL/restored" --waiting -h "$PGHOST" -d fresh)" "format 1, functions made anew"
 is "hours are made 48 ahead" "$(sql -d fresh -c "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ledger.bundle'::regclass")" 50
 schema fresh >"$TMP/fresh"
 is "a second time changes nothing" "$("$SQL/migrate" -d fresh)" "format 1, functions made anew"
