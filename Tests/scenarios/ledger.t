@@ -78,6 +78,7 @@ mutants() {
 17 s/payload bytea NOT NULL, PRIMARY KEY (id, generation))/payload bytea NOT NULL, PRIMARY KEY (id))/
 18 s/now_us() NOT BETWEEN g.last AND g.last + m.ttl_us . 3/now_us() > g.last + m.ttl_us \/ 3/
 18 s/IF now_us() - g.since < m.ttl_us THEN RETURN; END IF;//
+18 s/WHERE n.live AND n.expires > now_us(); -- the dead/WHERE n.live; -- the dead/
 19 s/CASE WHEN e.gen = 0 THEN NOT e.late/CASE WHEN e.gen = 0 THEN false/
 20 s/WHEN EXISTS (SELECT FROM held WHERE id = p_id AND generation = p_generation AND node = x) THEN 'mine'//
 21 s/done := done | p.mask;//

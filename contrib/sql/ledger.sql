@@ -211,7 +211,7 @@ DECLARE v node; m meta; BEGIN
   IF v.seq = p_seq AND v.round = p_round THEN RAISE EXCEPTION 'committed already' USING ERRCODE = 'TL004'; END IF;
   IF v.seq >= p_seq THEN RAISE EXCEPTION 'spool older than its row' USING ERRCODE = 'TL006'; END IF;
   UPDATE node n SET seq = p_seq, round = p_round, expires = now_us() + m.ttl_us, seen = now_us(), free = p_free WHERE n.role = v.role;
-  recovering := m.recovering; drain := v.drain; SELECT count(*) INTO nodes FROM node n WHERE n.live;
+  recovering := m.recovering; drain := v.drain; SELECT count(*) INTO nodes FROM node n WHERE n.live AND n.expires > now_us(); -- the dead do not reap
 END $$;
 -- A round that has nothing to say: only the lease, not waited for on a standby.
 CREATE FUNCTION renew(p_incarnation uuid, p_epoch bigint, p_boot uuid, p_free int) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
