@@ -111,6 +111,10 @@ everybody() { cluster pids n1 && cluster pids n2 && cluster pids n3 && cluster p
 everybody >"$TMP/all"
 exits "up 3 again" 0 cluster up 3
 is "    changes nothing" "$(diff <(everybody) "$TMP/all")" ""
+exits "a word that it does not know" 2 cluster frobnicate
+exits "a number of nodes that is none" 2 cluster up many
+exits "a host that is not there" 2 cluster exec n9 true
+like "    it says which are" "$(cat "$TMP/err")" 'no host n9: sw db1 db2 db3 n1 n2 n3'
 cluster status >"$TMP/status"
 like "status: a primary and two standbys in a quorum" "$(sed -n 2,4p "$TMP/status" | tr '\n' ' ')" 'db1   primary .*db2   standby   of db1, quorum, [0-9]+ bytes behind db3   standby   of db1, quorum'
 is "    and three nodes that the ledger hears" "$(grep -cE '^n[123]   *up  *taskd [0-9]+, taskrun [0-9]+, tasklink [0-9]+, heard [0-9.]+ s ago' "$TMP/status")" 3
