@@ -78,6 +78,7 @@ mutants() {
 17 s/payload bytea NOT NULL, PRIMARY KEY (id, generation))/payload bytea NOT NULL, PRIMARY KEY (id))/
 18 s/now_us() NOT BETWEEN g.last AND g.last + m.ttl_us . 3/now_us() > g.last + m.ttl_us \/ 3/
 18 s/IF now_us() - g.since < m.ttl_us THEN RETURN; END IF;//
+18 s/WHERE n.live AND n.expires > now_us(); -- the dead/WHERE n.live; -- the dead/
 19 s/CASE WHEN e.gen = 0 THEN NOT e.late/CASE WHEN e.gen = 0 THEN false/
 20 s/WHEN EXISTS (SELECT FROM held WHERE id = p_id AND generation = p_generation AND node = x) THEN 'mine'//
 21 s/done := done | p.mask;//
@@ -286,6 +287,7 @@ cp -r "$SQL" "$TMP/new" && mkdir -p "$TMP/new/steps"
 schema() { pg_dump -s "$1" | grep -vE '^(--|.(un)?restrict )'; }
 sql -d postgres -c "CREATE DATABASE fresh" -c "CREATE DATABASE upgraded"
 is "migrate installs" "$("$SQL/migrate" -d fresh)" "installed format 1"
+is "… of a server that -h names, too" "$("$SQL/migrate" -h "$PGHOST" -d fresh)$("$SQL/restored" --waiting -h "$PGHOST" -d fresh)" "format 1, functions made anew"
 is "hours are made 48 ahead" "$(sql -d fresh -c "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ledger.bundle'::regclass")" 50
 schema fresh >"$TMP/fresh"
 is "a second time changes nothing" "$("$SQL/migrate" -d fresh)" "format 1, functions made anew"
@@ -360,7 +362,12 @@ is "retries" "$(answer Retries)" "page|2|1||1"
 like "the latest failures" "$(answer 'The latest')" "^$BELOW\.0\|page\|exit\|7\|ledger_test_1\|"
 like "the tree" "$(answer 'One run')" "^$ROOT_RUN\|site\|failure\|dependency\|.*"$'\n'"  $BELOW\|page\|failure\|exit\|"
 like "its tasks" "$(answer 'Its tasks')" '^site\|success\|\|1\|1\.000\|'
-like "nodes" "$(answer Nodes)" '^ledger_test_1\|t\|f\|1\|1\|1\|'
+is "what fails now" "$(answer 'What fails')" "page|2|1|50.0|"
+like "nodes" "$(answer Nodes)" $'^ledger_test_2\\|f\\|f\\|\\|0\\|0\\|0\\|\nledger_test_1\\|t\\|f\\|[0-9.]+\\|1\\|1\\|1\\|2'
+like "what each node told" "$(answer 'What each')" '^ledger_test_1\|3\|1\|0\|20'
+like "held longest" "$(answer Held)" "^$(sql -c "SELECT ledger.ulid($(id 52))")\|site\|ledger_test_1\|1\|0\|1\|20"
+is "nothing came late" "$(answer 'Ends that')" ""
+like "the ledger itself" "$(answer 'The ledger')" '^1\|f\|0\|15\|[01]\|20[^|]*Z\|$'
 like "what waits" "$(answer 'What waits')" $'^hold\|0\|1\|1\|.*\nready\|5\|1\|3\|'
 like "who did what" "$(answer 'Who did')" "Z\|ledger_test_1\|hold\|$(sql -c "SELECT ledger.ulid($(id 54))")\|0\|0\|"
 is "the words and columns of the local history" "$(sql -c "SELECT id, run, k, item, name, unit, parent, status, reason, exit, signal, attempts, generation, node, created / 1000, ended FROM ledger.task ORDER BY id, k LIMIT 2 OFFSET 1")" \

@@ -211,7 +211,7 @@ DECLARE v node; m meta; BEGIN
   IF v.seq = p_seq AND v.round = p_round THEN RAISE EXCEPTION 'committed already' USING ERRCODE = 'TL004'; END IF;
   IF v.seq >= p_seq THEN RAISE EXCEPTION 'spool older than its row' USING ERRCODE = 'TL006'; END IF;
   UPDATE node n SET seq = p_seq, round = p_round, expires = now_us() + m.ttl_us, seen = now_us(), free = p_free WHERE n.role = v.role;
-  recovering := m.recovering; drain := v.drain; SELECT count(*) INTO nodes FROM node n WHERE n.live;
+  recovering := m.recovering; drain := v.drain; SELECT count(*) INTO nodes FROM node n WHERE n.live AND n.expires > now_us(); -- the dead do not reap
 END $$;
 -- A round that has nothing to say: only the lease, not waited for on a standby.
 CREATE FUNCTION renew(p_incarnation uuid, p_epoch bigint, p_boot uuid, p_free int) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
@@ -730,7 +730,7 @@ GRANT USAGE ON SCHEMA ledger TO ledger_node, ledger_operator, ledger_reader;
 GRANT EXECUTE ON FUNCTION enter, renew, register, reap, push, claim, held(bigint, uuid[]), later, give, ship, commit, result, settle, adopt, results, cancel, hold, release, recommit, reported TO ledger_node;
 GRANT EXECUTE ON FUNCTION cancel, hold, release, drain, add_node, make_hours, drop_hours, open TO ledger_operator;
 -- A reader sees all but plans and results, which may carry secrets.
-GRANT SELECT ON status, reason, meta, node, ready, later, held, part, done, hist, audit, entry, attempt, task, run, event, attempts, tasks, runs, events, nodes, tally TO ledger_reader;
+GRANT SELECT ON status, reason, meta, node, reaper, ready, later, held, part, done, hist, audit, entry, attempt, task, run, event, attempts, tasks, runs, events, nodes, tally TO ledger_reader;
 GRANT SELECT (id, generation, root, cut, lo, n, prio, origin, name, unit, pushed, digest) ON bundle TO ledger_reader;
 GRANT EXECUTE ON FUNCTION ulid, ulid_uuid, now_us, rfc3339, id_at, ms_of, hour_of, one, "full", placed, attempt_between, task_between, run_between, ids_of, tasks_of, attempts_of, events_of, tree_of TO ledger_reader;
 SELECT make_hours() AS hours \gset
