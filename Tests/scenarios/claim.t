@@ -63,8 +63,9 @@ settled() { # settled: each run that was submitted here has its end, and nothing
     events | awk '$5 == "end" && / final=yes/ { print $6 }' | sort >"$TMP/ended"
     while read -r id; do grep -q "^$id\$" "$TMP/ended" || return 1; done <"$IDS"
 }
-twice() { # twice: which of them have more than one end here
-    events | awk '$5 == "end" && / final=yes/ && $6 !~ /\./ { print $6 }' | sort | uniq -d
+twice() { # twice: which of them have more than one end here in one generation
+    events | awk '$5 == "end" && / final=yes/ && $6 !~ /\./ { print $6, match($0, / g=[0-9]+/) ? substr($0, RSTART, RLENGTH) : "" }' |
+        sort | uniq -d
 }
 # Nothing is lost and nothing has two results: at home one end each, in the ledger one row each, all closed.
 one_result() { # one_result WHAT
@@ -116,6 +117,25 @@ is "… and not there" "$(find "$TMP/sn2/failed" -type f | wc -l)" 0
 one_result "failures"
 rm -f "$SPOOL"/failed/*
 
+# ---- a plan of several tasks goes as a whole, and so does an array
+
+printf -- '- name: one\n  command: sh\n  args: "-c true"\n  Jail: no\n- name: two\n  command: "false"\n  Jail: no\n' >"$TMP/both.yaml"
+# shellcheck disable=SC2016
+unit many 'case $TASK_INDEX in *3) exit 1 ;; esac'
+printf '[Array]\nCount=20\n' >>"$TMP/many.task"
+submitted work 150 >/dev/null
+BOTH=$(submit "$TMP/both.yaml")
+MANY=$(submit "$TMP/many.task")
+ok "all end" wait_until 60 settled
+for RUN in "$BOTH" "$MANY"; do ok "it went" has_event " note $RUN what=exported"; done
+is "of a plan what failed comes back to be retried" "$(grep -a '^task ' "$SPOOL/failed/$BOTH+1" | cut -d ' ' -f 2,3)" "1 two"
+is "… and of an array the items that failed" "$(grep -a '^items ' "$SPOOL/failed/$MANY+1")" "$(printf 'items 0 1 3\nitems 0 1 13')"
+one_result "plans"
+task retry "$MANY" >/dev/null
+again() { has_event " end $MANY state=failure .*g=1"; }
+ok "it can be retried" wait_until 20 again
+rm -f "$SPOOL"/failed/*
+
 # ---- what needs a directory of this machine stays
 
 mkdir -p "$TMP/here"
@@ -124,10 +144,13 @@ printf '[Service]\nDir=%s\n[Jail]\nJail=no\n[Command]\ncommand="./big"\n' "$TMP/
 { echo '#!/bin/sh' && cat "$TMP/here/big"; } >"$TMP/here/big.new" && mv "$TMP/here/big.new" "$TMP/here/big" && chmod +x "$TMP/here/big"
 unit_at slow 1
 submitted slow 60 >/dev/null
+sed 's/^Dir=/Shared=yes\nDir=/' "$TMP/near.task" >"$TMP/far.task"
 NEAR=$(submit "$TMP/near.task")
+FAR=$(submit "$TMP/far.task")
 gone_out() { [ -n "$(find "$SPOOL/outgoing" -name '*.sent' -print -quit)" ]; }
 ok "others go" wait_until 20 gone_out
 is "what needs a file of this machine does not" "$(find "$SPOOL/outgoing" -name "$NEAR*")" ""
+ok "… but where all machines have it" has_event " note $FAR what=exported"
 like "… and task explain says why" "$(task explain "$NEAR")" "It is not handed to other nodes: it needs $TMP/here/big"
 SENT=$(find "$SPOOL/outgoing" -name '*.sent' -printf '%f\n' | head -n 1)
 like "task explain knows what went" "$(task explain "${SENT%.sent}")" "It was handed to the ledger"
