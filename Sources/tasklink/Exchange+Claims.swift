@@ -23,9 +23,26 @@ extension Exchange {
         return steps
     }
 
+    /// Nobody has served the spool for that long (microseconds), and something of this session lies claimed in it: it
+    /// is to be had by others. Asked in each round.
+    func isDeserted(epoch: Int64, after patience: Int64) -> Bool {
+        let isServed = (try? SpoolOwner.read(spool: spool))?.isAlive ?? false
+        if isServed {
+            unservedSince = nil
+            return false
+        }
+        let since = unservedSince ?? Clock.boot()
+        unservedSince = since
+        guard Clock.boot() >= since + patience,
+            let incoming = try? File.openBeneath("incoming", at: spool, flags: .directory),
+            let tokens = try? claimed(incoming.number)
+        else { return false }
+        return tokens.values.contains { $0.epoch == epoch }
+    }
+
     /// As taskd says, if one lives.
     private var free: Int {
-        guard let owner = try? SpoolOwner.read(spool: spool), owner.isAlive,
+        guard unservedSince == nil,
             let bytes = readFile("free", at: outgoing, limit: 64),
             let word = bytes.split(whereSeparator: { $0 == 32 || $0 == 10 }).last
         else { return 0 }

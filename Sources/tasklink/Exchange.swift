@@ -20,6 +20,8 @@ final class Exchange {
     /// What the ledger says is this node's is to be compared with what is here.
     var comparison: Int64 = 0
     var names: Set<OutgoingName> = []
+    /// When it was first seen that no taskd holds the spool (CLOCK_BOOTTIME).
+    var unservedSince: Int64?
     /// Claims in incoming/ that taskd has not taken.
     var dropped: Set<String> = []
     /// More is to be said than one round carries.

@@ -28,6 +28,7 @@ extension Link {
             if !questions.isEmpty {
                 return Round([.enter] + questions.map { .ship(.question($0)) })
             }
+            if isDeserted { return desert() }
             // Before the journal: the end of what lies there is in it by then.
             let work = try work()
             let batch = try tail.collect()
@@ -49,6 +50,21 @@ extension Link {
         } catch {
             return nil
         }
+    }
+
+    // An upgrade of taskd takes seconds.
+    private var isDeserted: Bool {
+        !setup.isOnce
+            && exchange.isDeserted(epoch: session.epoch, after: 2 * max(session.lease, 5_000_000))
+    }
+
+    /// A new session: what the last one held is ready for others. Its claims here are void by that, also to a taskd
+    /// that starts just now.
+    private func desert() -> Round {
+        report.warning("no taskd holds the spool: what was claimed is given back to the ledger")
+        exchange.removeLease()
+        needsSession = true
+        return Round([.register])
     }
 
     // `--once` ships, and has no lease for anything else.

@@ -207,6 +207,24 @@ on n1
 ok "all end" wait_until 120 settled
 one_result "a fenced node"
 
+# ---- a taskd that does not come back: what its node had claimed is given back
+
+on n1
+submitted long 48 >/dev/null
+on n2
+ok "the second node holds some" wait_until 30 held_there
+kill -9 "$TASKD"
+ok "it gives them back" wait_until 60 fenced
+like "… and says so" "$(cat "$TMP/n2.err")" 'warning: no taskd holds the spool: what was claimed is given back'
+on n1
+ok "all end" wait_until 120 settled
+on n2
+start_taskd "$SPOOL" --slots=2
+TASKDS[n2]=$TASKD
+ok "the next taskd has none of it" wait_until 20 at_ease
+on n1
+one_result "a taskd that does not come back"
+
 # ---- the ledger is away
 
 on n1
