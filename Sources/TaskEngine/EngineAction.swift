@@ -22,6 +22,9 @@ public enum EngineEvent: Equatable, Sendable {
     /// Parks the run: what runs is killed, not counted.
     case hold(TaskID)
     case release(TaskID)
+    /// Nothing more of the run starts until `unbar`; what runs goes on, and so does who slept.
+    case bar(TaskID)
+    case unbar(TaskID)
     /// What waits for a time starts now.
     case hurry(TaskID)
     /// Ends the run, or one task of it.

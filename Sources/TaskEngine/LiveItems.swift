@@ -66,6 +66,9 @@ struct LiveItems {
     /// Whether all is decided, and nothing of it runs.
     var isOver: Bool { counts.open == 0 }
 
+    /// Nothing of it has begun.
+    var isUntouched: Bool { begun.isEmpty && counts.open == ranges.count }
+
     /// What they come to, once all is decided.
     var result: (state: TaskState, reason: FailureReason?) {
         if counts.failure > 0 || hasRest { return (.failure, failure?.reason ?? .exit) }

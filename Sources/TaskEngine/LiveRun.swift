@@ -76,6 +76,8 @@ struct LiveRun {
     /// Whether a task of it has had children.
     var hasFamilies = false
     var isHeld = false
+    /// Nothing more of it starts for now.
+    var isBarred = false
     var placement = Placement.ready
     /// Whether it counts among `TaskEngine.resting`.
     var isResting = false

@@ -88,6 +88,8 @@ public struct RunInput: Equatable, Sendable {
     public var items: [ItemsProgress] = []
     /// Parked: nothing of it starts before it is released.
     public var isHeld = false
+    /// Nothing of it starts for now.
+    public var isBarred = false
     /// Whose subtask it is.
     public var kin: Kin?
     /// What is known of its tasks' subtasks, by the task's number.

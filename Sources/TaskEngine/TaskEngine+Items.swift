@@ -69,7 +69,7 @@ extension TaskEngine {
         guard var run = slots[entry.slot].run else { return nil }
         slots[entry.slot].run = nil
         defer { slots[entry.slot].run = run }
-        guard !run.isHeld, run.tasks[entry.task].standing == .ready,
+        guard !run.isHeld, !run.isBarred, run.tasks[entry.task].standing == .ready,
             let item = run.arrays[entry.task]?.startable()
         else {
             ready.removeMin()

@@ -28,6 +28,28 @@ extension TaskEngine {
         settle(run, slot: slot)
     }
 
+    // Its entries leave the queue when their turn comes.
+    mutating func bar(_ id: TaskID) {
+        guard let slot = index[id] else { return }
+        slots[slot].run?.isBarred = true
+    }
+
+    mutating func unbar(_ id: TaskID) {
+        guard let slot = index[id], var run = slots[slot].run, run.isBarred else { return }
+        slots[slot].run = nil
+        run.isBarred = false
+        defer { slots[slot].run = run }
+        if run.isHeld { return }
+        for task in run.tasks.indices where run.tasks[task].standing == .ready {
+            if run.isArray(task) {
+                enqueueItems(&run, task, slot: slot)
+            } else {
+                // It may stand there still: of two entries of one task the later says nothing.
+                enqueue(run, task, slot: slot)
+            }
+        }
+    }
+
     mutating func hurry(_ id: TaskID) {
         guard let slot = index[id], var run = slots[slot].run else { return }
         slots[slot].run = nil

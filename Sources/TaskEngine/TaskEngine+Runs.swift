@@ -11,6 +11,7 @@ extension TaskEngine {
         index[input.id] = slot
         var run = LiveRun(input, sharing: &inputs)
         run.isHeld = input.isHeld
+        run.isBarred = input.isBarred
         restoreChildren(input, in: &run)
         var settled: [Int] = []
         for past in input.progress { restore(past, in: &run, slot: slot, at: now, &settled) }

@@ -48,7 +48,8 @@ extension TaskEngine {
                 return
             }
             guard slots[entry.slot].stamp == entry.stamp, let run = slots[entry.slot].run,
-                run.tasks[entry.task].mayStart, !run.isHeld
+                run.tasks[entry.task].mayStart, !run.isHeld,
+                !run.isBarred || run.tasks[entry.task].sleep == .woken
             else {
                 ready.removeMin()
                 freeContended()

@@ -149,6 +149,8 @@ public struct TaskEngine {
             }
         case .hold(let id): hold(id)
         case .release(let id): release(id)
+        case .bar(let id): bar(id)
+        case .unbar(let id): unbar(id)
         case .hurry(let id): hurry(id)
         case .cancel(let ref): if ref.item == nil { cancel(ref) } else { cancelItem(ref) }
         case .forget(let id): forget(id)

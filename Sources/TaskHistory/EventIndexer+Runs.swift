@@ -116,6 +116,10 @@ extension EventIndexer {
         _ event: RawEvent, _ run: ArraySlice<UInt8>
     ) throws(HistoryError) -> TaskState? {
         guard let state = event.text("state").flatMap({ TaskState(word: $0) }) else { return nil }
+        // Of a claimed run the ledger's word on it follows.
+        if event.number("gen") != nil, !event.has("from", "ledger") {
+            return try set(run: run, .waiting, message: nil)
+        }
         endRun.bind(1, run)
         endRun.bind(2, Int64(state.rawValue))
         endRun.bind(3, event.text("reason"))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TaskModel
 
 /// PostgreSQL's text form of an array (SQL manual, "Array Input and Output Syntax"): `{1,NULL,"a b"}`.
 ///
@@ -22,6 +23,10 @@ enum ArrayText {
         }
         bytes.append(UInt8(ascii: "}"))
         return bytes
+    }
+
+    static func uuids(_ ids: [TaskID]) -> [UInt8] {
+        of(ids.map { UUID($0) }, isWhole: true) { $0.append(to: &$1) }
     }
 
     static func number(_ value: some BinaryInteger, _ bytes: inout [UInt8]) {

@@ -70,6 +70,11 @@ public struct HistoryFold: Sendable {
     /// - Returns: what the ledger is told of it; nil where it ends nothing.
     public mutating func add(_ line: EventLine) -> LedgerEnd? {
         guard let ref = line.ref else { return nil }
+        // What the ledger said of a run is not told to it; nor that a claim of it is over.
+        if line["from"] == "ledger" {
+            if ref.task == nil, line.verb == .end { retire(ref.run) }
+            return nil
+        }
         guard ref.task != nil else { return addToRun(line, ref.run) }
         switch line.verb {
         case .start: start(line, ref)
@@ -99,7 +104,9 @@ public struct HistoryFold: Sendable {
 
     private mutating func accept(_ line: EventLine, _ id: TaskID) {
         guard runs[id] != nil || runs.count < mostRuns else { return }
-        var run = runs[id] ?? Run()
+        // What a claim begins begins anew.
+        var run = line["gen"] == nil ? runs[id] ?? Run() : Run()
+        run.generation = line.number("g") ?? run.generation
         run.names = shared(line)
         run.root = line.number("root") ?? line.number("tasks").map { $0 - 1 }
         run.parent = line["parent"].flatMap { TaskRef($0)?.run }
@@ -135,6 +142,7 @@ public struct HistoryFold: Sendable {
         let run = runs[id] ?? Run()
         var end = LedgerEnd(run: id, state: state, ended: line.microseconds)
         end.generation = line.number("g") ?? run.generation
+        end.gen = line.number("gen") ?? 0
         end.attempt = 1
         end.name = run.names.task ?? line["name"].map { shared($0) }
         end.unit = run.names.unit
@@ -255,6 +263,7 @@ extension HistoryFold {
         let task = ref.task ?? 0
         var end = LedgerEnd(run: ref.run, state: state, ended: line.microseconds)
         end.generation = line.number("g") ?? run.generation
+        end.gen = line.number("gen") ?? 0
         end.task = task
         let place = run.place(of: task)
         end.first = ref.item == nil ? nil : place

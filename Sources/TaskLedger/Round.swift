@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import TaskModel
 
 /// What goes into one pipelined transaction, and how its answers are read. A value: who sends it keeps it until
 /// its outcome is known, and sends the very same again where that is not.
@@ -11,6 +12,18 @@ public struct Round: Equatable, Sendable {
         /// The lease alone: for a round that has nothing to say.
         case renew
         case ship(Shipment)
+        /// A claimed run has ended here.
+        case commit(LedgerCommit)
+        /// A run for whoever claims it.
+        case push(LedgerPush)
+        /// Up to so many runs to be started here.
+        case claim(Int)
+        /// What the ledger says is this node's; the plans of what is not among these.
+        case held(have: [TaskID])
+        /// Its owner wants a run ended that this node pushed.
+        case cancel(RunKey)
+        /// What became of runs that this node pushed.
+        case settle([RunKey])
         /// While recovering: all is told.
         case reported
         /// Frees what dead nodes held and makes partitions; in a transaction of its own.
@@ -56,6 +69,28 @@ public struct Round: Equatable, Sendable {
                     ])
             case .ship(let shipment):
                 shipment.statement(epoch: session.epoch, spool: session.spool)
+            case .commit(let commit): commit.statement(epoch: session.epoch)
+            case .push(let push): push.statement(epoch: session.epoch)
+            case .claim(let most):
+                Statement("claim", [.number(session.epoch), .number(Int64(most))])
+            case .held(let have):
+                Statement("held", [.number(session.epoch), .bytes(ArrayText.uuids(have))])
+            case .cancel(let key):
+                Statement(
+                    "cancel",
+                    [
+                        .number(session.epoch), .uuid(UUID(key.run)),
+                        .number(Int64(key.generation)),
+                    ])
+            case .settle(let runs):
+                Statement(
+                    "settle",
+                    [
+                        .number(session.epoch), .bytes(ArrayText.uuids(runs.map(\.run))),
+                        .bytes(
+                            ArrayText.of(
+                                runs.map(\.generation), isWhole: true, ArrayText.number)),
+                    ])
             case .reported: Statement("reported", [.number(session.epoch)])
             case .reap: Statement("reap", [])
             }

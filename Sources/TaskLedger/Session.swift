@@ -17,6 +17,8 @@ public struct Session: Equatable, Sendable {
     public private(set) var round: UUID?
     /// The boot in which it is, or was, held.
     public private(set) var boot: UUID
+    /// Microseconds for which the ledger leases it; 0: an older tasklink did not write it down.
+    public private(set) var lease: Int64 = 0
 
     public init(spool: UUID, boot: UUID) {
         self.spool = spool
@@ -42,6 +44,7 @@ public struct Session: Equatable, Sendable {
     public mutating func registered(_ answer: Round.Registered, boot: UUID) {
         (incarnation, epoch, sequence, round) = (answer.incarnation, answer.epoch, 0, nil)
         self.boot = boot
+        lease = answer.lease
     }
 
     /// The next `register` is of this boot.
@@ -58,11 +61,12 @@ extension Session {
 
     /// The file's bytes: a line a value.
     public var bytes: [UInt8] {
-        let lines = [
-            Self.heading, "spool \(spool)", "incarnation \(incarnation?.description ?? "-")",
-            "epoch \(epoch)", "seq \(sequence)", "round \(round?.description ?? "-")",
-            "boot \(boot)",
-        ]
+        let lines =
+            [
+                Self.heading, "spool \(spool)", "incarnation \(incarnation?.description ?? "-")",
+                "epoch \(epoch)", "seq \(sequence)", "round \(round?.description ?? "-")",
+                "boot \(boot)",
+            ] + (lease > 0 ? ["lease \(lease)"] : [])
         return Array(lines.map { $0 + "\n" }.joined().utf8)
     }
 
@@ -85,6 +89,7 @@ extension Session {
         self.sequence = sequence
         incarnation = values["incarnation"].flatMap { UUID($0) }
         round = values["round"].flatMap { UUID($0) }
+        lease = values["lease"].flatMap { Int64($0) } ?? 0
         guard self.bytes == bytes else { return nil }
     }
 }

@@ -78,7 +78,7 @@ extension Directive {
             row(.credential, "ID:PATH: a file for $CREDENTIALS_DIRECTORY", .words)
         case .key:
             row(.text, "a second drop with this key on the same day is the first")
-        case .shared: row(.flag, "no", "Dir= is the same on every machine", later: true)
+        case .shared: row(.flag, "no", "Dir= is the same on every machine")
         default: row(.flag, "no", "the file must end with [End]", inPlan: false)
         }
     }

@@ -158,6 +158,21 @@ public enum Hex {
         }
     }
 
+    /// The bytes of an even number of digits; nil for what is none.
+    public static func bytes(_ text: some StringProtocol) -> [UInt8]? {
+        let digits = Array(text.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(digits.count / 2)
+        for place in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = digit(digits[place]), let low = digit(digits[place + 1]) else {
+                return nil
+            }
+            bytes.append(UInt8(truncatingIfNeeded: high << 4 | low))
+        }
+        return bytes
+    }
+
     /// Appends 8 digits.
     public static func append(_ word: UInt32, to bytes: inout [UInt8]) {
         for shift in stride(from: 28, through: 0, by: -4) {

@@ -51,7 +51,8 @@ extension TaskRef: CustomStringConvertible {
     }
 }
 
-/// The name of a live run's file in a state directory: `ID`, `ID:ATTEMPT`, `ID+GENERATION`.
+/// The name of a live run's file in a state directory: `ID`, `ID:ATTEMPT`, `ID+GENERATION`; of one that was claimed
+/// from the ledger `=EPOCH.GEN` follows.
 ///
 /// Attempt 1 and generation 0 are left out.
 public struct RunFileName: Hashable, Sendable {
@@ -60,11 +61,22 @@ public struct RunFileName: Hashable, Sendable {
     public var attempt: Int
     /// Retries by an operator, from 0.
     public var generation: Int
+    /// Under which a claimed run may start; nil: it is this spool's own.
+    public var token: ClaimToken? {
+        get { epoch > 0 ? ClaimToken(epoch: epoch, gen: Int(gen)) : nil }
+        set { (epoch, gen) = (newValue?.epoch ?? 0, Int32(clamping: newValue?.gen ?? 0)) }
+    }
+    // Two words of many runs, of which few are claimed.
+    private var epoch: Int64 = 0
+    private var gen: Int32 = 0
 
-    public init(run: TaskID, attempt: Int = 1, generation: Int = 0) {
+    public init(
+        run: TaskID, attempt: Int = 1, generation: Int = 0, token: ClaimToken? = nil
+    ) {
         self.run = run
         self.attempt = attempt
         self.generation = generation
+        self.token = token
     }
 
     public init?(bytes: ArraySlice<UInt8>) {
@@ -74,16 +86,22 @@ public struct RunFileName: Hashable, Sendable {
         self.init(run: run)
         var rest = bytes.dropFirst(TaskID.length)
         if rest.first == UInt8(ascii: ":") {
-            let digits = rest.dropFirst().prefix { $0 != UInt8(ascii: "+") }
+            let digits = rest.dropFirst().prefix {
+                $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "=")
+            }
             guard let attempt = Decimal.parse(digits), attempt > 1 else { return nil }
             self.attempt = attempt
             rest = rest.dropFirst(1 + digits.count)
         }
         if rest.first == UInt8(ascii: "+") {
-            guard let generation = Decimal.parse(rest.dropFirst()), generation > 0 else {
-                return nil
-            }
+            let digits = rest.dropFirst().prefix { $0 != UInt8(ascii: "=") }
+            guard let generation = Decimal.parse(digits), generation > 0 else { return nil }
             self.generation = generation
+            rest = rest.dropFirst(1 + digits.count)
+        }
+        if rest.first == UInt8(ascii: "=") {
+            guard let token = ClaimToken(rest.dropFirst()) else { return nil }
+            self.token = token
             rest = []
         }
         guard rest.isEmpty else { return nil }
@@ -95,6 +113,7 @@ extension RunFileName: CustomStringConvertible {
         var text = run.description
         if attempt > 1 { text += ":\(attempt)" }
         if generation > 0 { text += "+\(generation)" }
+        if let token { text += "=\(token)" }
         return text
     }
 }

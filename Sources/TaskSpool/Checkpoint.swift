@@ -7,7 +7,7 @@ public import TaskModel
 ///     pos SEGMENT SEQ
 ///     cautious US
 ///     stop
-///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes parent=ID.K depth=N
+///     run ID g=G name=NAME digest=DIGEST held=yes cancel=yes gen=N parent=ID.K depth=N
 ///     att ID.K a=N failures=N losses=N open=yes cancel=yes due=US wait=WORD state=WORD reason=WORD
 ///     child ID.K CHILD name=NAME a=N depth=N drop=SHA256 g=G state=WORD reason=WORD …
 ///     result ID.K SEGMENT:OFFSET+LENGTH SHA256
@@ -82,6 +82,7 @@ public struct Checkpoint: Equatable, Sendable {
         }
         if past.isHeld { bytes.append(contentsOf: " held=yes".utf8) }
         if past.isCancelled { bytes.append(contentsOf: " cancel=yes".utf8) }
+        if past.gen > 0 { bytes.append(contentsOf: " gen=\(past.gen)".utf8) }
         if let kin = past.kin {
             bytes.append(contentsOf: " parent=\(kin.parent) depth=\(kin.depth)".utf8)
         }
@@ -152,6 +153,7 @@ public struct Checkpoint: Equatable, Sendable {
             past.generation = Self.count(fields["g"])
             past.isHeld = fields["held"] == "yes"
             past.isCancelled = fields["cancel"] == "yes"
+            past.gen = Self.count(fields["gen"])
             past.kin = fields["parent"].flatMap { TaskRef($0) }.map {
                 Kin(parent: $0, depth: Self.count(fields["depth"]))
             }

@@ -9,6 +9,8 @@ public enum DropName: Equatable, Sendable {
     case unsafe
     /// `RUN.cancel` or `RUN.K.cancel`.
     case cancel(TaskRef)
+    /// `ULID@GEN.claim`: tasklink claimed it from the ledger.
+    case claim(TaskID)
     /// Anything else; `id` where the name is `ULID@NAME`, as `task submit` makes it.
     case unit(name: String, id: TaskID?)
 
@@ -31,7 +33,8 @@ public enum DropName: Equatable, Sendable {
         } else if bytes.count > TaskID.length + 1, bytes[TaskID.length] == UInt8(ascii: "@"),
             let id = TaskID(bytes: bytes.prefix(TaskID.length))
         {
-            self = .unit(name: String(name.dropFirst(TaskID.length + 1)), id: id)
+            let own = String(name.dropFirst(TaskID.length + 1))
+            self = ClaimDrop.isName(own) ? .claim(id) : .unit(name: own, id: id)
         } else {
             self = .unit(name: name, id: nil)
         }

@@ -92,6 +92,22 @@ public struct JournalFold {
         }
     }
 
+    /// An event of a run that was claimed from the ledger. Each accept of a claim begins anew, and what is said under an
+    /// earlier token says nothing.
+    public mutating func addClaim(_ line: EventLine) {
+        guard let id = line.ref?.run, let gen = line.number("gen"), line["from"] != "ledger" else {
+            return
+        }
+        if line.verb == .accept, line.ref?.task == nil {
+            runs[id] = RunPast()
+            add(line, isThisBoot: true)
+            runs[id]?.gen = gen
+            runs[id]?.generation = line.number("g") ?? 0
+        } else if runs[id]?.gen == gen {
+            add(line, isThisBoot: true)
+        }
+    }
+
     /// The first 64 bits of a digest.
     public static func prefix(ofDigest digest: String) -> UInt64 {
         UInt64(digest.prefix(16), radix: 16) ?? 0

@@ -24,6 +24,11 @@ public struct RunPast: Equatable, Sendable {
     public var generation = 0
     /// Final ends, by generation.
     public var ends: [Int: TaskState] = [:]
+    /// Of a claim: the count of the run's claims; 0: it is the spool's own.
+    public var gen: Int {
+        get { own.gen }
+        set { own.gen = newValue }
+    }
     /// The last that the owner said: parked, not released.
     public var isHeld = false
     /// Its cancel is on record, its end is not.
@@ -66,6 +71,7 @@ public struct RunPast: Equatable, Sendable {
         var rejection: EventLine?
         var definition: String?
         var kin: Kin?
+        var gen = 0
         var earlier: [Int: TaskState] = [:]
         var earlierItems: [Int: ItemStates] = [:]
         var earlierSubtasks: [Int: [TaskID: Subtask]] = [:]

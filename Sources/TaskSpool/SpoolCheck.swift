@@ -212,7 +212,7 @@ public struct SpoolCheck {
     private mutating func checkLost() {
         for (id, past) in pasts
         where past.isLive && survey.plans[id] == nil && survey.taken[id] == nil
-            && !survey.full.contains(id)
+            && !survey.full.contains(id) && !survey.away.contains(id)
         {
             findings.append(
                 SpoolFinding(

@@ -29,6 +29,8 @@ public struct SpoolInventory: Sendable {
     public private(set) var full: Set<TaskID> = []
     /// The plans of each run: one, unless somebody copied it.
     public private(set) var plans: [TaskID: [PlanPlace]] = [:]
+    /// Those that were claimed from the ledger: beside them the run may lie in outgoing/, as this spool's own.
+    public private(set) var claims: Set<PlanPlace> = []
 
     /// Ids that have a file in the spool.
     public var ids: Set<TaskID> {
@@ -54,6 +56,10 @@ public struct SpoolInventory: Sendable {
             try spool.names(in: directory) { name in
                 guard let file = RunFileName(bytes: name[...]) else { return }
                 let place = PlanPlace(directory, file)
+                if file.token != nil {
+                    claims.insert(place)
+                    return
+                }
                 if plans[file.run]?.contains(place) != true {
                     plans[file.run, default: []].append(place)
                 }

@@ -41,6 +41,8 @@ public struct SpoolSurvey: Sendable {
     public private(set) var plans: [TaskID: [(place: PlanPlace, entry: Entry)]] = [:]
     public private(set) var taken: [TaskID: TakenName] = [:]
     public private(set) var full: Set<TaskID> = []
+    /// Runs of this spool that lie in outgoing/.
+    public private(set) var away: Set<TaskID> = []
     /// Whose spool it is.
     public let uid: UInt32
 
@@ -68,6 +70,7 @@ public struct SpoolSurvey: Sendable {
 
     private mutating func addRoot(_ name: [UInt8], _ root: Int32) {
         guard let entry = Self.entry(name, nil, root) else { return }
+        if entry.text == "outgoing" { addOutgoing(root) }
         guard let directory = SpoolDirectory(rawValue: String(decoding: name, as: UTF8.self)) else {
             return entries.append(entry)
         }
@@ -87,10 +90,20 @@ public struct SpoolSurvey: Sendable {
             if directory == .tmp {
                 addTemporary(name)
             } else if SpoolDirectory.states.contains(directory), entry.isRegular,
-                let file = RunFileName(bytes: name[...])
+                let file = RunFileName(bytes: name[...]), file.token == nil
             {
                 plans[file.run, default: []].append((PlanPlace(directory, file), entry))
             }
+        }
+    }
+
+    private mutating func addOutgoing(_ root: Int32) {
+        guard let opened = try? File.openDirectory("outgoing", at: root),
+            let stream = try? DirectoryStream(".", at: opened.number)
+        else { return }
+        while let bytes = (try? stream.next()) ?? nil {
+            guard let name = OutgoingName(bytes: bytes), name.file.token == nil else { continue }
+            away.insert(name.file.run)
         }
     }
 

@@ -191,6 +191,30 @@ struct Explanation {
         try history.canceller(of: run)
     }
 
+    private static func away(_ name: OutgoingName) -> [String] {
+        if name.kind == .exported {
+            return [
+                "It would wait here: it is to be handed to the ledger, or starts here before that."
+            ]
+        }
+        return [
+            "It was handed to the ledger: whatever node claims it runs it, and its end comes back here.",
+            "Next: psql -c \"SELECT * FROM ledger.runs WHERE id = '\(name.file.run)'\" on the ledger",
+        ]
+    }
+
+    // In a cluster: why no other node runs it.
+    private func staysHere(_ run: TaskID) throws -> [String] {
+        guard live.isClustered, let bytes = try live.plan(of: run),
+            let plan = try? Plan(parsing: bytes), let file = plan.unshippedFile
+        else { return [] }
+        let directory = plan.tasks.compactMap { $0.spec.text(.dir) }.first ?? "Dir="
+        return [
+            "It is not handed to other nodes: it needs \(directory)/\(file), which does not travel with it; "
+                + "name it in Files=, or set Shared=yes where all machines have that directory."
+        ]
+    }
+
     // Why it does not run, or what runs.
     private func waits(of run: RunRow) throws -> [String] {
         let tasks = try history.tasks(ofRun: run.id)
@@ -213,12 +237,14 @@ struct Explanation {
             ] + (try stuck(in: run, tasks)) + ["Next: task logs -f \(run.id.short)"]
         case .ready, .active:
             return [
-                "It is ready and waits for a slot, for its Semaphore=, or for memory promised to others.",
-                "Next: task list --state=running shows what has them",
+                "It is ready and waits for a slot, for its Semaphore=, or for memory promised to others."
+            ] + (try staysHere(run.id)) + [
+                "Next: task list --state=running shows what has them"
             ]
         case .incoming, .tmp: return ["It is being accepted."]
         case .failed: return ["It is being parked in failed/."]
         default:
+            if let name = live.outgoing(of: run.id) { return Self.away(name) }
             return [
                 "Its plan is in none of the spool's directories: it runs without a taskd, or the "
                     + "`task run` or pipe that ran it was killed and nobody will say how it ended. "

@@ -103,7 +103,10 @@ struct SpoolLooker {
         }
         let journal = try File.openDirectory("journal", at: root)
         var fold = JournalFold(interesting: survey.ids.union(incoming(survey)), inodes: [])
-        try read(journal.number) { line, boot in fold.add(line, isThisBoot: boot) }
+        // Of what was claimed the ledger knows.
+        try read(journal.number) { line, boot in
+            if line["gen"] == nil { fold.add(line, isThisBoot: boot) }
+        }
         let texts = PlanTexts { body in try read(journal.number) { line, _ in body(line) } }
         return SpoolCheck(survey, root: root, pasts: fold.runs) { texts.text($0) }.findings
     }

@@ -78,6 +78,25 @@ struct LiveRuns {
         return found
     }
 
+    /// Whether the spool has a tasklink.
+    var isClustered: Bool { (try? File.status("outgoing", at: spool.rootNumber)) != nil }
+
+    /// Where it is on its way to other nodes, or back; nil where it is not.
+    func outgoing(of run: TaskID) -> OutgoingName? {
+        guard
+            let directory = try? File.openBeneath(
+                "outgoing", at: spool.rootNumber, flags: .directory),
+            let stream = try? DirectoryStream(".", at: directory.number)
+        else { return nil }
+        while let bytes = (try? stream.next()) ?? nil {
+            guard let name = OutgoingName(bytes: bytes), name.file.run == run,
+                name.kind == .exported || name.kind == .sent
+            else { continue }
+            return name
+        }
+        return nil
+    }
+
     /// The run's plan, from whatever state directory it lies in; nil when it is in none.
     func plan(of run: TaskID) throws(ToolError) -> [UInt8]? {
         for _ in 0..<Self.tries {

@@ -172,6 +172,7 @@ struct Mover {
 
     /// Cancels a whole run. One that nobody has accepted yet is taken back from incoming/.
     func cancel(_ run: TaskID) throws(ToolError) {
+        if runs.outgoing(of: run) != nil { return try drop(cancel: TaskRef(run: run)) }
         if try takeBack(run) { return }
         try move(
             run, from: [.ready, .deferred, .hold, .active], to: .failed,
@@ -202,6 +203,10 @@ struct Mover {
                     + "or never was), nothing was done",
                 status: ExitStatus.notFound)
         }
+        try drop(cancel: target)
+    }
+
+    private func drop(cancel target: TaskRef) throws(ToolError) {
         do {
             try runs.spool.write([], to: "\(target).cancel", .incoming, durable: false)
             try runs.spool.sync(.incoming)

@@ -121,6 +121,10 @@ extension Daemon {
         unloadOneOfMany(id)
         var input = past
         input.isHeld = run.directory == .hold
+        if run.file.token != nil {
+            cluster.claims.insert(id)
+            input.isBarred = !cluster.isLeased
+        }
         engine.handle(.accepted(input), at: now())
         perform(engine.takeActions())
     }

@@ -56,6 +56,7 @@ extension Daemon {
 
     private func start(_ ref: TaskRef, _ attempt: Int) {
         guard var run = runs[ref.run] else { return }
+        cluster.starts += 1
         if run.isSingle, run.file.attempt != attempt {
             move(ref.run, &run, to: .active, attempt: attempt)
             runs[ref.run] = run
@@ -196,6 +197,8 @@ extension Daemon {
             fields += leavings(of: run, state)
         }
         fields.append(.init("final", "yes"))
+        // Under a token it is what happened here; the ledger says what it comes to.
+        if run.file.token != nil { fields.removeLast() }
         let end = EventLine(Clock.real(), .end, id.description, fields)
         let sequence = append(end)
         runs[id]?.isEnded = true
@@ -234,6 +237,15 @@ extension Daemon {
             }
         case .startGated(let ref, let attempt): openGate(ref, attempt)
         case .remove(let batch): remove(batch)
+        case .handOver(let id): finishHandOver(id)
+        case .settle(let name, let plan, let verdict): finishSettled(name, plan, verdict)
+        case .removeOutgoing(let name):
+            do {
+                try cluster.outgoing?.remove(name)
+                cluster.recorded.remove(name)
+            } catch {
+                checkpoint.undone.append(action)
+            }
         case .acknowledge(let sequence, let connection):
             acknowledge(sequence, connection: connection)
         }

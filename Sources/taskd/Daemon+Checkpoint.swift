@@ -130,13 +130,23 @@ extension Daemon {
         forgetRemaining()
         content.remaining = remaining
         // Every live run: one whose file is gone at the next start was removed by its owner.
-        let bytes = content.encode(runs.keys) { id in runs[id].map { past(of: id, $0) } ?? RunPast()
+        let away = cluster.away.keys.filter { runs[$0] == nil }
+        let bytes = content.encode(Array(runs.keys) + away) { id in
+            runs[id].map { past(of: id, $0) } ?? awayPast(of: id)
         }
         try spool.publish(bytes, as: "checkpoint")
         elsewhere = [:]
         checkpoint.sequence = journal.lastSequence
         checkpoint.segment = journal.segment
         retention.needed = journal.segment
+    }
+
+    private func awayPast(of id: TaskID) -> RunPast {
+        var past = RunPast()
+        guard let away = cluster.away[id] else { return past }
+        past.generation = away.file.generation
+        past.accept = .init(name: away.name)
+        return past
     }
 
     /// Syncs some live plans; true when none is left.
@@ -177,6 +187,7 @@ extension Daemon {
         past.isHeld = run.directory == .hold
         past.isCancelled = run.cancelled.contains(TaskRef(run: id))
         past.generation = run.file.generation
+        past.gen = run.file.token?.gen ?? 0
         past.accept = .init(name: run.name)
         past.kin = run.kin
         past.left = run.left

@@ -49,6 +49,7 @@ extension Daemon {
     func finish(_ id: TaskID, _ state: TaskState) {
         guard let run = runs.removeValue(forKey: id) else { return }
         if runs.isEmpty { releaseMemory() }
+        if run.file.token != nil { return finishClaim(id, run, state) }
         if run.isRemoved { return }
         let name = run.file.description
         do {

@@ -43,7 +43,11 @@ extension Daemon {
         guard let file = RunFileName(bytes: name[...]) else { return }
         // Looked for again when the pool's table is complete.
         if reconcile?.suspects[file.run] != nil || unread[file.run] != nil { return }
-        guard let run = runs[file.run] else { return handleUnknown(directory, file) }
+        guard let run = runs[file.run] else {
+            // An event of before it went, or of its going.
+            if cluster.isGone(file.run) { return }
+            return handleUnknown(directory, file)
+        }
         if run.directory == directory && run.file == file || run.isEnded { return }
         guard spool.exists(file.description, directory) else { return }  // an old event
         if spool.exists(run.file.description, run.directory) {  // not moved: copied
@@ -88,7 +92,8 @@ extension Daemon {
     /// A plan that memory does not know: a retry, a plan put there by hand, or one of a run that ended
     /// while its owner moved it.
     private func handleUnknown(_ directory: SpoolDirectory, _ file: RunFileName) {
-        guard directory != .failed, spool.exists(file.description, directory) else { return }
+        guard directory != .failed, file.token == nil, spool.exists(file.description, directory)
+        else { return }
         if let ended = elsewhere[file.run], ended.run.file.generation == file.generation {
             elsewhere[file.run] = nil
             runs[file.run] = ended.run
@@ -133,7 +138,9 @@ extension Daemon {
         let places = strangers
         strangers = [:]
         for (id, place) in places
-        where runs[id] == nil && spool.exists(place.file.description, place.directory) {
+        where runs[id] == nil && !cluster.isGone(id)
+            && spool.exists(place.file.description, place.directory)
+        {
             if let past = pasts[id], past.ends[0] != nil {
                 recoverStranger(id, place, past)
                 continue
@@ -161,7 +168,7 @@ extension Daemon {
         let reader = try JournalReader(at: spool.number(.journal))
         while let event = try reader.nextEvent() {
             guard event.at.segment.writer == "taskd", let run = event.line.ref?.run,
-                ids.contains(run)
+                ids.contains(run), event.line["gen"] == nil
             else { continue }
             fold.add(event.line, isThisBoot: event.boot == owner.record.boot)
         }

@@ -188,6 +188,7 @@ extension Daemon {
         let attempt = line.number("a") ?? 1
         switch line.verb {
         case .start:
+            if runs[ref.run] == nil, cluster.abandoned.contains(ref.run) { return }
             if !pool.announced.contains(ref), pool.sent[ref] == attempt { append(line) }
         case .end:
             // Known once: an end that came again after a reconnect is only acknowledged.

@@ -18,17 +18,20 @@ extension Daemon {
                 try spool.sync(directory)  // rule 1
             }
         }
+        try SpoolError.naming("list \(spool.path)/outgoing") { () throws(Errno) in
+            try recoverOutgoing()
+        }
         var inventory = try SpoolError.naming("list \(spool.path)") { () throws(Errno) in
             try SpoolInventory(reading: spool)
         }
-        var fold = try replay(inventory)
-        if fold.runs.keys.contains(where: { !inventory.hasRun($0) }) {
+        var (fold, claims) = try replay(inventory)
+        if fold.runs.keys.contains(where: { !hasRun($0, inventory) }) {
             let seen = inventory.ids
             try SpoolError.naming("list \(spool.path)") { () throws(Errno) in
                 try inventory.addPlans(spool)  // rule 8: moved while the directories were read
             }
             // Of what was not seen the journal's end was not kept.
-            if inventory.ids != seen { fold = try replay(inventory) }
+            if inventory.ids != seen { (fold, claims) = try replay(inventory) }
         }
         wanted = WantedPlans(fold)
         firing.pasts = fold.firings
@@ -53,10 +56,19 @@ extension Daemon {
             try recoverFull(id, fold.runs[id] ?? RunPast(), inventory.plans[id] ?? [])
         }
         for (id, taken) in inventory.taken where inventory.plans[id] == nil {
+            if cluster.away[id] != nil {
+                // A power failure brought it back: what was sent starts by claim alone.
+                after(journal.lastSequence, .removeTaken(taken))
+                continue
+            }
             try recoverTaken(taken, fold.runs[id] ?? RunPast(), isFull: inventory.full.contains(id))
         }
         for id in inventory.building { removeQuietly(id.description, .tmp) }
-        for (id, past) in fold.runs where !inventory.hasRun(id) { try recoverLost(id, past) }
+        for (id, past) in fold.runs where !hasRun(id, inventory) { try recoverLost(id, past) }
+        for place in inventory.claims {
+            try recoverClaim(place, claims.runs[place.file.run] ?? RunPast())
+        }
+        noteSettled(fold)
         try SpoolError.naming("list \(spool.path)/incoming") { () throws(Errno) in
             try recoverIncoming(fold)
         }
@@ -86,13 +98,20 @@ extension Daemon {
     ///
     /// - Throws: where a segment or the directory cannot be read: unlike damage, that may be over in a
     ///   moment, and an end that is not seen is a run that runs again.
-    private func replay(_ inventory: SpoolInventory) throws -> JournalFold {
+    private func replay(
+        _ inventory: SpoolInventory
+    ) throws -> (own: JournalFold, claims: JournalFold) {
         let start = readCheckpoint()
         retention.needed = start?.position.segment
         var isQuiet = start?.content.isStop ?? false
+        let runs = start?.content.runs ?? [:]
+        var claims = JournalFold(
+            interesting: Set(inventory.claims.map(\.file.run)), inodes: [],
+            runs: runs.filter { $0.value.gen > 0 })
         var fold = JournalFold(
-            interesting: inventory.ids, inodes: nil,
-            runs: start?.content.runs ?? [:], firings: start?.content.firings ?? [:],
+            interesting: inventory.ids.union(cluster.away.keys), inodes: nil,
+            runs: claims.runs.isEmpty ? runs : runs.filter { $0.value.gen == 0 },
+            firings: start?.content.firings ?? [:],
             keys: start?.content.keys ?? [:], remaining: start?.content.remaining ?? [:])
         do {
             let reader = try JournalReader(at: spool.number(.journal), after: start?.position)
@@ -103,7 +122,11 @@ extension Daemon {
                 replayed += 1
                 let isHere = event.boot == owner.record.boot
                 if !isHere { hasEarlierBoot = true }
-                fold.add(event.line, isThisBoot: isHere)
+                if event.line["gen"] != nil {
+                    claims.addClaim(event.line)
+                } else {
+                    fold.add(event.line, isThisBoot: isHere)
+                }
             }
             for damage in reader.takeDamages() {
                 isQuiet = false
@@ -117,7 +140,22 @@ extension Daemon {
             report.error("unable to \(error.sentence), the directories alone decide")
         }
         try judgeBoot(fold, start, isQuiet: isQuiet)
-        return fold
+        return (fold, claims)
+    }
+
+    private func hasRun(_ id: TaskID, _ inventory: SpoolInventory) -> Bool {
+        inventory.hasRun(id) || cluster.away[id] != nil
+    }
+
+    /// Of what lies in outgoing/ the journal knows the names, and which end is on record.
+    private func noteSettled(_ fold: JournalFold) {
+        for id in cluster.away.keys {
+            guard let past = fold.runs[id] else { continue }
+            if let accept = past.accept {
+                cluster.away[id]?.name = accept.unit ?? UnitName.of(accept.name)
+            }
+            if let generation = past.ends.keys.max() { cluster.settled[id] = generation }
+        }
     }
 
     /// Whether nothing was lost since: a start-up of this boot got to its end (a checkpoint is only
@@ -187,7 +225,7 @@ extension Daemon {
         switch DropName(bytes) {
         case .unit(_, let given): id = given
         case .cancel: break
-        case .temporary, .unsafe: return
+        case .temporary, .unsafe, .claim: return
         }
         let text = String(decoding: bytes, as: UTF8.self)
         let identity = fold.knownBefore.isEmpty ? nil : try spool.identity(of: text)

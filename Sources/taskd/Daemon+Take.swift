@@ -78,6 +78,7 @@ extension Daemon {
         case .temporary: return
         case .unsafe: refuseUnsafe(bytes)
         case .cancel(let ref): takeCancel(ref, String(decoding: bytes, as: UTF8.self))
+        case .claim(let id): takeClaim(id, String(decoding: bytes, as: UTF8.self))
         case .unit(let unit, let id):
             let name = String(decoding: bytes, as: UTF8.self)
             if let back = returned[name], rejectReturned(name, back) { return }
@@ -131,6 +132,18 @@ extension Daemon {
                 return incoming.postpone(Array(drop.name.utf8), at: Clock.boot())
             }
             return acceptAgain(drop, taken, known)
+        }
+        if let away = cluster.away[taken.id],
+            cluster.claims.contains(taken.id) || runs[taken.id] == nil
+        {
+            let sent = cluster.outgoing?.read("\(OutgoingName(away.file, .sent))", limit: 1 << 20)
+            guard let sent else {
+                return incoming.postpone(Array(drop.name.utf8), at: Clock.boot())
+            }
+            return acceptAgain(drop, taken, try? Plan(parsing: sent))
+        }
+        if cluster.leaving[taken.id] != nil {
+            return incoming.postpone(Array(drop.name.utf8), at: Clock.boot())
         }
         if runs[taken.id] != nil { return acceptAgain(drop, taken) }
         if unread[taken.id] != nil {
@@ -246,6 +259,14 @@ extension Daemon {
             let taken = TakenName(id: newID(), name: name)
             guard takeAway(name, taken) else { return }
             return reject(taken, "\(name): it has content: a command is an empty file")
+        }
+        do {
+            if ref.task == nil, try cancelAway(ref.run, by: uid) {
+                commands.insert(name)
+                return after(journal.lastSequence, .removeCommand(name))
+            }
+        } catch {
+            return sayStays(name, error)
         }
         let sequence = record(
             .cancel, ref.description, [.init("by", String(uid))] + Self.fields(of: identity))

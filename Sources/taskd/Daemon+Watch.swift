@@ -48,6 +48,7 @@ extension Daemon {
 
     /// The spool, or a directory of it, may be another than it was: then taskd stops.
     func checkSpool(isMoved: Bool) {
+        followOutgoing()
         let problem: SpoolError
         if isMoved {
             problem = SpoolError("use spool \(spool.path)", Errno.noSuchFileOrDirectory)

@@ -101,6 +101,7 @@ final class Daemon {
     var firing = FiringState()
     var compression = CompressionState()
     var retention = RetentionState()
+    var cluster = ClusterState()
     let wallTimer: WallTimer
     var configuration: Configuration
     /// SIGHUP: task.conf is to be read again.
@@ -180,6 +181,7 @@ final class Daemon {
         lookForVanished()
         admitStrangers()
         recoverUnread()
+        turnCluster()
         engine.advance(to: now())
         perform(engine.takeActions())
         endSpared()
@@ -206,6 +208,7 @@ final class Daemon {
         var next = min(max(incoming.nextLook, closedUntil), pool.nextAttempt ?? .max)
         if hasDrops { next = min(next, max(closedUntil, pausedUntil)) }
         next = min(next, firingDeadline(at: boot))
+        next = min(next, max(clusterDeadline, pausedUntil))
         if let sync = journal.syncDeadline(now: boot, idle: false) { next = min(next, sync) }
         if let due = checkpointDue { next = min(next, due) }
         if let due = compressionDue { next = min(next, due) }
@@ -290,7 +293,12 @@ final class Daemon {
     }
 
     @discardableResult
-    func append(_ line: EventLine) -> UInt64 {
+    func append(_ event: EventLine) -> UInt64 {
+        var line = event
+        // All that is said of a claimed run is said under its token.
+        if !cluster.claims.isEmpty, let token = line.ref.flatMap({ runs[$0.run]?.file.token }) {
+            line.set("gen", String(token.gen))
+        }
         do {
             return try journal.append(line)
         } catch {

@@ -256,6 +256,12 @@ enum AfterSync {
     case install(TakenName, as: String)
     /// A command's drop.
     case removeCommand(String)
+    /// That it goes to outgoing/ is on record, and so is its accept.
+    case handOver(TaskID)
+    /// What the ledger says of a run of this spool is in the journal.
+    case settle(OutgoingName, Plan?, LedgerVerdict)
+    /// What it says of a claim is.
+    case removeOutgoing(OutgoingName)
     /// That they go is on record.
     case remove([RetentionState.Expired])
 }

@@ -24,7 +24,8 @@ struct Watcher {
         inotify = try Inotify()
         // A directory that somebody holds open tells of its own removal only when he closes it: it is
         // the spool above that tells (inotify(7)).
-        let changes: Inotify.Mask = [.selfGone, .attributes, .deleted, .movedFrom]
+        // What is made there may be outgoing/.
+        let changes: Inotify.Mask = [.selfGone, .attributes, .deleted, .movedFrom, .created]
         root = try inotify.watch(directory: spool.rootNumber, for: changes)
         // A link, a directory or a FIFO only says that it was made.
         let arrivals: Inotify.Mask = [.movedTo, .closedAfterWriting, .created]

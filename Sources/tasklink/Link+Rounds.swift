@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Linux
+import SystemPackage
 import TaskJournal
 import TaskLedger
+import TaskModel
 import TaskTool
 
 /// What the next round says, and what follows from each outcome.
 extension Link {
+    /// Microseconds between rounds while runs come and go.
+    private static let busyPause: Int64 = 250_000
+
     /// - Returns: nil when there is nothing to say yet.
     func nextRound() -> Round? {
         if pace.isRoundDue {
@@ -23,17 +28,50 @@ extension Link {
             if !questions.isEmpty {
                 return Round([.enter] + questions.map { .ship(.question($0)) })
             }
+            if isDeserted { return desert() }
+            // Before the journal: the end of what lies there is in it by then.
+            let work = try work()
             let batch = try tail.collect()
             sayMissed()
-            if batch.shipments.isEmpty { return quietRound(isReading: batch.hasMore) }
-            isHurried = batch.hasMore
-            return Round([.enter] + batch.shipments.map { .ship($0) })
-        } catch {
+            if batch.shipments.isEmpty, work.isEmpty {
+                return quietRound(isReading: batch.hasMore)
+            }
+            isHurried = batch.hasMore || exchange.hasMore
+            return Round([.enter] + batch.shipments.map { .ship($0) } + work)
+        } catch let error as Errno {
+            alarm.raise("unable to read outgoing/: \(error), nothing is shipped until it can")
+            pace.wait()
+            return Round([.renew])
+        } catch let error as JournalError {
             alarm.raise("unable to \(error.sentence), nothing is shipped until it can")
             if setup.isOnce { status = ExitStatus.ioError }
             pace.wait()
             return Round([.renew])
+        } catch {
+            return nil
         }
+    }
+
+    // An upgrade of taskd takes seconds.
+    private var isDeserted: Bool {
+        !setup.isOnce
+            && exchange.isDeserted(epoch: session.epoch, after: 2 * max(session.lease, 5_000_000))
+    }
+
+    /// A new session: what the last one held is ready for others. Its claims here are void by that, also to a taskd
+    /// that starts just now.
+    private func desert() -> Round {
+        report.warning("no taskd holds the spool: what was claimed is given back to the ledger")
+        exchange.removeLease()
+        needsSession = true
+        return Round([.register])
+    }
+
+    // `--once` ships, and has no lease for anything else.
+    private func work() throws(Errno) -> [Round.Step] {
+        if setup.isOnce { return [] }
+        return try exchange.steps(
+            epoch: session.epoch, nodes: nodes, isRecovering: isRecovering)
     }
 
     private func quietRound(isReading: Bool) -> Round? {
@@ -43,7 +81,7 @@ extension Link {
             isHurried = true
             return Round([pace.isLookDue ? .enter : .renew])
         }
-        if isReportDue { return Round([.enter, .reported]) }
+        if isReportDue, !exchange.hasUnpushed { return Round([.enter, .reported]) }
         if pace.isMemoryDue || setup.isOnce { remember() }
         if setup.isOnce, kept == nil {
             status = 0
@@ -88,6 +126,7 @@ extension Link {
             for case .ship(let shipment) in round.steps where shipment.from >= 0 {
                 _ = tail.told(shipment, shipment.to)
             }
+            exchange.forget(isNewSession: false)
             counted(round)
             pace.hurry()
         case .again: pace.wait(100_000)
@@ -118,7 +157,11 @@ extension Link {
         if round.steps != [.reap] {
             wasUp = wasUp || round.isCounted
             alarm.clear()
-            if isHurried { pace.hurry() } else { pace.wait() }
+            if isHurried {
+                pace.hurry()
+            } else {
+                pace.wait(exchange.isBusy ? min(pace.interval, Self.busyPause) : nil)
+            }
             isHurried = false
         }
     }
@@ -135,15 +178,24 @@ extension Link {
         case .enter:
             let entered = Round.entered(answer)
             pace.looked(nodes: entered.nodes)
+            (nodes, isRecovering) = (entered.nodes, entered.isRecovering)
             isReportDue = entered.isRecovering && !hasReported
+            writeLease()  // before what is claimed in it comes
         case .ship(let shipment):
             guard let place = Round.cursor(answer) else { return }
             if shipment.from < 0 { isHurried = true }
             // The ledger is elsewhere: it lost what it had, or another one ships this journal.
             if !tail.told(shipment, place) { tail.reset() }  // without the memory
+        case .commit(let commit): exchange.take(commit, answer)
+        case .push(let push): exchange.take(push, answer)
+        case .claim, .held: exchange.takeClaims(answer, epoch: session.epoch)
+        case .cancel(let key): exchange.takeCancelled(key, answer)
+        case .settle: exchange.takeStates(answer)
         case .reported: (hasReported, isReportDue) = (true, false)
         case .reap: pace.reaped()
-        case .renew: pace.renewed()
+        case .renew:
+            pace.renewed()
+            writeLease()
         }
     }
 
@@ -155,9 +207,21 @@ extension Link {
         needsSession = false
         begun = Clock.boot()
         pace.keep(lease: registered.lease)
+        exchange.forget(isNewSession: true)
         (hasReported, isReportDue) = (false, registered.isRecovering)
         tail.reset(file.loadMemory())
         isHurried = true
+    }
+
+    /// Four fifths of the ledger's, from before it knew: so it ends first, however clocks run. Without it nothing that
+    /// was claimed starts.
+    private func writeLease() {
+        guard !setup.isOnce, session.lease > 0 else { return }
+        exchange.write(
+            Lease(
+                boot: setup.boot.description, epoch: session.epoch,
+                deadline: sentAt + session.lease / 5 * 4,
+                nodes: isRecovering ? 0 : nodes))
     }
 
     // MARK: What takes a session away
@@ -165,6 +229,7 @@ extension Link {
     private func fence() {
         kept = nil
         needsSession = true
+        if !setup.isOnce { exchange.removeLease() }
         pace.hurry()
         fencings = Clock.boot() - begun < 15_000_000 ? fencings + 1 : 0
         guard fencings >= 3 else { return }

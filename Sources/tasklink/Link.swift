@@ -31,6 +31,7 @@ final class Link {
     let setup: LinkSetup
     let tail: JournalTail
     let file: SessionFile
+    let exchange: Exchange
     let report: Reporter
     private let loop: EventLoop
     private let signals: SignalSource
@@ -52,6 +53,11 @@ final class Link {
     /// While recovering: the ledger waits for this node's word that it has told all.
     var isReportDue = false
     var hasReported = false
+    /// What the last round said: nodes that live, and that a restored backup is not open yet.
+    var nodes = 0
+    var isRecovering = false
+    /// When the round that is on its way was sent (CLOCK_BOOTTIME): the lease counts from then.
+    var sentAt: Int64 = 0
     var saidDamage = false
     /// Something of this process was committed: what is wrong from now on may pass.
     var wasUp = false
@@ -69,10 +75,12 @@ final class Link {
     private static let oncePatience: Int64 = 10_000_000
 
     init(
-        _ setup: LinkSetup, _ file: SessionFile, _ tail: JournalTail, _ report: Reporter
+        _ setup: LinkSetup, _ file: SessionFile, _ tail: JournalTail, _ exchange: Exchange,
+        _ report: Reporter
     ) throws {
         self.setup = setup
         self.file = file
+        self.exchange = exchange
         self.tail = tail
         self.report = report
         alarm = Alarm(report)
@@ -217,6 +225,7 @@ final class Link {
             guard isNamed || mustSave() else { return pace.wait() }
             isNamed = true
         }
+        sentAt = Clock.boot()
         connection.send(round.statements(session))
         phase = .waiting(connection, round, deadline: Clock.boot() + Self.roundPatience)
         try follow(connection)

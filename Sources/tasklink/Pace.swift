@@ -14,7 +14,9 @@ struct Pace {
     private var nodes: Int64 = 1
 
     /// How long a session goes without a whole round: that alone says how many nodes there are.
-    private static let silence: Int64 = 60_000_000
+    private static let silence: Int64 = 10_000_000
+    /// How often what was read is written down.
+    private static let memoryPause: Int64 = 60_000_000
 
     init(interval: Int64) { self.interval = interval }
 
@@ -29,7 +31,7 @@ struct Pace {
     var isLeaseDue: Bool { Clock.boot() >= lease }
 
     var isMemoryDue: Bool { Clock.boot() >= memory }
-    mutating func remembered() { memory = Clock.boot() + Self.silence }
+    mutating func remembered() { memory = Clock.boot() + Self.memoryPause }
 
     mutating func hurry() { round = 0 }
     mutating func renewed() { lease = Clock.boot() + interval }

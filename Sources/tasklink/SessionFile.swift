@@ -9,6 +9,8 @@ import TaskTool
 final class SessionFile {
     private let outgoing: Descriptor
     private let lock: Descriptor
+    /// The directory's descriptor, for as long as this lives.
+    var number: Int32 { outgoing.number }
     private static let name = "session"
     private static let temporary = ".session.new"
 

@@ -40,7 +40,8 @@ struct Tasklink {
             let link = try Link(
                 LinkSetup(
                     target: target, isOnce: options.isOnce, interval: options.interval, boot: boot),
-                file, JournalTail(journal.number), report)
+                file, JournalTail(journal.number),
+                Exchange(spool: spool.number, outgoing: file.number, report), report)
             return try link.run()
         } catch let error as ToolError {
             report.error(error.sentence)

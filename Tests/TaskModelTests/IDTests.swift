@@ -51,13 +51,18 @@ import Testing
         #expect(TaskRef(shape.replacing("RUN", with: "01hzy3v7k8m2n4p6q8r0s2t4v6")) == nil)
     }
 
-    @Test(arguments: ["RUN", "RUN:2", "RUN+1", "RUN:3+12"])
+    @Test(arguments: [
+        "RUN", "RUN:2", "RUN+1", "RUN:3+12", "RUN=7.1", "RUN:3+12=1764273123123123.2",
+    ])
     func fileNameRoundTrips(shape: String) {
         let text = shape.replacing("RUN", with: "01hzy3v7k8m2n4p6q8r0s2t4v6")
         #expect(RunFileName(bytes: Array(text.utf8)[...])?.description == text)
     }
 
-    @Test(arguments: ["RUN:1", "RUN+0", "RUN:", "RUN+1:2", "RUN@x", "RUN.full"])
+    @Test(arguments: [
+        "RUN:1", "RUN+0", "RUN:", "RUN+1:2", "RUN@x", "RUN.full", "RUN=", "RUN=1", "RUN=0.1",
+        "RUN=1.0", "RUN=1.1+1",
+    ])
     func fileNameRefuses(shape: String) {
         let text = shape.replacing("RUN", with: "01hzy3v7k8m2n4p6q8r0s2t4v6")
         #expect(RunFileName(bytes: Array(text.utf8)[...]) == nil)

@@ -221,7 +221,7 @@ stop_taskd
 touch "$TMP/stamp"
 exits "without a taskd" 0 once
 is "it writes to outgoing/ alone" "$(find "$SPOOL" -newer "$TMP/stamp" -not -path "$SPOOL/outgoing*" -not -path "$SPOOL" -print)" ""
-is "… three files, and nothing half written" "$(find "$SPOOL/outgoing" -mindepth 1 -printf '%f\n' | sort | tr '\n' ' ')" "lock read session "
+is "… four files, and nothing half written" "$(find "$SPOOL/outgoing" -mindepth 1 -not -name free -printf '%f\n' | sort | tr '\n' ' ')" "lease lock read session "
 start_taskd "$SPOOL"
 
 # ---- a backup that nobody announced
