@@ -253,8 +253,8 @@ extension Link {
 
     private func stayOut() {
         let sentence =
-            "unable to ship: the ledger knows less than this node (TL003): a backup was restored and "
-            + "contrib/sql/restored was not run"
+            "unable to ship: the ledger knows less than this node (TL003): it was the primary before and is "
+            + "none any more, or a backup was restored and contrib/sql/restored was not run"
         if setup.isOnce {
             report.error("\(sentence), nothing is shipped")
             status = ExitStatus.refused
