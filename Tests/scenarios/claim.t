@@ -197,12 +197,12 @@ on n2
 ok "the second node holds some" wait_until 30 held_there
 kill -STOP "${LINKS[n2]}"
 fenced() { ! held_there; }
-ok "its lease ends, and others have them" wait_until 40 fenced
+ok "FAULT 19: its lease ends, and others have them" wait_until 40 fenced
 sleep_over() { [ -n "$(find "$SPOOL/outgoing" -name '*.ended' -print -quit)" ]; }
 ok "what ran there goes on to its end" wait_until 30 sleep_over
 kill -CONT "${LINKS[n2]}"
 refused() { has_event ' note [^ ]* what=commit.refused'; }
-ok "its commit is refused, and the journal says so" wait_until 20 refused
+ok "FAULT 19: its commit is refused, and the journal says so" wait_until 20 refused
 on n1
 ok "all end" wait_until 120 settled
 one_result "a fenced node"
@@ -231,7 +231,7 @@ on n1
 stop_postgres
 submitted work 100 >"$TMP/while"
 done_here() { [ "$(events | awk '$5 == "end" && / final=yes/ { print $6 }' | sort -u | grep -cFxf "$TMP/while")" -eq 100 ]; }
-ok "what the ledger never saw runs at home" wait_until 60 done_here
+ok "FAULT 49: what the ledger never saw runs at home" wait_until 60 done_here
 start_again() {
     postgres_says pg_ctl -D "$PGHOST/data" -l "$PGHOST/log" -w -t 60 start \
         -o "-k $PGHOST -c listen_addresses='' -c dynamic_shared_memory_type=mmap -c fsync=off" || return 1
@@ -239,7 +239,7 @@ start_again() {
     TEST_PIDS+=("$POSTMASTER")
 }
 start_again
-ok "it drains" wait_until 40 shipped
+ok "FAULT 49: it drains" wait_until 40 shipped
 one_result "an outage"
 
 # An outage in the middle: what was sent waits for the ledger, what runs goes on.
