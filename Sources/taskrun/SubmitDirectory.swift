@@ -243,6 +243,8 @@ final class SubmitDirectory {
 
     /// Takes `.wait` away: whoever made it goes on. Where it could not be, a sentence says why.
     func answerWait(_ reason: String?) {
+        // A pass that began before sees the one that goes, and is no word on another.
+        hasWait = false
         let file = Self.wait + ".reason"
         try? File.unlink(file, at: number)
         if let reason { try? put(file, reason + "\n") }
