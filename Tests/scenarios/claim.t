@@ -8,20 +8,13 @@
 needs task taskd taskrun tasklog tasklink
 # shellcheck source=Tests/scenarios/faults/common.sh
 . "$ROOT/Tests/scenarios/faults/common.sh"
-# shellcheck source=contrib/sql/server.sh
-. "$ROOT/contrib/sql/server.sh"
-find_postgres >"$TMP/why" || skip_all "$(cat "$TMP/why")"
 [ ! -e /etc/task/task.conf ] || skip_all "this machine has a task.conf"
 export XDG_CONFIG_HOME=$TMP/config
-unset PGPASSWORD PGSERVICE PGHOSTADDR PGPORT
-
+# shellcheck source=Tests/scenarios/ledger/common.sh
+. "$ROOT/Tests/scenarios/ledger/common.sh"
 export PGOPTIONS='-c client_min_messages=warning -c statement_timeout=30s'
-start_postgres "$TMP/pg" -c fsync=off -c shared_buffers=32MB
-TEST_PIDS+=("$POSTMASTER")
 sql() { psql -XAtq -v ON_ERROR_STOP=1 -d ledger "$@"; }
-psql -XAtq -d postgres -c "CREATE DATABASE ledger"
-sed 's/hours_ahead int NOT NULL DEFAULT 48/hours_ahead int NOT NULL DEFAULT 1/' "$ROOT/contrib/sql/ledger.sql" |
-    psql -XAtq -v ON_ERROR_STOP=1 -d ledger -1 -f -
+make_ledger ledger
 # A lease of nine seconds: what a dead node held is free again after that. (Nodes reap every one to three seconds, and
 # none is reaped after a gap of more than a third of it.)
 sql -c "UPDATE ledger.meta SET ttl_us = 9000000"

@@ -8,19 +8,13 @@
 . "$(dirname "$0")/lib.sh"
 needs task taskd taskrun tasklog tasklink
 JUDGE=$(cd "$(dirname "$0")" && pwd)/cluster
-# shellcheck source=contrib/sql/server.sh
-. "$ROOT/contrib/sql/server.sh"
-find_postgres >"$TMP/why" || skip_all "$(cat "$TMP/why")"
 [ ! -e /etc/task/task.conf ] || skip_all "this machine has a task.conf"
-unset PGPASSWORD PGSERVICE PGHOSTADDR PGPORT PGOPTIONS PGDATABASE
-
 # ---- the judge: a history as it should be, then one thing wrong with it
 
-start_postgres "$TMP/pg" -c fsync=off -c shared_buffers=32MB
-TEST_PIDS+=("$POSTMASTER")
-psql -XAtq -c "CREATE DATABASE ledger" -c "CREATE ROLE n1 LOGIN" -c "CREATE ROLE n2 LOGIN"
-sed 's/hours_ahead int NOT NULL DEFAULT 48/hours_ahead int NOT NULL DEFAULT 1/' "$ROOT/contrib/sql/ledger.sql" |
-    psql -XAtq -v ON_ERROR_STOP=1 -d ledger -1 -f -
+# shellcheck source=Tests/scenarios/ledger/common.sh
+. "$ROOT/Tests/scenarios/ledger/common.sh"
+psql -XAtq -d postgres -c "CREATE ROLE n1 LOGIN" -c "CREATE ROLE n2 LOGIN"
+make_ledger ledger
 psql -XAtq -d ledger -c "GRANT ledger_node TO n1, n2" -c "SELECT ledger.add_node('n1'), ledger.add_node('n2')" >/dev/null
 ok "a history as it should be" psql -XAtq -d ledger -f "$JUDGE/honest.sql"
 mkdir "$TMP/said"

@@ -8,23 +8,13 @@
 needs task taskd taskrun tasklog tasklink
 # shellcheck source=Tests/scenarios/faults/common.sh
 . "$ROOT/Tests/scenarios/faults/common.sh"
-# shellcheck source=contrib/sql/server.sh
-. "$ROOT/contrib/sql/server.sh"
-find_postgres >"$TMP/why" || skip_all "$(cat "$TMP/why")"
 [ ! -e /etc/task/task.conf ] || skip_all "this machine has a task.conf"
 export XDG_CONFIG_HOME=$TMP/config
-unset PGPASSWORD PGSERVICE PGHOSTADDR PGPORT
-
+# shellcheck source=Tests/scenarios/ledger/common.sh
+. "$ROOT/Tests/scenarios/ledger/common.sh"
 export PGOPTIONS='-c client_min_messages=warning -c statement_timeout=30s'
-start_postgres "$TMP/pg" -c fsync=off -c shared_buffers=32MB
-TEST_PIDS+=("$POSTMASTER")
 sql() { psql -XAtq -v ON_ERROR_STOP=1 -d ledger "$@"; }
-database() { # database NAME: a ledger with an hour of partitions, for two nodes
-    psql -XAtq -d postgres -c "CREATE DATABASE $1"
-    sed 's/hours_ahead int NOT NULL DEFAULT 48/hours_ahead int NOT NULL DEFAULT 1/' "$ROOT/contrib/sql/ledger.sql" |
-        psql -XAtq -v ON_ERROR_STOP=1 -d "$1" -1 -f -
-}
-database ledger
+make_ledger ledger
 for NODE in link_1 link_2; do
     sql -c "CREATE ROLE $NODE LOGIN IN ROLE ledger_node" -c "SELECT ledger.add_node('$NODE')" >/dev/null
 done
